@@ -1,0 +1,51 @@
+# `make demo` and `make test` set up .venv by themselves; see README.md.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+OUT ?= runs/demo
+
+.PHONY: install demo test test-all bench notebooks lint format clean
+
+# One stamp for the package with its experiments, one for the tools that check it,
+# so that a first `make demo` downloads no more than it needs.
+$(VENV)/.package: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "interaction-dynamics needs Python 3.11 or newer, but '$(PYTHON)' is $$($(PYTHON) --version 2>&1). Try: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet -c constraints.txt -e '.[experiments]'
+	@touch $@
+
+$(VENV)/.tools: $(VENV)/.package
+	$(PIP) install --quiet -c constraints.txt -e '.[experiments,notebooks,bench,dev]'
+	@touch $@
+
+install: $(VENV)/.tools
+
+demo: $(VENV)/.package
+	$(BIN)/interdyn demo --out $(OUT)
+
+test: $(VENV)/.tools
+	$(BIN)/python -m pytest -n 2
+
+test-all: $(VENV)/.tools
+	$(BIN)/python -m pytest -n 2 -m ''
+
+bench: $(VENV)/.tools
+	$(BIN)/python -m benchmarks
+
+notebooks: $(VENV)/.tools
+	$(BIN)/python -m pytest -m notebook tests/test_notebooks.py
+
+lint: $(VENV)/.tools
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.tools
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,12 @@
+"""Test-wide settings: 64-bit, no silent broadcasting across ranks, no window system."""
+
+import os
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+import jax
+import matplotlib as mpl
+
+jax.config.update("jax_enable_x64", True)
+jax.config.update("jax_numpy_rank_promotion", "raise")
+mpl.use("Agg")

@@ -1,0 +1,38 @@
+"""The analytic model of a network that learns AND/OR interactions under noise, in closed form.
+
+Sources, cited by key in the docstrings:
+
+- [Ren24] Ren, Zhang, Xu, Xin, Liu, Zhang: Towards the Dynamics of a DNN Learning Symbolic
+  Interactions. NeurIPS 2024, arXiv 2407.19198.
+- [Zhang24] Zhang, Li, Lin, Zhang: Two-Phase Dynamics of Interactions Explains the Starting Point
+  of a DNN Learning Over-Fitted Features. arXiv 2405.10262.
+- [Cheng25] Cheng, Zhang, Ren, Zhang: Revisiting Generalization Power of a DNN in Terms of
+  Symbolic Interactions. arXiv 2502.10162.
+
+A set of players is the integer whose bit i is set iff player i belongs to it. Every array over
+sets has its last axis of size 2^n in that order, and leading axes are batch axes. Functions work in
+the dtype they are given (switch on `jax_enable_x64` for 64-bit), are pure, and can be transformed
+by `jax.jit`, `jax.vmap` and `jax.grad`.
+"""
+
+from theory._initial import initial_strength as initial_strength
+from theory._interactions import (
+    and_interactions as and_interactions,
+    or_interactions as or_interactions,
+    reconstruct as reconstruct,
+)
+from theory._lattice import moebius as moebius, orders as orders, zeta as zeta
+from theory._learning import (
+    learning_thresholds as learning_thresholds,
+    mode_gains as mode_gains,
+    noisy_loss as noisy_loss,
+    optimal_interactions as optimal_interactions,
+)
+from theory._noise import NoiseModel as NoiseModel
+from theory._strength import (
+    mean_order as mean_order,
+    order_distribution as order_distribution,
+    salience_threshold as salience_threshold,
+    strength_by_order as strength_by_order,
+    sum_by_order as sum_by_order,
+)

@@ -1,0 +1,163 @@
+"""Theorem 3: the interactions that a network learns under noise, in closed form."""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+
+from theory._lattice import apply_power, as_real, as_sets, check_players, orders, zeta
+from theory._noise import NoiseModel
+
+
+def check_variance(sigma2: ArrayLike, dtype: jnp.dtype | None = None) -> jax.Array:
+    """Returns the noise variance σ² as an array of at most one axis, in `dtype` if it is given."""
+    array = as_real(sigma2, "sigma2")
+    if dtype is not None:
+        array = array.astype(dtype)
+    if array.ndim > 1:
+        raise ValueError(
+            f"Argument `sigma2` must be a number or have shape (m,), but has shape {array.shape}."
+        )
+    if not isinstance(array, jax.core.Tracer) and not bool(jnp.all(array >= 0)):
+        raise ValueError(f"Argument `sigma2` must be nonnegative, but is {sigma2}.")
+    return array
+
+
+def _log_thresholds(n: int, noise: NoiseModel, dtype: jnp.dtype | type) -> jax.Array:
+    log_half = jnp.log(noise.eigenbasis(dtype).values) - math.log(2.0)
+    k = jnp.arange(n + 1, dtype=dtype)
+    return (n - k) * log_half[0] + k * log_half[1]
+
+
+def learning_thresholds(n: int, noise: NoiseModel = NoiseModel()) -> jax.Array:
+    """Noise variances θ_k at which the eigenmodes of each order k are half learned.
+
+    θ_k = (μ₀/2)^{n−k} (μ₁/2)^k. They fall evenly in ln σ²; for the paper's noise by
+    ln((5+√17)/(5−√17)) = ln 10.404 from one order to the next. (Ours, from [Ren24 Theorem 3].)
+
+    Args:
+        n: number of players.
+        noise: the noise's covariance.
+
+    Returns:
+        (n+1,), for the orders 0..n, in units of σ².
+
+    Example:
+        >>> theta = learning_thresholds(10)
+        >>> print(round(float(theta[0] / theta[1]), 3))
+        10.404
+    """
+    return jnp.exp(_log_thresholds(check_players(n), noise, float))
+
+
+def mode_gains(n: int, sigma2: ArrayLike, noise: NoiseModel = NoiseModel()) -> jax.Array:
+    """Fraction of each eigenmode's target that is learned at noise σ²: g_k = θ_k / (θ_k + σ²).
+
+    Computed as sigmoid(ln θ_k − ln σ²), so that it is accurate for every n and σ², 0 and ∞
+    included. (Ours, from [Ren24 Theorem 3].)
+
+    Args:
+        n: number of players.
+        sigma2: noise variance, a number or (m,).
+        noise: the noise's covariance.
+
+    Returns:
+        (n+1,) or (m, n+1), between 0 and 1, for the orders 0..n.
+
+    Example:
+        >>> print(mode_gains(2, [0.0, float("inf")]))
+        [[1. 1. 1.]
+         [0. 0. 0.]]
+    """
+    sigma2 = check_variance(sigma2)
+    return _gains(check_players(n), sigma2, noise)
+
+
+def _gains(n: int, sigma2: jax.Array, noise: NoiseModel) -> jax.Array:
+    log_theta = _log_thresholds(n, noise, sigma2.dtype)
+    # A double where keeps the gradient at sigma2 = 0 finite-or-zero instead of NaN.
+    positive = sigma2 > 0
+    log_sigma2 = jnp.where(positive, jnp.log(jnp.where(positive, sigma2, 1.0)), -jnp.inf)
+    shape = (*sigma2.shape, n + 1)
+    log_sigma2 = jnp.broadcast_to(log_sigma2[..., None], shape)
+    return jax.nn.sigmoid(jnp.broadcast_to(log_theta, shape) - log_sigma2)
+
+
+def optimal_interactions(
+    true: ArrayLike, sigma2: ArrayLike, noise: NoiseModel = NoiseModel()
+) -> jax.Array:
+    """Interactions ŵ(σ²) that minimise the expected loss under noise σ²  [Ren24 Theorem 3].
+
+    ŵ = (JᵀJ + 2ⁿ Cov ε)⁻¹ JᵀJ w*, solved exactly in O(n·2^n) as V^{⊗n} · g_{|T|}(σ²) · (VᵀD)^{⊗n}
+    w*: the true interactions are turned into eigenmodes, each is damped by its gain, and turned
+    back. The forward transform is shared by all values of σ².
+
+    Args:
+        true: (..., 2^n), the true interactions w*.
+        sigma2: noise variance, a number or (m,); 0 gives w*, ∞ gives 0.
+        noise: the noise's covariance.
+
+    Returns:
+        (..., 2^n), or (m, ..., 2^n) for a vector of variances; of the dtype of `true`.
+
+    Raises:
+        ValueError: a last axis that is not of size 2^n, or a negative or matrix-valued σ².
+
+    Example:
+        >>> w = optimal_interactions([0.0, 1.0, 1.0, 1.0], sigma2=0.1)
+        >>> print(w.round(3))
+        [0.354 0.75  0.75  0.44 ]
+    """
+    true, n = as_sets(true, "true")
+    sigma2 = check_variance(sigma2, true.dtype)
+    return _optimal(true, sigma2, noise, n)
+
+
+@functools.partial(jax.jit, static_argnames="n")
+def _optimal(true: jax.Array, sigma2: jax.Array, noise: NoiseModel, n: int) -> jax.Array:
+    vectors, dual, _ = noise.eigenbasis(true.dtype)
+    modes = apply_power(dual, true)
+    index = orders(n)
+
+    def damped(gains: jax.Array) -> jax.Array:
+        weights = gains[index].reshape((1,) * (true.ndim - 1) + (-1,))
+        return apply_power(vectors, weights * modes)
+
+    gains = _gains(n, sigma2, noise)
+    # One variance at a time: a vector costs no more memory than its result.
+    return damped(gains) if sigma2.ndim == 0 else jax.lax.map(damped, gains)
+
+
+def noisy_loss(
+    w: ArrayLike, true: ArrayLike, sigma2: ArrayLike, noise: NoiseModel = NoiseModel()
+) -> jax.Array:
+    """Expected loss under noise, E_S E_ε (y_S − wᵀ(J_S + ε))²  [Ren24 Eq. 10].
+
+    With y = J w* it is 2⁻ⁿ ‖ζ(w* − w)‖² + σ² wᵀ D^{⊗n} w; `optimal_interactions` minimises it.
+
+    Args:
+        w: (..., 2^n), the network's interactions.
+        true: (..., 2^n), the true interactions w*; broadcast against `w`.
+        sigma2: noise variance, a number.
+        noise: the noise's covariance.
+
+    Returns:
+        (...), in squared units of the output.
+    """
+    w, n = as_sets(w, "w")
+    true, n_true = as_sets(true, "true")
+    if n != n_true:
+        raise ValueError(
+            f"Arguments `w` and `true` must have the same last axis, but have shapes {w.shape} and "
+            f"{true.shape}."
+        )
+    sigma2 = check_variance(sigma2, w.dtype)
+    if sigma2.ndim:
+        raise ValueError(f"Argument `sigma2` must be a number, but has shape {sigma2.shape}.")
+    w, true = jnp.broadcast_arrays(w, true)
+    error = jnp.mean(zeta(true - w) ** 2, axis=-1)
+    return error + sigma2 * jnp.sum(w * apply_power(noise.matrix(w.dtype), w), axis=-1)
