@@ -1,0 +1,114 @@
+"""Files that are either whole or not there: atomic writes, strict reads."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """A temporary path beside `path` that takes its place when the block ends without error.
+
+    Whatever interrupts the block (an exception, Ctrl-C, a full disk) leaves `path` as it was and
+    removes the temporary file.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def write_npz(path: str | Path, arrays: Mapping[str, Any]) -> None:
+    """Writes named arrays as one uncompressed `.npz`; equal arrays give equal bytes."""
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
+
+
+def write_json(path: str | Path, content: Any) -> None:
+    """Writes JSON that a person can read too; refuses NaN and infinity."""
+    text = json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False)
+    with atomic_path(path) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def read_npz(path: str | Path, required: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """Reads every array of an `.npz`, never executing anything in it.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is not a whole `.npz`, holds pickled objects, or lacks a required array.
+    """
+    path = _existing_file(path)
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise ValueError(f"{path}: must be an .npz archive, but is a single array (.npy).")
+            missing = [name for name in required if name not in archive.files]
+            if missing:
+                raise ValueError(
+                    f"{path}: must hold the array(s) {', '.join(required)}, but has no "
+                    f"{', '.join(missing)}; it holds {', '.join(archive.files) or 'nothing'}."
+                )
+            arrays = {}
+            for name in archive.files:
+                try:
+                    arrays[name] = archive[name]
+                except ValueError as error:
+                    if "pickle" not in str(error).lower():
+                        raise
+                    raise ValueError(
+                        f"{path}: array '{name}' must be plain numbers or text, but holds pickled "
+                        f"Python objects, which are never loaded."
+                    ) from None
+            return arrays
+    except (zipfile.BadZipFile, EOFError, OSError, KeyError) as error:
+        raise ValueError(
+            f"{path}: must be a complete .npz file, but is truncated or damaged."
+        ) from error
+    except ValueError as error:
+        if str(error).startswith(str(path)):
+            raise
+        if "pickle" in str(error).lower():  # numpy's word for "neither .npy nor .npz"
+            raise ValueError(f"{path}: must be an .npz file, but is something else.") from None
+        raise ValueError(f"{path}: must be a complete .npz file, but {error}") from error
+
+
+def read_json(path: str | Path) -> Any:
+    """Reads a JSON file; a damaged one is a ValueError that names it."""
+    path = _existing_file(path)
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: must be a JSON file, but {error}") from error
+
+
+def _existing_file(path: str | Path) -> Path:
+    path = Path(path)
+    if path.is_dir():
+        raise ValueError(f"{path}: must be a file, but is a folder.")
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such file.")
+    return path
