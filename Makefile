@@ -32,7 +32,7 @@ test-all: $(VENV)/.tools
 	$(BIN)/python -m pytest -n 2 -m ''
 
 bench: $(VENV)/.tools
-	$(BIN)/python -m benchmarks
+	$(BIN)/python tests/benchmarks/run.py
 
 notebooks: $(VENV)/.tools
 	$(BIN)/python -m pytest -m notebook tests/test_notebooks.py
