@@ -1,0 +1,10 @@
+"""Networks that really train, by name: what a measurement needs before it is measured."""
+
+from sim.experiments._registry import (
+    Checkpoint as Checkpoint,
+    Experiment as Experiment,
+    Settings as Settings,
+    experiment_names as experiment_names,
+    prepare as prepare,
+    register as register,
+)

@@ -1,0 +1,161 @@
+"""Training an equinox classifier and stopping at every checkpoint."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from sim.experiments._registry import Checkpoint
+
+
+@dataclasses.dataclass(frozen=True)
+class Data:
+    """Inputs (samples, *shape) float32 and labels (samples,) of the training and the test set.
+
+    `train_labels` holds the label noise; the losses are with respect to it, as the network sees it.
+    """
+
+    train_inputs: np.ndarray
+    train_labels: np.ndarray
+    test_inputs: np.ndarray
+    test_labels: np.ndarray
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return int(max(self.train_labels.max(), self.test_labels.max())) + 1
+
+
+def split(
+    inputs: np.ndarray, labels: np.ndarray, training: int, label_noise: float, seed: int
+) -> Data:
+    """A random split, with a fraction of the training labels replaced by another random class."""
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(inputs))
+    inputs, labels = inputs[order].astype(np.float32), labels[order].astype(np.int32)
+    train_labels = labels[:training].copy()
+    wrong = rng.permutation(training)[: round(label_noise * training)]
+    classes = int(labels.max()) + 1
+    train_labels[wrong] = (train_labels[wrong] + rng.integers(1, classes, len(wrong))) % classes
+    return Data(inputs[:training], train_labels, inputs[training:], labels[training:])
+
+
+def he_normal(model: Any, key: jax.Array) -> Any:
+    """The model with normal weights of variance 2/fan-in and zero biases, as suits ReLU layers."""
+
+    def is_linear(node: Any) -> bool:
+        return isinstance(node, (eqx.nn.Linear, eqx.nn.Conv))
+
+    def redraw(node: Any, key: jax.Array) -> Any:
+        if not is_linear(node):
+            return node
+        fan_in = node.weight[0].size
+        weight = jax.random.normal(key, node.weight.shape, jnp.float32) * (2 / fan_in) ** 0.5
+        node = eqx.tree_at(lambda n: n.weight, node, weight)
+        if node.bias is None:
+            return node
+        return eqx.tree_at(lambda n: n.bias, node, jnp.zeros_like(node.bias))
+
+    leaves, structure = jax.tree.flatten(model, is_leaf=is_linear)
+    keys = jax.random.split(key, len(leaves))
+    return jax.tree.unflatten(structure, [redraw(*pair) for pair in zip(leaves, keys, strict=True)])
+
+
+def train(
+    model: eqx.Module,
+    data: Data,
+    epochs: Sequence[int],
+    optimiser: optax.GradientTransformation,
+    *,
+    batch_size: int = 128,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> Iterator[Checkpoint]:
+    """Trains by minibatch descent on the cross-entropy, and yields a checkpoint at each epoch.
+
+    Every epoch visits every training sample once in a new order; the last batch may be smaller.
+
+    Args:
+        model: maps one input (*shape) to logits (classes,).
+        data: float32 inputs and integer labels.
+        epochs: when to stop, strictly increasing; 0 is the untrained network.
+        optimiser: any optax transformation.
+        batch_size: samples in a step.
+        seed: of the order of the samples.
+        progress: called after every epoch with (epochs done, epochs in all).
+    """
+    parameters, static = eqx.partition(model, eqx.is_inexact_array)
+    parameters = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), parameters)
+    state = (parameters, optimiser.init(parameters))
+    train_set = (jnp.asarray(data.train_inputs), jnp.asarray(data.train_labels))
+    test_set = (jnp.asarray(data.test_inputs), jnp.asarray(data.test_labels))
+    run_epoch = _epoch_step(static, optimiser, min(batch_size, len(data.train_labels)))
+    evaluate = _evaluation(static)
+    key = jax.random.key(seed)
+
+    for epoch in range(epochs[-1] + 1):
+        if epoch > 0:
+            state = run_epoch(state, train_set, jax.random.fold_in(key, epoch))
+            if progress is not None:
+                progress(epoch, epochs[-1])
+        if epoch in epochs:
+            train_loss, train_accuracy = evaluate(state[0], train_set)
+            test_loss, test_accuracy = evaluate(state[0], test_set)
+            yield Checkpoint(
+                epoch,
+                functools.partial(_scores, eqx.combine(state[0], static)),
+                float(train_loss),
+                float(test_loss),
+                float(train_accuracy),
+                float(test_accuracy),
+            )
+
+
+@eqx.filter_jit
+def _scores(model: Any, batch: jax.Array) -> jax.Array:
+    return jax.vmap(model)(jnp.asarray(batch, jnp.float32))
+
+
+def _mean_loss(parameters: Any, static: Any, batch: tuple[jax.Array, jax.Array]) -> jax.Array:
+    logits = jax.vmap(eqx.combine(parameters, static))(batch[0])
+    return jnp.mean(optax.softmax_cross_entropy_with_integer_labels(logits, batch[1]))
+
+
+def _epoch_step(static: Any, optimiser: optax.GradientTransformation, batch_size: int) -> Any:
+    def step(state: Any, batch: tuple[jax.Array, jax.Array]) -> tuple[Any, None]:
+        parameters, memory = state
+        gradient = jax.grad(_mean_loss)(parameters, static, batch)
+        updates, memory = optimiser.update(gradient, memory, parameters)
+        return (optax.apply_updates(parameters, updates), memory), None
+
+    @jax.jit
+    def run(state: Any, train_set: tuple[jax.Array, jax.Array], key: jax.Array) -> Any:
+        inputs, labels = train_set
+        order = jax.random.permutation(key, len(labels))
+        whole = len(labels) // batch_size * batch_size
+        batches = order[:whole].reshape(-1, batch_size)
+        state, _ = jax.lax.scan(lambda s, i: step(s, (inputs[i], labels[i])), state, batches)
+        if whole < len(labels):
+            rest = order[whole:]
+            state, _ = step(state, (inputs[rest], labels[rest]))
+        return state
+
+    return run
+
+
+def _evaluation(static: Any) -> Any:
+    @jax.jit
+    def evaluate(parameters: Any, data: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        logits = jax.vmap(eqx.combine(parameters, static))(data[0])
+        loss = optax.softmax_cross_entropy_with_integer_labels(logits, data[1])
+        return jnp.mean(loss), jnp.mean(jnp.argmax(logits, axis=-1) == data[1])
+
+    return evaluate

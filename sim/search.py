@@ -1,0 +1,103 @@
+"""Global search for the one parameter of a family of distributions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+Distance = Callable[[jax.Array, jax.Array], jax.Array]
+
+
+class Match(NamedTuple):
+    """The member of a family nearest to each measured distribution."""
+
+    parameter: np.ndarray  # (checkpoints,)
+    predicted: np.ndarray  # (checkpoints, orders)
+    distance: np.ndarray  # (checkpoints,)
+
+
+def nearest_member(
+    measured: np.ndarray,
+    family: Callable[[np.ndarray], np.ndarray],
+    grid: np.ndarray,
+    distance: Distance,
+    *,
+    starts: int = 3,
+    points: int = 9,
+    rounds: int = 7,
+) -> Match:
+    """Finds the member of a one-parameter family nearest to each measured distribution.
+
+    First the whole grid, then finer and finer grids around the `starts` best local minima of every
+    checkpoint: never a local search from a guess, since thresholds make the distance uneven. Of
+    equally near members, the one with the largest parameter is taken.
+
+    Args:
+        measured: (checkpoints, orders).
+        family: from parameters (m,) to distributions (m, orders).
+        grid: (g,) increasing parameters, dense enough that the best basin holds a grid point.
+        distance: between distributions along the last axis.
+        starts: number of basins refined for each checkpoint.
+        points: members tried in each basin and round.
+        rounds: each shrinks a basin by the factor (points − 1)/2.
+    """
+    members = np.asarray(family(grid))
+    away = _distances(members, measured, distance)  # (checkpoints, g)
+    centres = grid[_best_basins(away, starts)]  # (checkpoints, starts)
+    width = np.full(len(measured), np.max(np.diff(grid)))
+    best = _Best(measured.shape)
+    best.update(np.broadcast_to(grid, away.shape), np.broadcast_to(
+        members, (len(measured), *members.shape)), away)  # fmt: skip
+
+    offsets = np.linspace(-1, 1, points)
+    for _ in range(rounds):
+        tried = centres[..., None] + width[:, None, None] * offsets  # (checkpoints, starts, points)
+        tried = np.clip(tried, grid[0], grid[-1]).reshape(len(measured), -1)
+        members = np.asarray(family(tried.ravel())).reshape(*tried.shape, -1)
+        away = np.asarray(distance(jnp.asarray(members), jnp.asarray(measured)[:, None]))
+        best.update(tried, members, away)
+        within = away.reshape(*centres.shape, points)
+        pick = np.argmin(within, axis=-1)[..., None]
+        centres = np.take_along_axis(tried.reshape(within.shape), pick, axis=-1)[..., 0]
+        width = width * 2 / (points - 1)
+    return Match(best.parameter, best.predicted, best.distance)
+
+
+def _distances(members: np.ndarray, measured: np.ndarray, distance: Distance) -> np.ndarray:
+    return np.asarray(distance(jnp.asarray(members)[None], jnp.asarray(measured)[:, None]))
+
+
+def _best_basins(away: np.ndarray, starts: int) -> np.ndarray:
+    """Grid points no farther away than both neighbours: the nearest few of every row."""
+    padded = np.pad(away, ((0, 0), (1, 1)), constant_values=np.inf)
+    minima = (away <= padded[:, :-2]) & (away <= padded[:, 2:])
+    return np.argsort(np.where(minima, away, np.inf), axis=1, kind="stable")[:, :starts]
+
+
+class _Best:
+    """The nearest member so far of every checkpoint."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.parameter = np.full(shape[0], -np.inf)
+        self.predicted = np.zeros(shape)
+        self.distance = np.full(shape[0], np.inf)
+
+    def update(self, parameters: np.ndarray, members: np.ndarray, away: np.ndarray) -> None:
+        nearest = away.min(axis=1)
+        tied = away <= nearest[:, None] + TIE
+        pick = np.argmax(np.where(tied, parameters, -np.inf), axis=1)
+        rows = np.arange(len(pick))
+        parameter = parameters[rows, pick]
+        better = (nearest < self.distance - TIE) | (
+            (nearest <= self.distance + TIE) & (parameter > self.parameter)
+        )
+        self.parameter = np.where(better, parameter, self.parameter)
+        self.predicted = np.where(better[:, None], members[rows, pick], self.predicted)
+        self.distance = np.where(better, away[rows, pick], self.distance)
+
+
+TIE = 1e-13  # distances this near are rounding apart
