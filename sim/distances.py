@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 
-def total_variation(p: ArrayLike, q: ArrayLike) -> jax.Array:
+def total_variation(p: jax.Array, q: jax.Array) -> jax.Array:
     """Total variation ½ Σ_k |p(k) − q(k)| along the last axis: between 0 and 1."""
     return 0.5 * jnp.sum(jnp.abs(p - q), axis=-1)
 

@@ -155,7 +155,9 @@ def fit_noise(
         strength=np.asarray(strength),
         measured=measured,
         predicted=match.predicted,
-        total_variation=np.asarray(total_variation(measured, match.predicted)),
+        total_variation=np.asarray(
+            total_variation(jnp.asarray(measured), jnp.asarray(match.predicted))
+        ),
         nulls=fit_nulls(measured, measured[-1], away, total_variation),
         noise=noise,
     )
