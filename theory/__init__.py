@@ -29,6 +29,7 @@ from theory._learning import (
     optimal_interactions as optimal_interactions,
 )
 from theory._noise import NoiseModel as NoiseModel
+from theory._relaxation import relax as relax, relaxation_gains as relaxation_gains
 from theory._strength import (
     mean_order as mean_order,
     order_distribution as order_distribution,
