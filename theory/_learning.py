@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from theory._lattice import apply_power, as_real, as_sets, check_players, orders, zeta
+from theory._lattice import apply_power, as_real, as_sets, by_order, check_players, zeta
 from theory._noise import NoiseModel
 
 
@@ -78,13 +78,32 @@ def mode_gains(n: int, sigma2: ArrayLike, noise: NoiseModel = NoiseModel()) -> j
 
 
 def _gains(n: int, sigma2: jax.Array, noise: NoiseModel) -> jax.Array:
-    log_theta = _log_thresholds(n, noise, sigma2.dtype)
-    # A double where keeps the gradient at sigma2 = 0 finite-or-zero instead of NaN.
-    positive = sigma2 > 0
-    log_sigma2 = jnp.where(positive, jnp.log(jnp.where(positive, sigma2, 1.0)), -jnp.inf)
     shape = (*sigma2.shape, n + 1)
-    log_sigma2 = jnp.broadcast_to(log_sigma2[..., None], shape)
-    return jax.nn.sigmoid(jnp.broadcast_to(log_theta, shape) - log_sigma2)
+    log_theta = jnp.broadcast_to(_log_thresholds(n, noise, sigma2.dtype), shape)
+    sigma2 = jnp.broadcast_to(sigma2[..., None], shape)
+    positive = sigma2 > 0
+    log_sigma2 = jnp.log(jnp.where(positive, sigma2, 1.0))
+    # At sigma2 = 0 the logarithm has no derivative, but the gain has: −1/θ.
+    near_zero = 1 / (1 + jnp.where(positive, 0.0, sigma2) * _safe_exp(-log_theta))
+    return jnp.where(positive, logistic(log_theta - log_sigma2), near_zero)
+
+
+def _safe_exp(x: jax.Array) -> jax.Array:
+    return jnp.exp(jnp.minimum(x, 0.5 * jnp.log(jnp.finfo(x.dtype).max)))
+
+
+@jax.custom_jvp
+def logistic(x: jax.Array) -> jax.Array:
+    """1/(1+e^{−x}), with a derivative that does not round to zero where the value rounds to one."""
+    return jax.nn.sigmoid(x)
+
+
+@logistic.defjvp
+def _logistic_jvp(
+    primals: tuple[jax.Array], tangents: tuple[jax.Array]
+) -> tuple[jax.Array, jax.Array]:
+    (x,), (dx,) = primals, tangents
+    return logistic(x), logistic(x) * logistic(-x) * dx
 
 
 def optimal_interactions(
@@ -121,10 +140,9 @@ def optimal_interactions(
 def _optimal(true: jax.Array, sigma2: jax.Array, noise: NoiseModel, n: int) -> jax.Array:
     vectors, dual, _ = noise.eigenbasis(true.dtype)
     modes = apply_power(dual, true)
-    index = orders(n)
 
     def damped(gains: jax.Array) -> jax.Array:
-        weights = gains[index].reshape((1,) * (true.ndim - 1) + (-1,))
+        weights = by_order(gains, n).reshape((1,) * (true.ndim - 1) + (-1,))
         return apply_power(vectors, weights * modes)
 
     gains = _gains(n, sigma2, noise)
