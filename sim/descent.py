@@ -1,0 +1,166 @@
+"""Learning by stochastic gradient descent on the sampled noisy loss of Theorem 3.
+
+In every step a batch of masks S is drawn, and fresh noise ε on the interactions for each of them;
+the loss of one mask is (y_S − wᵀ(J_S + ε))². What reaches the optimiser is the batch's gradient
+
+    −(2/B) Σ_b r_b (J_{S_b} + ε_b),    r_b = y_{S_b} − wᵀ(J_{S_b} + ε_b),
+
+and this file draws that gradient from its exact law without making the B × 2^n numbers ε: with
+ε_b = σ L ξ_b (L = Cholesky factor of the noise, ξ_b white) only the components η_b of ξ_b along
+a = Lᵀw enter the residuals; given the residuals, the rest of Σ_b r_b ξ_b is one white vector of
+length ‖r‖ across a. The rows J_{S_b} are never made either: Σ_b r_b J_{S_b} is a sum over supersets
+of the residuals scattered over the sets. A step costs O(n·2^n + B), whatever the batch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from theory import NoiseModel
+from theory._lattice import apply_power
+
+
+@dataclasses.dataclass(frozen=True)
+class Descent:
+    """Settings of stochastic gradient descent.
+
+    With noise of variance 2^{|T|}σ² a step in w itself is stable only for tiny learning rates, and
+    high orders feel it first. So by default the optimiser sees white coordinates z, w = (L⁻ᵀ)^{⊗n}z
+    with D = LLᵀ: plain descent in z is descent in w preconditioned by D⁻¹, and its limit of small
+    steps is the flow of `theory.relax`, with flow time = learning rate × steps.
+
+    Attributes:
+        optimizer: any optax optimiser, used as it is. By default descent with `momentum` and a
+            learning rate that follows σ²: the share `step` of an estimate of the largest stable
+            one, 1/(θ₀ + σ² + 3 E‖x‖²/B), x being a noisy row in the optimiser's coordinates.
+        batch_size: masks per step; None takes all masks and the expectation over the noise, so that
+            nothing is random.
+        steps_per_epoch: optimiser steps in one epoch.
+        step: share of the largest stable learning rate, in (0, 1).
+        momentum: of the default optimiser, in [0, 1).
+        white: let the optimiser see z (the default) or w itself.
+
+    Raises:
+        ValueError: a number out of range.
+        TypeError: an optimiser that is not an optax `GradientTransformation`.
+    """
+
+    optimizer: optax.GradientTransformation | None = None
+    batch_size: int | None = 64
+    steps_per_epoch: int = 100
+    step: float = 0.1
+    momentum: float = 0.0
+    white: bool = True
+
+    def __post_init__(self) -> None:
+        if self.optimizer is not None and not (
+            hasattr(self.optimizer, "init") and hasattr(self.optimizer, "update")
+        ):
+            raise TypeError(
+                f"Argument `optimizer` must be an optax optimiser, but is {self.optimizer!r}."
+            )
+        if self.batch_size is not None and self.batch_size < 1:
+            raise ValueError(f"Argument `batch_size` must be at least 1, but is {self.batch_size}.")
+        if self.steps_per_epoch < 1:
+            raise ValueError(
+                f"Argument `steps_per_epoch` must be at least 1, but is {self.steps_per_epoch}."
+            )
+        if not 0 < self.step < 1:
+            raise ValueError(f"Argument `step` must lie between 0 and 1, but is {self.step}.")
+        if not 0 <= self.momentum < 1:
+            raise ValueError(f"Argument `momentum` must lie in [0, 1), but is {self.momentum}.")
+
+    def transformation(self) -> optax.GradientTransformation:
+        """What turns gradients into steps; the default's are still to be scaled by the rate."""
+        if self.optimizer is not None:
+            return self.optimizer
+        return optax.trace(self.momentum) if self.momentum else optax.identity()
+
+    def settings(self) -> dict[str, str | int | float | bool | None]:
+        """The settings by name, as plain values for a file."""
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return values | {"optimizer": "descent" if self.optimizer is None else "given"}
+
+
+class Coordinates(NamedTuple):
+    """One player's factors of the maps between the optimiser's coordinates x and the masks."""
+
+    to_interactions: jax.Array  # w = M x
+    from_interactions: jax.Array  # x = M⁻¹ w
+    to_outputs: jax.Array  # J w = K x
+    to_white: jax.Array  # Lᵀ w = N x
+
+
+def coordinates(noise: NoiseModel, white: bool, dtype: jnp.dtype) -> Coordinates:
+    """The factors for the given noise: M = L⁻ᵀ in white coordinates, else the identity."""
+    factor = jnp.linalg.cholesky(noise.matrix(dtype))
+    outputs = jnp.array([[1.0, 0.0], [1.0, 1.0]], dtype)
+    identity = jnp.eye(2, dtype=dtype)
+    if not white:
+        return Coordinates(identity, identity, outputs, factor.T)
+    inverse = jnp.linalg.inv(factor.T)
+    return Coordinates(inverse, factor.T, outputs @ inverse, identity)
+
+
+def expected_gradient(
+    x: jax.Array, outputs: jax.Array, sigma2: jax.Array, axes: Coordinates
+) -> jax.Array:
+    """Gradient of `theory.noisy_loss` in the optimiser's coordinates, all 2^n masks at once."""
+    residual = outputs - apply_power(axes.to_outputs, x)
+    noise = sigma2 * apply_power(axes.to_white.T, apply_power(axes.to_white, x))
+    return 2 * (noise - apply_power(axes.to_outputs.T, residual) / x.size)
+
+
+def sampled_gradient(
+    x: jax.Array,
+    outputs: jax.Array,
+    sigma2: jax.Array,
+    axes: Coordinates,
+    key: jax.Array,
+    batch_size: int,
+) -> jax.Array:
+    """Gradient of one batch's loss, fresh masks and fresh noise; see the head of this file.
+
+    Args:
+        x: (2^n,), the parameters in the optimiser's coordinates.
+        outputs: (2^n,), the true outputs y = J w* on every mask.
+        sigma2: noise variance, a number.
+        axes: the coordinates.
+        key: of the random numbers.
+        batch_size: masks in the batch.
+
+    Returns:
+        (2^n,).
+    """
+    masks, along, across = jax.random.split(key, 3)
+    drawn = jax.random.randint(masks, (batch_size,), 0, x.size)
+    sigma = jnp.sqrt(sigma2)
+    white = apply_power(axes.to_white, x)
+    length = jnp.linalg.norm(white)
+    direction = white / jnp.where(length > 0, length, 1.0)
+    shifts = jax.random.normal(along, (batch_size,), x.dtype)
+    mistaken = (outputs - apply_power(axes.to_outputs, x))[drawn]
+    residuals = mistaken - sigma * length * shifts
+    other = jax.random.normal(across, x.shape, x.dtype)
+    other = other - direction * jnp.vdot(direction, other)
+    noise = direction * jnp.vdot(residuals, shifts) + jnp.linalg.norm(residuals) * other
+    scattered = jnp.zeros_like(x).at[drawn].add(residuals)
+    gradient = apply_power(axes.to_outputs.T, scattered)
+    gradient = gradient + sigma * apply_power(axes.to_white.T, noise)
+    return (-2.0 / batch_size) * gradient
+
+
+def stable_rate(n: int, sigma2: jax.Array, axes: Coordinates, batch_size: int | None) -> jax.Array:
+    """An estimate of the largest learning rate at which the mean square of the error shrinks."""
+    signal = (jnp.linalg.norm(axes.to_outputs, 2) ** 2 / 2) ** n  # θ₀ in white coordinates
+    largest = signal + sigma2 * jnp.linalg.norm(axes.to_white, 2) ** (2 * n)
+    if batch_size is None:
+        return 1 / largest
+    # E‖x‖² of a noisy row x = Mᵀ(J_S + ε), a product over players.
+    square = (jnp.sum(axes.to_outputs**2) / 2) ** n + sigma2 * jnp.sum(axes.to_white**2) ** n
+    return 1 / (largest + 3 * square / batch_size)
