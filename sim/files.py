@@ -7,6 +7,7 @@ import json
 import os
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -62,38 +63,36 @@ def read_npz(path: str | Path, required: tuple[str, ...]) -> dict[str, np.ndarra
         ValueError: it is not a whole `.npz`, holds pickled objects, or lacks a required array.
     """
     path = _existing_file(path)
+    damaged = f"{path}: must be a complete .npz file, but is truncated, damaged or something else."
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
+        with path.open("rb") as file:
+            archive = np.load(file, allow_pickle=False)
+            names = getattr(archive, "files", None)
+            if names is None:
                 raise ValueError(f"{path}: must be an .npz archive, but is a single array (.npy).")
-            missing = [name for name in required if name not in archive.files]
+            missing = [name for name in required if name not in names]
             if missing:
                 raise ValueError(
                     f"{path}: must hold the array(s) {', '.join(required)}, but has no "
-                    f"{', '.join(missing)}; it holds {', '.join(archive.files) or 'nothing'}."
+                    f"{', '.join(missing)}; it holds {', '.join(names) or 'nothing'}."
                 )
-            arrays = {}
-            for name in archive.files:
-                try:
-                    arrays[name] = archive[name]
-                except ValueError as error:
-                    if "pickle" not in str(error).lower():
-                        raise
-                    raise ValueError(
-                        f"{path}: array '{name}' must be plain numbers or text, but holds pickled "
-                        f"Python objects, which are never loaded."
-                    ) from None
-            return arrays
-    except (zipfile.BadZipFile, EOFError, OSError, KeyError) as error:
-        raise ValueError(
-            f"{path}: must be a complete .npz file, but is truncated or damaged."
-        ) from error
+            return {name: _plain_array(archive, name, path) for name in names}
     except ValueError as error:
-        if str(error).startswith(str(path)):
+        raise error if str(error).startswith(str(path)) else ValueError(damaged) from error
+    except (zipfile.BadZipFile, EOFError, OSError, KeyError, SyntaxError, zlib.error) as error:
+        raise ValueError(damaged) from error
+
+
+def _plain_array(archive: Any, name: str, path: Path) -> np.ndarray:
+    try:
+        return archive[name]
+    except ValueError as error:
+        if "pickle" not in str(error).lower():
             raise
-        if "pickle" in str(error).lower():  # numpy's word for "neither .npy nor .npz"
-            raise ValueError(f"{path}: must be an .npz file, but is something else.") from None
-        raise ValueError(f"{path}: must be a complete .npz file, but {error}") from error
+        raise ValueError(
+            f"{path}: array '{name}' must be plain numbers or text, but holds pickled Python "
+            f"objects, which are never loaded."
+        ) from None
 
 
 def read_json(path: str | Path) -> Any:

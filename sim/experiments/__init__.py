@@ -1,6 +1,7 @@
 """Networks that really train, by name: what a measurement needs before it is measured."""
 
 from sim.experiments._registry import (
+    CHECKPOINT_EPOCHS as CHECKPOINT_EPOCHS,
     Checkpoint as Checkpoint,
     Experiment as Experiment,
     Settings as Settings,

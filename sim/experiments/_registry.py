@@ -12,7 +12,7 @@ import numpy as np
 
 from sim.masking import Masking
 
-PAPER_EPOCHS = (0, 1, 2, 3, 4, 5, 6, 8, 11, 16, 23, 32, 64, 128, 256, 512)
+CHECKPOINT_EPOCHS = (0, 1, 2, 3, 4, 5, 6, 8, 11, 16, 23, 32, 64, 128, 256, 512)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Settings:
         seed: of the data split, the initial parameters and the order of training.
     """
 
-    epochs: tuple[int, ...] = PAPER_EPOCHS
+    epochs: tuple[int, ...] = CHECKPOINT_EPOCHS
     samples: int = 30
     players: int = 10
     label_noise: float = 0.05
@@ -66,6 +66,7 @@ class Experiment:
         inputs: (samples, *shape), from the test set.
         labels: (samples,), their true classes.
         masking: the players.
+        epochs: of the checkpoints, strictly increasing.
         train: from a progress callback (epochs done, epochs in all) to the checkpoints in order.
         metadata: what was trained on what, for the record.
     """
@@ -73,6 +74,7 @@ class Experiment:
     inputs: np.ndarray
     labels: np.ndarray
     masking: Masking
+    epochs: tuple[int, ...]
     train: Callable[[Callable[[int, int], None] | None], Iterator[Checkpoint]]
     metadata: dict[str, Any]
 

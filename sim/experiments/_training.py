@@ -37,36 +37,21 @@ class Data:
 def split(
     inputs: np.ndarray, labels: np.ndarray, training: int, label_noise: float, seed: int
 ) -> Data:
-    """A random split, with a fraction of the training labels replaced by another random class."""
+    """A random split, with a fraction of the training labels replaced by another random class.
+
+    Inputs are standardised by the mean and standard deviation of all training values, so that a
+    baseline of 0 is the mean value.
+    """
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(inputs))
-    inputs, labels = inputs[order].astype(np.float32), labels[order].astype(np.int32)
+    seen = inputs[order[:training]]
+    inputs = ((inputs[order] - seen.mean()) / seen.std()).astype(np.float32)
+    labels = labels[order].astype(np.int32)
     train_labels = labels[:training].copy()
     wrong = rng.permutation(training)[: round(label_noise * training)]
     classes = int(labels.max()) + 1
     train_labels[wrong] = (train_labels[wrong] + rng.integers(1, classes, len(wrong))) % classes
     return Data(inputs[:training], train_labels, inputs[training:], labels[training:])
-
-
-def he_normal(model: Any, key: jax.Array) -> Any:
-    """The model with normal weights of variance 2/fan-in and zero biases, as suits ReLU layers."""
-
-    def is_linear(node: Any) -> bool:
-        return isinstance(node, (eqx.nn.Linear, eqx.nn.Conv))
-
-    def redraw(node: Any, key: jax.Array) -> Any:
-        if not is_linear(node):
-            return node
-        fan_in = node.weight[0].size
-        weight = jax.random.normal(key, node.weight.shape, jnp.float32) * (2 / fan_in) ** 0.5
-        node = eqx.tree_at(lambda n: n.weight, node, weight)
-        if node.bias is None:
-            return node
-        return eqx.tree_at(lambda n: n.bias, node, jnp.zeros_like(node.bias))
-
-    leaves, structure = jax.tree.flatten(model, is_leaf=is_linear)
-    keys = jax.random.split(key, len(leaves))
-    return jax.tree.unflatten(structure, [redraw(*pair) for pair in zip(leaves, keys, strict=True)])
 
 
 def train(

@@ -1,0 +1,110 @@
+"""How commands talk: progress on stderr, results on stdout, errors in one line."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace the results that the folder already holds.")
+]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print the result as one JSON object, for scripts.")
+]
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def plain_errors(command: Command) -> Command:
+    """Turns the errors that a user can cause into one line on stderr and exit code 2.
+
+    With the environment variable INTERDYN_DEBUG set, the traceback is shown instead.
+    """
+
+    @functools.wraps(command)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except KeyboardInterrupt:
+            err.print("interdyn: interrupted; nothing half-written was left behind.", markup=False)
+            raise typer.Exit(130) from None
+        except (ValueError, TypeError, OSError, ImportError) as error:
+            if os.environ.get("INTERDYN_DEBUG"):
+                raise
+            err.print(f"interdyn: {' '.join(_message(error).split())}", markup=False)
+            raise typer.Exit(2) from None
+
+    return guarded  # type: ignore[return-value]
+
+
+def _message(error: BaseException) -> str:
+    if isinstance(error, ModuleNotFoundError):
+        extra = {"equinox": "experiments", "sklearn": "experiments", "torch": "torch"}
+        wanted = extra.get((error.name or "").split(".")[0])
+        if wanted:
+            return (
+                f"this needs the package '{error.name}'; install it with "
+                f"pip install 'interaction-dynamics[{wanted}]'."
+            )
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{error.filename}: {error.strerror}."
+    return str(error) or type(error).__name__
+
+
+def refuse_existing(paths: Iterable[Path], overwrite: bool) -> None:
+    """Raises where a result would be replaced without `--overwrite`."""
+    paths = list(paths)
+    if overwrite:
+        return
+    for path in paths:
+        if path.exists():
+            raise ValueError(
+                f"{path.parent}: already holds a run ({path.name}); choose another --out, or add "
+                f"--overwrite to replace it."
+            )
+
+
+@contextlib.contextmanager
+def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
+    """Bars by name: call with (description, steps done, steps in all)."""
+    columns = (
+        TextColumn("{task.description:<24}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    tasks: dict[str, Any] = {}
+    with Progress(*columns, console=err) as progress:
+
+        def report(description: str, done: int, total: int) -> None:
+            if description not in tasks:
+                tasks[description] = progress.add_task(description, total=total)
+            progress.update(tasks[description], completed=done, total=total)
+
+        yield report
+
+
+def print_json(content: Any) -> None:
+    """Prints one JSON object on stdout."""
+    typer.echo(json.dumps(content, ensure_ascii=False))

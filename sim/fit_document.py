@@ -1,0 +1,82 @@
+"""The content of `fit.json`: everything that tables, figures and reports are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sim.fitting import NoiseFit
+from sim.interactions import Interactions
+from sim.measurement import CURVES
+from sim.phases import Phases
+from sim.provenance import versions
+
+
+def fit_document(
+    interactions: Interactions, fit: NoiseFit, phases: Phases, distance: str
+) -> dict[str, Any]:
+    """Gathers a fit into one plain dictionary.
+
+    Keys: `checkpoints` (one record each: `epoch`, `sigma2`, `measured` and `predicted` over the
+    orders 1..n, `total_variation`, `mean_order`, `gap`, `nulls`), `phases`, `curves` (losses and
+    accuracies), `settings` (with the seed and the versions).
+    """
+    measurement, extraction = interactions.measurement, interactions.extraction
+    gaps = np.asarray(extraction.gap).max(axis=1)
+    records = fit.records()
+    for record, gap in zip(records, gaps, strict=True):
+        record["gap"] = float(gap)
+    curves = {name: getattr(measurement, name) for name in CURVES}
+    return {
+        "checkpoints": records,
+        "phases": _plain(phases),
+        "curves": {k: None if v is None else v.tolist() for k, v in curves.items()},
+        "settings": {
+            "players": measurement.n,
+            "samples": measurement.samples,
+            "noise": {
+                "growth": float(fit.noise.growth),
+                "correlation": float(fit.noise.correlation),
+            },
+            "distance": distance,
+            "extraction": dict(interactions.settings),
+            "measurement": dict(measurement.metadata),
+            "seed": measurement.metadata.get("seed"),
+            "versions": versions(),
+        },
+    }
+
+
+def _plain(phases: Phases) -> dict[str, float | None]:
+    """The scalar fields of the phases, as JSON holds them."""
+    return {
+        name: None if value is None else float(value)
+        for name, value in vars(phases).items()
+        if value is None or np.ndim(value) == 0
+    }
+
+
+def check_fit(document: Any, path: str | Path) -> Mapping[str, Any]:
+    """Returns the content of a `fit.json` if it has what the figures need.
+
+    Raises:
+        ValueError: it is not a fit; names the file and what is missing.
+    """
+    wanted = {"checkpoints", "phases", "curves", "settings"}
+    if not isinstance(document, dict) or not wanted <= set(document):
+        held = ", ".join(document) if isinstance(document, dict) else type(document).__name__
+        raise ValueError(
+            f"{path}: must be a fit, with the keys {', '.join(sorted(wanted))}, but holds {held}."
+        )
+    record_keys = {"epoch", "sigma2", "measured", "predicted", "total_variation", "nulls"}
+    records = document["checkpoints"]
+    if not isinstance(records, list) or len(records) < 2:
+        raise ValueError(f"{path}: `checkpoints` must be a list of at least two records.")
+    for at, record in enumerate(records):
+        missing = record_keys - set(record)
+        if missing:
+            raise ValueError(f"{path}: checkpoint {at} lacks {', '.join(sorted(missing))}.")
+    return document

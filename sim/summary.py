@@ -1,0 +1,60 @@
+"""What a fit says, in a table's rows and in one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+
+def second_phase(fit: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """Fitted checkpoints from the phase boundary on, without the last, which is the target itself.
+
+    Without a boundary, all but the last.
+    """
+    boundary = fit["phases"]["boundary"]
+    return [r for r in fit["checkpoints"][:-1] if boundary is None or r["epoch"] >= boundary]
+
+
+def conclusion(fit: Mapping[str, Any]) -> str:
+    """One sentence: the phases, how σ² moves, and how good theory and null models are.
+
+    Args:
+        fit: content of `fit.json`.
+    """
+    phases = fit["phases"]
+    if phases["boundary"] is None:
+        opening = "No two-phase pattern was found; over all checkpoints"
+    else:
+        opening = (
+            f"The mean order falls until epoch {phases['boundary']:g} (95 % interval "
+            f"{phases['low']:g}–{phases['high']:g}) and rises after it; in this second phase"
+        )
+    records = second_phase(fit)
+    if not records:
+        return f"{opening} there is nothing to compare, since the last checkpoint is the target."
+    away = float(np.median([r["total_variation"] for r in records]))
+    sentence = (
+        f"{opening} the fitted σ² goes from {records[0]['sigma2']:.1e} to "
+        f"{records[-1]['sigma2']:.1e} and the theory's distribution is off by a median total "
+        f"variation of {away:.3f}"
+    )
+    nulls = {
+        name: float(np.median([r["nulls"][name]["total_variation"] for r in records]))
+        for name in records[0]["nulls"]
+    }
+    beside = ", ".join(f"{value:.3f} ({label(name)})" for name, value in nulls.items())
+    return f"{sentence}, beside {beside} for the null models."
+
+
+def short_label(name: str) -> str:
+    """A null model's name as the head of a column."""
+    return name.replace("_", "-")
+
+
+def label(name: str) -> str:
+    """A null model's name for a reader."""
+    return {"frozen": "frozen final distribution", "tilt": "exponential tilt"}.get(
+        name, short_label(name)
+    )

@@ -1,0 +1,80 @@
+"""Files: whole or not there, never executed."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from sim.files import atomic_path, read_json, read_npz, write_json, write_npz
+
+
+def test_equal_arrays_give_equal_bytes(tmp_path):
+    arrays = {"a": np.arange(5.0), "text": np.array("{}")}
+    write_npz(tmp_path / "one.npz", arrays)
+    write_npz(tmp_path / "two.npz", arrays)
+    assert (tmp_path / "one.npz").read_bytes() == (tmp_path / "two.npz").read_bytes()
+
+
+def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "result.npz"
+    write_npz(path, {"a": np.zeros(3)})
+    before = path.read_bytes()
+
+    def half_a_write():
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(b"half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        half_a_write()
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_nothing_is_written_when_an_array_cannot_be(tmp_path):
+    with pytest.raises(ValueError, match="Object arrays"):
+        write_npz(tmp_path / "x.npz", {"a": np.array([object()])})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_pickled_objects_are_refused(tmp_path):
+    path = tmp_path / "pickled.npz"
+    np.savez(path, a=np.array([{"code": 1}], dtype=object))
+    with pytest.raises(ValueError, match=r"pickled\.npz: array 'a' must be plain.*pickled"):
+        read_npz(path, ("a",))
+
+
+@settings(max_examples=40, deadline=None)
+@given(cut=st.floats(0.0, 0.999), flip=st.booleans())
+def test_a_truncated_file_is_named(tmp_path_factory, cut, flip):
+    path = tmp_path_factory.mktemp("cut") / "cut.npz"
+    write_npz(path, {"a": np.arange(100.0), "b": np.arange(7)})
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(cut * len(whole))][:: -1 if flip else 1])
+    with pytest.raises(ValueError, match=r"cut\.npz: must be"):
+        read_npz(path, ("a", "b"))
+
+
+def test_a_single_array_a_folder_and_nothing_are_told_apart(tmp_path):
+    np.save(tmp_path / "one.npy", np.zeros(3))
+    with pytest.raises(ValueError, match="single array"):
+        read_npz(tmp_path / "one.npy", ())
+    with pytest.raises(ValueError, match="is a folder"):
+        read_npz(tmp_path, ())
+    with pytest.raises(FileNotFoundError, match="no such file"):
+        read_npz(tmp_path / "none.npz", ())
+
+
+def test_a_missing_array_is_named_with_what_is_there(tmp_path):
+    write_npz(tmp_path / "m.npz", {"output": np.zeros(2)})
+    with pytest.raises(ValueError, match="has no outputs; it holds output"):
+        read_npz(tmp_path / "m.npz", ("outputs",))
+
+
+def test_json_round_trip_and_damage(tmp_path):
+    write_json(tmp_path / "a.json", {"σ²": [1.0, 2.5e-7]})
+    assert read_json(tmp_path / "a.json") == {"σ²": [1.0, 2.5e-7]}
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "nan.json", {"a": float("nan")})
+    (tmp_path / "bad.json").write_text('{"a": ')
+    with pytest.raises(ValueError, match=r"bad\.json: must be a JSON file"):
+        read_json(tmp_path / "bad.json")

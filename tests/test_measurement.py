@@ -1,0 +1,175 @@
+"""Measurements: values against direct evaluation, and what is refused."""
+
+import mpmath
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from sim.masking import image_patches
+from sim.measurement import Measurement, log_odds, measure_outputs
+
+
+@pytest.fixture
+def measurement():
+    rng = np.random.default_rng(0)
+    return Measurement(
+        outputs=rng.normal(size=(4, 3, 8)),
+        epochs=[0, 2, 3, 10],
+        labels=np.array([1, 0, 1]),
+        train_loss=[3, 2, 1, 0.5],
+        metadata={"network": "none", "seed": 3},
+    )
+
+
+def test_log_odds_is_log_p_over_not_p():
+    rng = np.random.default_rng(1)
+    logits = rng.normal(scale=3, size=(20, 5))
+    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    for label in range(5):
+        expected = np.log(p[:, label] / (1 - p[:, label]))
+        np.testing.assert_allclose(log_odds(logits, label), expected, rtol=1e-10)
+
+
+def test_log_odds_is_exact_where_p_rounds_to_one():
+    logits = [60.0, 1.0, -3.0]
+    with mpmath.workdps(60):
+        others = mpmath.exp(1) + mpmath.exp(-3)
+        expected = float(60 - mpmath.log(others))
+    np.testing.assert_allclose(log_odds(np.array([logits]), 0)[0], expected, rtol=1e-14)
+    assert np.isfinite(log_odds(np.array([[5000.0, -5000.0]]), 0)[0])
+
+
+def test_single_outputs_and_their_sign():
+    out = np.array([[1.5], [-2.0]])
+    assert log_odds(out, None).tolist() == log_odds(out, 1).tolist() == [1.5, -2.0]
+    assert log_odds(out, 0).tolist() == [-1.5, 2.0]
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 16, 4096])
+def test_outputs_equal_direct_evaluation(batch_size):
+    rng = np.random.default_rng(2)
+    weights = rng.normal(size=(16, 3))
+    inputs = rng.normal(size=(2, 4, 4))
+    masking = image_patches((4, 4), patch=2, n=3, baseline=0.3, seed=5)
+
+    def score(batch):
+        return np.tanh(batch.reshape(len(batch), -1)) @ weights
+
+    got = measure_outputs(score, inputs, masking, np.array([2, 0]), batch_size=batch_size)
+    for sample, label in ((0, 2), (1, 0)):
+        for s in range(8):
+            image = inputs[sample].copy()
+            for player in range(3):
+                if not s & (1 << player):
+                    image[masking.regions[player]] = 0.3
+            logits = np.tanh(image.ravel()) @ weights
+            p = np.exp(logits)[label] / np.exp(logits).sum()
+            np.testing.assert_allclose(got[sample, s], np.log(p / (1 - p)), rtol=1e-9)
+
+
+def test_progress_ends_at_the_total():
+    steps = []
+    masking = image_patches((4, 4), patch=2, n=4)
+    measure_outputs(
+        lambda x: x.sum(axis=(1, 2)), np.ones((3, 4, 4)), masking, batch_size=4,
+        progress=lambda *step: steps.append(step),
+    )  # fmt: skip
+    assert steps[-1] == (48, 48)
+    assert [done for done, _ in steps] == sorted({done for done, _ in steps})
+
+
+@pytest.mark.parametrize(
+    ("score", "labels", "message"),
+    [
+        (lambda x: np.zeros((3, 2)), [0, 0], r"shape \(16, classes\) or \(16,\).*shape \(3, 2\)"),
+        (lambda x: np.zeros((16, 2)), None, "need `labels`"),
+        (
+            lambda x: np.zeros((16, 2)),
+            [0, 5],
+            "label of sample 1 must be a class below 2",
+        ),
+        (lambda x: np.full((16, 2), np.nan), [0, 0], "sample 0 has a NaN"),
+        (lambda x: np.zeros((16, 2)), [0], "one entry for each of the 2 inputs, but has 1"),
+    ],
+)
+def test_bad_scores(score, labels, message):
+    labels = None if labels is None else np.array(labels)
+    with pytest.raises(ValueError, match=message):
+        measure_outputs(score, np.ones((2, 4, 4)), image_patches((4, 4), 2, 4), labels)
+
+
+def test_inputs_of_another_shape():
+    with pytest.raises(ValueError, match=r"`inputs` must have shape .* has shape \(2, 16\)"):
+        measure_outputs(np.sum, np.ones((2, 16)), image_patches((4, 4), 2, 4))
+
+
+def test_round_trip(measurement, tmp_path):
+    path = tmp_path / "m.npz"
+    measurement.save(path)
+    loaded = Measurement.load(path)
+    for name in ("outputs", "epochs", "labels", "train_loss"):
+        np.testing.assert_array_equal(getattr(loaded, name), getattr(measurement, name))
+    assert loaded.test_loss is None
+    assert loaded.metadata == measurement.metadata
+    assert (loaded.n, loaded.checkpoints, loaded.samples) == (3, 4, 3)
+
+
+def test_a_file_written_with_numpy_alone(tmp_path):
+    np.savez(tmp_path / "m.npz", outputs=np.zeros((2, 1, 4), np.float32), epochs=[0, 1])
+    assert Measurement.load(tmp_path / "m.npz").outputs.dtype == np.float64
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"outputs": np.zeros((2, 3, 12))}, "last axis of size 2\\^n.*shape \\(2, 3, 12\\)"),
+        ({"outputs": np.zeros((3, 8))}, "must have shape \\(checkpoints, samples, 2\\^n\\)"),
+        ({"outputs": np.zeros((2, 0, 8))}, "must have shape"),
+        ({"outputs": np.array([[["a", "b"]]])}, "must be real numbers"),
+        ({"outputs": np.full((2, 3, 8), np.inf)}, "finite, but holds 48 NaN or infinite"),
+        ({"epochs": [5, 2]}, "must increase strictly, but goes from 5 to 2 at checkpoint 1"),
+        ({"epochs": [2, 2]}, "must increase strictly"),
+        ({"epochs": [0, 1, 2]}, "one entry for each of the 2 checkpoints"),
+        ({"epochs": ["0", "1"]}, "`epochs` must be numbers"),
+        ({"epochs": [0, np.nan]}, "must be finite and nonnegative"),
+        ({"labels": np.array([0, 1])}, "one integer for each of the 3 samples"),
+        ({"labels": np.array([0.0, 1.0, 2.0])}, "one integer for each"),
+        ({"train_loss": [1.0]}, "`train_loss` must have one entry for each of the 2"),
+        ({"test_loss": [1.0, np.nan]}, "`test_loss` must be finite"),
+    ],
+)
+def test_what_is_not_a_measurement(change, message, tmp_path):
+    arguments = {"outputs": np.zeros((2, 3, 8)), "epochs": np.array([0, 1])} | change
+    with pytest.raises(ValueError, match=message):
+        Measurement(**arguments)
+    np.savez(tmp_path / "bad.npz", **arguments)
+    with pytest.raises(ValueError, match=rf"bad\.npz: .*{message}"):
+        Measurement.load(tmp_path / "bad.npz")
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    checkpoints=st.integers(1, 4),
+    samples=st.integers(1, 4),
+    size=st.integers(1, 20),
+    offset=st.integers(-1, 1),
+)
+def test_only_consistent_shapes_pass(checkpoints, samples, size, offset):
+    outputs, epochs = np.zeros((checkpoints, samples, size)), np.arange(checkpoints + offset)
+    good = offset == 0 and size in (2, 4, 8, 16)
+    if good:
+        assert Measurement(outputs, epochs).outputs.shape == outputs.shape
+    else:
+        with pytest.raises(ValueError, match="`"):
+            Measurement(outputs, epochs)
+
+
+def test_metadata_must_be_json():
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        Measurement(np.zeros((1, 1, 2)), [0], metadata={"a": object()})
+
+
+def test_damaged_metadata_is_named(tmp_path):
+    np.savez(tmp_path / "m.npz", outputs=np.zeros((1, 1, 2)), epochs=[0], metadata="[1]")
+    with pytest.raises(ValueError, match=r"m\.npz: `metadata` must be a JSON object"):
+        Measurement.load(tmp_path / "m.npz")
