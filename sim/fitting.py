@@ -9,12 +9,21 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
+from sim.comparison import Comparison, compare
 from sim.distances import distance_named, total_variation
 from sim.measurement import check_epochs, check_outputs
 from sim.nulls import NullFit, fit_nulls
-from sim.prediction import Target, noise_range, predicted_distribution, salient_target
-from sim.search import nearest_member
+from sim.prediction import (
+    PARTS,
+    Target,
+    added_parts,
+    noise_range,
+    predicted_distribution,
+    salient_target,
+)
+from sim.search import Distance, Match, nearest_member
 from theory import (
     NoiseModel,
     mean_order,
@@ -22,11 +31,11 @@ from theory import (
     salience_threshold,
     strength_by_order,
 )
+from theory._strength import SALIENCE
 
 GRID_STEP = 0.1  # in ln σ²; neighbouring thresholds are ln 10.4 = 2.3 apart
 
 
-@jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class NoiseFit:
     """The theory fitted to every checkpoint, beside the null models.
@@ -34,53 +43,81 @@ class NoiseFit:
     Attributes:
         epochs: (checkpoints,).
         sigma2: (checkpoints,), the noise variance that fits best.
-        strength: (checkpoints, samples, n), measured strength by order, AND and OR added.
+        inside: (checkpoints,), False where `sigma2` lies at an end of the range searched, so that
+            it is only a bound: the prediction no longer changes there. At the lower end it is the
+            final distribution itself that comes nearest, as it does at the last checkpoint.
+        strength: (checkpoints, samples, n), measured strength by order, of the parts fitted.
         measured: (checkpoints, n), its distribution over the orders 1..n.
         predicted: (checkpoints, n), the theory's distribution at `sigma2`.
         total_variation: (checkpoints,), between the two.
         nulls: by name, the null models fitted to the same distributions.
         noise: the noise's covariance.
+        target: the true interactions w*.
+        settings: the options of the fit, for the record.
+        comparison: intervals and verdicts from bootstrap resamples, or None without them.
     """
 
     epochs: np.ndarray
     sigma2: np.ndarray
+    inside: np.ndarray
     strength: np.ndarray
     measured: np.ndarray
     predicted: np.ndarray
     total_variation: np.ndarray
     nulls: Mapping[str, NullFit]
     noise: NoiseModel
+    target: Target
+    settings: Mapping[str, Any]
+    comparison: Comparison | None = None
 
     @property
     def mean_order(self) -> np.ndarray:
         """Mean order of the measured distribution at every checkpoint, (checkpoints,)."""
         return np.asarray(mean_order(self.measured))
 
+    @property
+    def parameters(self) -> dict[str, int]:
+        """Free parameters that each model spends on each checkpoint."""
+        return {"theory": 1} | {name: null.parameters for name, null in self.nulls.items()}
+
     def records(self) -> list[dict[str, Any]]:
         """One plain dictionary a checkpoint, as written to `fit.json`."""
-        return [
-            {
-                "epoch": float(self.epochs[c]),
-                "sigma2": float(self.sigma2[c]),
-                "measured": self.measured[c].tolist(),
-                "predicted": self.predicted[c].tolist(),
-                "total_variation": float(self.total_variation[c]),
-                "mean_order": float(self.mean_order[c]),
-                "nulls": {
-                    name: {
-                        "total_variation": float(null.total_variation[c]),
-                        "parameter": None if null.parameter is None else float(null.parameter[c]),
-                        "predicted": null.predicted[c].tolist(),
-                    }
-                    for name, null in self.nulls.items()
-                },
-            }
-            for c in range(len(self.epochs))
-        ]
+        return [self._record(c) for c in range(len(self.epochs))]
+
+    def _record(self, c: int) -> dict[str, Any]:
+        record: dict[str, Any] = {
+            "epoch": float(self.epochs[c]),
+            "sigma2": float(self.sigma2[c]),
+            "inside": bool(self.inside[c]),
+            "measured": self.measured[c].tolist(),
+            "predicted": self.predicted[c].tolist(),
+            "total_variation": float(self.total_variation[c]),
+            "mean_order": float(self.mean_order[c]),
+            "nulls": {
+                name: {
+                    "total_variation": float(null.total_variation[c]),
+                    "parameter": None if null.parameter is None else float(null.parameter[c]),
+                    "predicted": null.predicted[c].tolist(),
+                }
+                for name, null in self.nulls.items()
+            },
+        }
+        if self.comparison is not None:
+            extra = self.comparison.record(c)
+            for name, beside in extra.pop("nulls").items():
+                record["nulls"][name].update(beside)
+            record |= extra
+        return record
 
 
 def measured_strength(
-    i_and: np.ndarray, i_or: np.ndarray, outputs: np.ndarray
+    i_and: ArrayLike,
+    i_or: ArrayLike,
+    outputs: ArrayLike,
+    *,
+    parts: str = "both",
+    salience: float = SALIENCE,
+    per_sample: bool = False,
 ) -> tuple[jax.Array, jax.Array]:
     """Strength by order of measured interactions, and the threshold of salience that was used.
 
@@ -88,31 +125,47 @@ def measured_strength(
         i_and: (checkpoints, samples, 2^n).
         i_or: (checkpoints, samples, 2^n).
         outputs: (checkpoints, samples, 2^n), v(S).
+        parts: whose strength is counted: `both`, `and` or `or`.
+        salience: the factor 0.03 of the threshold.
+        per_sample: every sample has its own threshold, instead of the mean over samples.
 
     Returns:
-        (checkpoints, samples, n) for the orders 1..n, AND and OR added, and τ as
-        (checkpoints, samples): 0.03 times the mean of |v(N) − v(∅)| over a checkpoint's samples.
+        (checkpoints, samples, n) for the orders 1..n, and τ as (checkpoints, samples):
+        `salience` times the mean of |v(N) − v(∅)| over a checkpoint's samples.
     """
-    threshold = salience_threshold(outputs[..., -1], outputs[..., 0])
-    strength = strength_by_order(i_and, threshold) + strength_by_order(i_or, threshold)
-    return strength, threshold
+    values = jnp.asarray(outputs)
+    threshold = salience_threshold(values[..., -1], values[..., 0], salience, per_sample)
+    halves = [strength_by_order(part, threshold) for part in (i_and, i_or)]
+    return added_parts(jnp.stack(halves), parts), threshold
 
 
 def fit_noise(
-    i_and: np.ndarray,
-    i_or: np.ndarray,
-    outputs: np.ndarray,
-    epochs: np.ndarray,
+    i_and: Any,
+    i_or: Any,
+    outputs: Any,
+    epochs: Any,
     noise: NoiseModel = NoiseModel(),
     *,
     distance: str = "total_variation",
+    parts: str = "both",
+    target: str = "salient",
     centred: bool = False,
+    salience: float = SALIENCE,
+    per_sample: bool = False,
+    resamples: int = 200,
+    level: float = 0.95,
+    seed: int = 0,
 ) -> NoiseFit:
     """Fits the noise variance σ² of every checkpoint  [Ren24 Sec. 4, Fig. 4].
 
     The last checkpoint's salient interactions are the true interactions w*; at each checkpoint σ²
     is chosen so that the predicted distribution over orders comes nearest to the measured one, by a
-    global search over the whole range in which the prediction changes.
+    global search over the whole range in which the prediction changes. Null models are fitted to
+    the same distributions by the same distance.
+
+    Intervals come from drawing the samples anew, the same ones for all checkpoints, for the target
+    and for the null models. The thresholds of salience, which are a convention and not an estimate,
+    stay those of all samples.
 
     Args:
         i_and: (checkpoints, samples, 2^n), AND interactions.
@@ -121,37 +174,67 @@ def fit_noise(
         epochs: (checkpoints,), increasing.
         noise: the noise's covariance.
         distance: `total_variation`, `jensen_shannon` or `least_squares`.
+        parts: whose strength is compared: AND and OR added (`both`), `and` or `or`.
+        target: what w* is made of: the last checkpoint's `salient` interactions, as in the paper,
+            or `all` of them.
         centred: leave v(∅) out of w*.
+        salience: factor of the threshold of salience, 0.03 in the paper.
+        per_sample: give every sample its own threshold, instead of the mean over samples.
+        resamples: bootstrap resamples; 0, or a single sample, gives no intervals.
+        level: coverage of the intervals.
+        seed: of the resamples.
 
     Returns:
         The fit. Where several σ² fit equally well, the largest is given.
 
     Raises:
-        ValueError: shapes that do not match, values that are not finite, or a final checkpoint
-            without any salient interaction.
+        ValueError: shapes that do not match, values that are not finite, an unknown option, or a
+            checkpoint without any salient interaction.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> true = rng.normal(size=(6, 16)) * (rng.uniform(size=(6, 16)) < 0.5)
+        >>> from theory import optimal_interactions, zeta
+        >>> learned = np.stack([optimal_interactions(true, s) for s in (0.02, 0.001, 0.0)])
+        >>> fit = fit_noise(learned, 0 * learned, zeta(learned), [1, 2, 3])
+        >>> bool(fit.sigma2[0] > fit.sigma2[1])
+        True
     """
-    outputs = check_outputs(outputs)
-    i_and, i_or = check_outputs(i_and, "i_and"), check_outputs(i_or, "i_or")
-    for name, array in (("i_and", i_and), ("i_or", i_or)):
-        if array.shape != outputs.shape:
-            raise ValueError(
-                f"`{name}` must have the shape {outputs.shape} of `outputs`, but has shape "
-                f"{array.shape}."
-            )
+    i_and, i_or, outputs = check_interactions(i_and, i_or, outputs)
     epochs = check_epochs(epochs, len(outputs))
     away = distance_named(distance)
+    _check_options(parts, target, salience, resamples, level)
 
-    strength, threshold = measured_strength(i_and, i_or, outputs)
-    measured = np.asarray(order_distribution(jnp.mean(strength, axis=1)))
-    if not measured[-1].any():
-        raise ValueError("The last checkpoint must have salient interactions, but has none.")
-    target = salient_target(
-        jnp.asarray(i_and[-1]), jnp.asarray(i_or[-1]), threshold[-1], centred=centred
+    strength, threshold = measured_strength(
+        i_and, i_or, outputs, parts=parts, salience=salience, per_sample=per_sample
     )
-    match = fit_target(measured, target, noise, away)
-    return NoiseFit(
+    measured = np.asarray(order_distribution(jnp.mean(strength, axis=1)))
+    _check_strength(measured)
+    true = salient_target(
+        jnp.asarray(i_and[-1]),
+        jnp.asarray(i_or[-1]),
+        threshold[-1] if target == "salient" else jnp.zeros_like(threshold[-1]),
+        centred=centred,
+        fraction=salience,
+        per_sample=per_sample,
+    )
+    match = fit_target(measured, true, noise, away, parts)
+    low, high = noise_range(true.n, noise)
+    settings = {
+        "distance": distance,
+        "parts": parts,
+        "target": target,
+        "centred": centred,
+        "salience": salience,
+        "per_sample": per_sample,
+        "resamples": resamples,
+        "level": level,
+        "seed": seed,
+    }
+    fit = NoiseFit(
         epochs=epochs,
         sigma2=np.exp(match.parameter),
+        inside=(match.parameter > low + GRID_STEP) & (match.parameter < high - GRID_STEP),
         strength=np.asarray(strength),
         measured=measured,
         predicted=match.predicted,
@@ -160,16 +243,64 @@ def fit_noise(
         ),
         nulls=fit_nulls(measured, measured[-1], away, total_variation),
         noise=noise,
+        target=true,
+        settings=settings,
     )
+    if resamples == 0 or strength.shape[1] == 1:
+        return fit
+    return dataclasses.replace(fit, comparison=compare(fit, away, resamples, level, seed))
 
 
-def fit_target(measured: np.ndarray, target: Target, noise: NoiseModel, away: Any) -> Any:
+def fit_target(
+    measured: np.ndarray, target: Target, noise: NoiseModel, away: Distance, parts: str = "both"
+) -> Match:
     """The theory's family over ln σ², matched to measured distributions (checkpoints, n)."""
-    low, high = noise_range(target.n, noise)
-    grid = np.linspace(low, high, round((high - low) / GRID_STEP) + 1)
     return nearest_member(
         measured,
-        lambda log_sigma2: predicted_distribution(target, np.exp(log_sigma2), noise),
-        grid,
+        lambda log_sigma2: predicted_distribution(target, np.exp(log_sigma2), noise, parts),
+        noise_grid(target.n, noise),
         away,
     )
+
+
+def noise_grid(n: int, noise: NoiseModel) -> np.ndarray:
+    """Values of ln σ² over the whole range in which the prediction changes."""
+    low, high = noise_range(n, noise)
+    return np.linspace(low, high, round((high - low) / GRID_STEP) + 1)
+
+
+def check_interactions(
+    i_and: Any, i_or: Any, outputs: Any
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The three as float64 of one shape (checkpoints, samples, 2^n)."""
+    outputs = check_outputs(outputs)
+    i_and, i_or = check_outputs(i_and, "i_and"), check_outputs(i_or, "i_or")
+    for name, array in (("i_and", i_and), ("i_or", i_or)):
+        if array.shape != outputs.shape:
+            raise ValueError(
+                f"`{name}` must have the shape {outputs.shape} of `outputs`, but has shape "
+                f"{array.shape}."
+            )
+    return i_and, i_or, outputs
+
+
+def _check_options(parts: str, target: str, salience: float, resamples: int, level: float) -> None:
+    if parts not in PARTS:
+        raise ValueError(f"Argument `parts` must be one of {', '.join(PARTS)}, but is {parts!r}.")
+    if target not in ("salient", "all"):
+        raise ValueError(f"Argument `target` must be `salient` or `all`, but is {target!r}.")
+    if not (np.isfinite(salience) and salience >= 0):
+        raise ValueError(f"Argument `salience` must be finite and nonnegative, but is {salience}.")
+    if resamples < 0:
+        raise ValueError(f"Argument `resamples` must be nonnegative, but is {resamples}.")
+    if not 0 < level < 1:
+        raise ValueError(f"Argument `level` must lie between 0 and 1, but is {level}.")
+
+
+def _check_strength(measured: np.ndarray) -> None:
+    empty = np.flatnonzero(~measured.any(axis=1))
+    if empty.size:
+        raise ValueError(
+            f"Every checkpoint must have salient interactions, but checkpoint {empty[0]} of "
+            f"{len(measured)} has none among the parts that are fitted."
+        )

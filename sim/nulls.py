@@ -13,10 +13,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import gammaln
+from jax.typing import ArrayLike
 
 from sim.search import Distance, nearest_member
-
-Family = Callable[[np.ndarray], np.ndarray]
 
 
 @jax.tree_util.register_dataclass
@@ -34,8 +33,13 @@ class NullFit:
     total_variation: np.ndarray
     parameter: np.ndarray | None
 
+    @property
+    def parameters(self) -> int:
+        """Number of free parameters for each checkpoint."""
+        return 0 if self.parameter is None else 1
 
-def tilted(final: np.ndarray, beta: np.ndarray) -> np.ndarray:
+
+def tilted(final: ArrayLike, beta: ArrayLike) -> jax.Array:
     """Exponential tilt of the final distribution: ∝ p_final(k)·e^{−βk}.
 
     Args:
@@ -44,14 +48,17 @@ def tilted(final: np.ndarray, beta: np.ndarray) -> np.ndarray:
 
     Returns:
         (m, n).
+
+    Example:
+        >>> tilted([0.5, 0.5], [0.0, np.log(3.0)]).round(3).tolist()
+        [[0.5, 0.5], [0.75, 0.25]]
     """
-    k = np.arange(1, len(final) + 1)
-    with np.errstate(divide="ignore"):
-        logs = np.log(final) - np.asarray(beta)[:, None] * k
-    return np.asarray(jax.nn.softmax(jnp.asarray(logs), axis=-1))
+    final, beta = jnp.asarray(final), jnp.asarray(beta)
+    k = jnp.arange(1, final.shape[0] + 1, dtype=final.dtype)
+    return jax.nn.softmax(jnp.log(final)[None] - beta[:, None] * k[None], axis=-1)
 
 
-def binomial(n: int, logit: np.ndarray) -> np.ndarray:
+def binomial(n: int, logit: ArrayLike) -> jax.Array:
     """Binomial(n, q) on the orders 1..n, q = sigmoid(logit).
 
     Args:
@@ -60,27 +67,54 @@ def binomial(n: int, logit: np.ndarray) -> np.ndarray:
 
     Returns:
         (m, n).
+
+    Example:
+        >>> binomial(2, [0.0]).round(3).tolist()
+        [[0.667, 0.333]]
     """
-    k = np.arange(1, n + 1)
-    choose = np.asarray(gammaln(n + 1.0) - gammaln(k + 1.0) - gammaln(n - k + 1.0))
-    logs = choose + np.asarray(logit)[:, None] * k
-    return np.asarray(jax.nn.softmax(jnp.asarray(logs), axis=-1))
+    logit = jnp.asarray(logit)
+    k = jnp.arange(1, n + 1, dtype=logit.dtype)
+    choose = gammaln(n + 1.0) - gammaln(k + 1.0) - gammaln(n - k + 1.0)
+    return jax.nn.softmax(choose[None] + logit[:, None] * k[None], axis=-1)
 
 
-def cut_off(final: np.ndarray, order: np.ndarray) -> np.ndarray:
+def cut_off(final: ArrayLike, order: ArrayLike) -> jax.Array:
     """The final distribution up to a real order: ∝ p_final(k)·clip(order − k + 1, 0, 1).
 
     Args:
         final: (n,), the final distribution.
-        order: (m,), from just above 0 (order 1 alone) to n (everything).
+        order: (m,), from just above 0 to n (everything). Where nothing would be left, the lowest
+            order that the final distribution holds stays.
 
     Returns:
         (m, n).
+
+    Example:
+        >>> cut_off([0.5, 0.25, 0.25], [1.5]).round(3).tolist()
+        [[0.8, 0.2, 0.0]]
     """
-    k = np.arange(1, len(final) + 1)
-    kept = final * np.clip(np.asarray(order)[:, None] - k + 1, 0.0, 1.0)
-    total = kept.sum(axis=-1, keepdims=True)
-    return np.divide(kept, total, out=np.zeros_like(kept), where=total > 0)
+    final, order = jnp.asarray(final), jnp.asarray(order)
+    k = jnp.arange(1, final.shape[0] + 1, dtype=final.dtype)
+    kept = final[None] * jnp.clip(order[:, None] - k[None] + 1, 0.0, 1.0)
+    total = jnp.sum(kept, axis=-1, keepdims=True)
+    lowest = (jnp.arange(final.shape[0]) == jnp.argmax(final > 0)).astype(final.dtype)
+    return jnp.where(total > 0, kept / jnp.where(total > 0, total, 1.0), lowest[None])
+
+
+@dataclasses.dataclass(frozen=True)
+class Null:
+    """A one-parameter family: its members given the final distribution, and where to search."""
+
+    member: Callable[[jax.Array, jax.Array], jax.Array]
+    grid: Callable[[int], np.ndarray]
+
+
+NULLS: dict[str, Null] = {
+    "tilt": Null(tilted, lambda n: np.linspace(-8, 8, 641)),
+    "binomial": Null(lambda final, q: binomial(final.shape[0], q),
+                     lambda n: np.linspace(-12, 12, 481)),
+    "cut_off": Null(cut_off, lambda n: np.linspace(0.025, n, 40 * n)),
+}  # fmt: skip
 
 
 def fit_nulls(
@@ -97,22 +131,20 @@ def fit_nulls(
     Returns:
         `frozen` (no parameter), `tilt`, `binomial` and `cut_off` (one parameter each).
     """
-    n = len(final)
-    lowest = int(np.argmax(final > 0)) + 1  # a cut-off below it leaves nothing
-    families: dict[str, tuple[Family, np.ndarray]] = {
-        "tilt": (lambda beta: tilted(final, beta), np.linspace(-8, 8, 641)),
-        "binomial": (lambda logit: binomial(n, logit), np.linspace(-12, 12, 481)),
-        "cut_off": (lambda order: cut_off(final, order), np.linspace(lowest - 0.975, n, 40 * n)),
-    }
+
+    def away(predicted: np.ndarray) -> np.ndarray:
+        return np.asarray(report(jnp.asarray(measured), jnp.asarray(predicted)))
+
     frozen = np.broadcast_to(final, measured.shape)
-    fits = {"frozen": NullFit(frozen, _along(report, measured, frozen), None)}
-    for name, (family, grid) in families.items():
-        match = nearest_member(measured, family, grid, distance)
-        fits[name] = NullFit(
-            match.predicted, _along(report, measured, match.predicted), match.parameter
+    fits = {"frozen": NullFit(frozen, away(frozen), None)}
+    for name, null in NULLS.items():
+        match = nearest_member(
+            measured,
+            lambda parameter, null=null: np.asarray(  # type: ignore[misc]
+                null.member(jnp.asarray(final), jnp.asarray(parameter))
+            ),
+            null.grid(len(final)),
+            distance,
         )
+        fits[name] = NullFit(match.predicted, away(match.predicted), match.parameter)
     return fits
-
-
-def _along(distance: Distance, measured: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    return np.asarray(distance(jnp.asarray(measured), jnp.asarray(predicted)))

@@ -17,6 +17,10 @@ from theory import (
     salience_threshold,
     strength_by_order,
 )
+from theory._strength import SALIENCE
+
+PARTS = ("both", "and", "or")
+CHUNK = 64  # noise levels computed at a time, so that every call shares one compilation
 
 
 @jax.tree_util.register_dataclass
@@ -27,10 +31,14 @@ class Target:
     Attributes:
         w_and: (samples, 2^n), the salient AND interactions, others 0; entry ∅ is v(∅).
         w_or: (samples, 2^n), the salient OR interactions, others 0; entry ∅ is 0.
+        fraction: the factor of the theory's own threshold of salience.
+        per_sample: whether that threshold is each sample's own.
     """
 
     w_and: jax.Array
     w_or: jax.Array
+    fraction: float = dataclasses.field(default=SALIENCE, metadata={"static": True})
+    per_sample: bool = dataclasses.field(default=False, metadata={"static": True})
 
     @property
     def n(self) -> int:
@@ -39,62 +47,93 @@ class Target:
 
 
 def salient_target(
-    i_and: jax.Array, i_or: jax.Array, threshold: jax.Array, centred: bool = False
+    i_and: jax.Array,
+    i_or: jax.Array,
+    threshold: jax.Array,
+    centred: bool = False,
+    *,
+    fraction: float = SALIENCE,
+    per_sample: bool = False,
 ) -> Target:
     """Builds w* from measured interactions: those below the threshold are set to 0.
 
     Args:
         i_and: (samples, 2^n).
         i_or: (samples, 2^n).
-        threshold: (samples,), τ.
+        threshold: (samples,), τ; 0 keeps every interaction.
         centred: set w*_∅ of the AND part to 0 as well, instead of v(∅).
+        fraction: as in `Target`.
+        per_sample: as in `Target`.
     """
     w_and = jnp.where(jnp.abs(i_and) >= threshold[:, None], i_and, 0.0)
     w_or = jnp.where(jnp.abs(i_or) >= threshold[:, None], i_or, 0.0)
     empty = jnp.zeros_like(i_and[:, 0]) if centred else i_and[:, 0]
-    return Target(w_and.at[:, 0].set(empty), w_or.at[:, 0].set(0.0))
+    return Target(
+        w_and.at[:, 0].set(empty), w_or.at[:, 0].set(0.0), float(fraction), bool(per_sample)
+    )
 
 
-def predicted_strength(target: Target, sigma2: ArrayLike, noise: NoiseModel) -> jax.Array:
+def predicted_strength(
+    target: Target, sigma2: ArrayLike, noise: NoiseModel, parts: str = "both"
+) -> jax.Array:
     """Strength of each order that the theory predicts at noise σ², by sample.
 
     Both halves of the target pass through Theorem 3: an OR interaction is an AND interaction with
-    the roles of masked and present exchanged. The threshold is the theory's own,
-    τ_theo = 0.03 · E_x |Σ_{S≠∅} ŵ_S|.
+    the roles of masked and present exchanged. The threshold is the theory's own, of both halves
+    together: τ_theo = 0.03 · E_x |Σ_{S≠∅} ŵ_S|.
 
     Args:
         target: the true interactions.
         sigma2: (m,).
         noise: the noise's covariance.
+        parts: whose strength is counted: `both`, `and` or `or`.
 
     Returns:
         (m, samples, n), for the orders 1..n.
     """
-    return _predicted_strength(target, jnp.asarray(sigma2), noise)
+    variances = jnp.asarray(sigma2, target.w_and.dtype)
+    count = len(variances)
+    padded = jnp.pad(variances, (0, -count % CHUNK), mode="edge").reshape(-1, CHUNK)
+    halves = jnp.concatenate([_predicted_halves(target, chunk, noise) for chunk in padded])
+    return added_parts(halves[:count], parts, axis=1)
+
+
+def added_parts(halves: ArrayLike, parts: str, axis: int = 0) -> jax.Array:
+    """The strength that counts: AND (entry 0 along `axis`), OR (entry 1), or both added."""
+    if parts not in PARTS:
+        raise ValueError(f"Argument `parts` must be one of {', '.join(PARTS)}, but is {parts!r}.")
+    halves = jnp.asarray(halves)
+    if parts == "both":
+        return jnp.sum(halves, axis=axis)
+    return jnp.take(halves, PARTS.index(parts) - 1, axis=axis)
 
 
 @jax.jit
-def _predicted_strength(target: Target, sigma2: jax.Array, noise: NoiseModel) -> jax.Array:
+def _predicted_halves(target: Target, sigma2: jax.Array, noise: NoiseModel) -> jax.Array:
+    """AND and OR strengths, (m, 2, samples, n)."""
     halves = jnp.stack([target.w_and, target.w_or])  # (2, samples, 2^n)
 
     def at(variance: jax.Array) -> jax.Array:
         learned = optimal_interactions(halves, variance, noise).at[..., 0].set(0.0)
         effect = jnp.sum(learned, axis=(0, -1))  # (samples,)
-        threshold = salience_threshold(effect, jnp.zeros_like(effect))
-        return jnp.sum(strength_by_order(learned, threshold[None]), axis=0)
+        threshold = salience_threshold(
+            effect, jnp.zeros_like(effect), target.fraction, target.per_sample
+        )
+        return strength_by_order(learned, threshold[None])
 
     return jax.lax.map(at, sigma2)
 
 
-def predicted_distribution(target: Target, sigma2: np.ndarray, noise: NoiseModel) -> np.ndarray:
+def predicted_distribution(
+    target: Target, sigma2: np.ndarray, noise: NoiseModel, parts: str = "both"
+) -> np.ndarray:
     """Distribution over the orders 1..n of the predicted strength, averaged over samples.
 
     Returns:
         (m, n).
     """
-    return np.asarray(
-        order_distribution(jnp.mean(predicted_strength(target, sigma2, noise), axis=1))
-    )
+    strength = predicted_strength(target, sigma2, noise, parts)
+    return np.asarray(order_distribution(jnp.mean(strength, axis=1)))
 
 
 def noise_range(n: int, noise: NoiseModel, margin: float = 8.0) -> tuple[float, float]:

@@ -9,6 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+TIE = 1e-13  # distances this near are rounding apart
+RACE = 3  # rounds in which several basins are refined
+
 Distance = Callable[[jax.Array, jax.Array], jax.Array]
 
 
@@ -28,13 +31,14 @@ def nearest_member(
     *,
     starts: int = 3,
     points: int = 9,
-    rounds: int = 7,
+    rounds: int = 11,
 ) -> Match:
     """Finds the member of a one-parameter family nearest to each measured distribution.
 
     First the whole grid, then finer and finer grids around the `starts` best local minima of every
-    checkpoint: never a local search from a guess, since thresholds make the distance uneven. Of
-    equally near members, the one with the largest parameter is taken.
+    checkpoint: never a local search from a guess, since thresholds make the distance uneven. After
+    `RACE` rounds only the best basin of each checkpoint goes on. Of equally near members, the one
+    with the largest parameter is taken.
 
     Args:
         measured: (checkpoints, orders).
@@ -54,7 +58,7 @@ def nearest_member(
         members, (len(measured), *members.shape)), away)  # fmt: skip
 
     offsets = np.linspace(-1, 1, points)
-    for _ in range(rounds):
+    for done in range(rounds):
         tried = centres[..., None] + width[:, None, None] * offsets  # (checkpoints, starts, points)
         tried = np.clip(tried, grid[0], grid[-1]).reshape(len(measured), -1)
         members = np.asarray(family(tried.ravel())).reshape(*tried.shape, -1)
@@ -64,6 +68,9 @@ def nearest_member(
         pick = np.argmin(within, axis=-1)[..., None]
         centres = np.take_along_axis(tried.reshape(within.shape), pick, axis=-1)[..., 0]
         width = width * 2 / (points - 1)
+        if done + 1 == RACE:
+            leader = np.argmin(within.min(axis=-1), axis=-1)[:, None]
+            centres = np.take_along_axis(centres, leader, axis=1)
     return Match(best.parameter, best.predicted, best.distance)
 
 
@@ -98,6 +105,3 @@ class _Best:
         self.parameter = np.where(better, parameter, self.parameter)
         self.predicted = np.where(better[:, None], members[rows, pick], self.predicted)
         self.distance = np.where(better, away[rows, pick], self.distance)
-
-
-TIE = 1e-13  # distances this near are rounding apart
