@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -26,7 +26,7 @@ import numpy as np
 
 _GROWTH = 1.4  # of the metric with the order of a set
 _BOUND_WEIGHT = 1.0  # of δ in the metric
-_RELAXATION = 1.6
+_FIRST_SIGMA = 0.05
 
 _ZETA = np.array([[1.0, 0.0], [1.0, 1.0]])
 _DISJOINT = np.array([[1.0, 1.0], [1.0, 0.0]])
@@ -108,27 +108,10 @@ def geometry(n: int, bounded: bool, dtype: jnp.dtype) -> Geometry:
 
 
 def _generalised_eigenbasis(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Values and vectors with vectorsᵀ·first·vectors = diag(values), vectorsᵀ·second·vectors = 1."""
+    """Solves first·x = value·second·x; the vectors are orthonormal in `second`."""
     root = np.linalg.inv(np.linalg.cholesky(second))
     values, rotation = np.linalg.eigh(root @ first @ root.T)
     return values, root.T @ rotation
-
-
-class Lanes(NamedTuple):
-    """Samples being solved side by side, each with its own step size and best answers so far."""
-
-    v: jax.Array  # (lanes, 2^n) normalised outputs
-    box: jax.Array  # (lanes, 2^n) bound on |δ|, zero at ∅
-    s_and: jax.Array  # (lanes, 2^n) state of the iteration
-    s_or: jax.Array
-    s_bound: jax.Array
-    sigma: jax.Array  # (lanes,) step size
-    i_and: jax.Array  # (lanes, 2^n) best feasible interactions
-    i_or: jax.Array
-    upper: jax.Array  # (lanes,) their objective
-    multipliers: jax.Array  # (lanes, 2^n) best feasible dual point
-    lower: jax.Array  # (lanes,) the bound it certifies
-    checks: jax.Array  # (lanes,) int32, how often the lane was advanced
 
 
 class Costs(NamedTuple):
@@ -138,15 +121,46 @@ class Costs(NamedTuple):
     i_or: jax.Array
 
 
-def _soft(x: jax.Array, threshold: jax.Array) -> jax.Array:
-    return x - jnp.clip(x, -threshold, threshold)
+class Point(NamedTuple):
+    """A value of the programme's three variables."""
+
+    i_and: jax.Array  # (lanes, 2^n)
+    i_or: jax.Array
+    bound: jax.Array  # δ
 
 
-def _apply_inverse(geo: Geometry, x: jax.Array) -> jax.Array:
-    if isinstance(geo.inverse, tuple):
-        vectors, transposed, modes = geo.inverse
-        return vectors(modes[None] * transposed(x))
-    return x @ geo.inverse
+class Lanes(NamedTuple):
+    """Samples being solved side by side, each with its own step size and best answers so far."""
+
+    v: jax.Array  # (lanes, 2^n) normalised outputs
+    box: jax.Array  # (lanes, 2^n) bound on |δ|, zero at ∅
+    state: Point
+    anchor: Point  # the state at the last restart
+    since: jax.Array  # (lanes,) steps since then
+    first: jax.Array  # (lanes,) residual at the last restart
+    last: jax.Array  # (lanes,) residual at the last check
+    sigma: jax.Array  # (lanes,) step size
+    i_and: jax.Array  # (lanes, 2^n) best feasible interactions
+    i_or: jax.Array
+    upper: jax.Array  # (lanes,) their objective
+    multipliers: jax.Array  # (lanes, 2^n) best feasible dual point
+    lower: jax.Array  # (lanes,) the bound it certifies
+    steps: jax.Array  # (lanes,) int32, taken in all
+
+
+def column(x: jax.Array) -> jax.Array:
+    return x[:, None]
+
+
+def combine(f: Any, *points: Point) -> Point:
+    return Point(*(f(*parts) for parts in zip(*points, strict=True)))
+
+
+def choose(mask: jax.Array, first: Any, second: Any) -> Any:
+    """Takes each lane from `first` where `mask` is set, else from `second`."""
+    return jax.tree.map(
+        lambda x, y: jnp.where(mask.reshape((-1,) + (1,) * (x.ndim - 1)), x, y), first, second
+    )
 
 
 def objective(costs: Costs, i_and: jax.Array, i_or: jax.Array) -> jax.Array:
@@ -157,20 +171,25 @@ def certified(
     geo: Geometry, costs: Costs, m: jax.Array, v: jax.Array, box: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     """Scales any m into the dual's feasible set; returns it and the lower bound it certifies."""
+    pull_and, pull_or = pull(geo, m)
+    ratio_and = jnp.abs(pull_and[:, 1:]) / costs.i_and[None, 1:]
+    ratio_or = jnp.abs(pull_or[:, 1:]) / costs.i_or[None, 1:]
+    violation = jnp.max(jnp.maximum(ratio_and, ratio_or), axis=-1)
+    m = m.at[:, 0].set(0.0) / column(jnp.maximum(violation, jnp.finfo(m.dtype).tiny))
+    return m, jnp.sum(m * v - jnp.abs(m) * box, axis=-1)
+
+
+def pull(geo: Geometry, m: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """What the multipliers m pay for a unit of each AND and of each OR interaction."""
     m = m.at[:, 0].set(0.0)
     m = m.at[:, 0].set(-jnp.sum(m, axis=-1))  # then −Eᵀm is the sum over the sets that meet T
-    pull_and, pull_or = jnp.abs(geo.zeta_t(m)), jnp.abs(geo.disjoint_t(m))
-    ratio = jnp.maximum(
-        pull_and[:, 1:] / costs.i_and[None, 1:], pull_or[:, 1:] / costs.i_or[None, 1:]
-    )
-    m = m.at[:, 0].set(0.0) / jnp.maximum(jnp.max(ratio, axis=-1), jnp.finfo(m.dtype).tiny)[:, None]
-    return m, jnp.sum(m * v - jnp.abs(m) * box, axis=-1)
+    return geo.zeta_t(m), -geo.disjoint_t(m)
 
 
 def repaired(
     geo: Geometry, costs: Costs, i_and: jax.Array, i_or: jax.Array, v: jax.Array, box: jax.Array
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Makes any interactions feasible: what the bound does not cover is spread over both kinds."""
+    """Makes any interactions feasible: what the bound does not cover goes to AND, OR or both."""
     rest = v - geo.zeta(i_and) + geo.disjoint(i_or)
     rest = rest - jnp.clip(rest, -box, box)
     add_and, add_or = geo.moebius(rest), -geo.disjoint_inverse(rest)
@@ -178,82 +197,140 @@ def repaired(
     for share in (0.0, 0.5, 1.0):
         trial_and, trial_or = i_and + share * add_and, i_or + (1.0 - share) * add_or
         trial = (trial_and, trial_or, objective(costs, trial_and, trial_or))
-        best = _better(trial, best, trial[2] < best[2])
+        best = choose(trial[2] < best[2], trial, best)
     return best
 
 
-def _better(first: tuple, second: tuple, choose: jax.Array) -> tuple:
-    return tuple(
-        jnp.where(choose.reshape((-1,) + (1,) * (x.ndim - 1)), x, y)
-        for x, y in zip(first, second, strict=True)
+def start(
+    geo: Geometry, costs: Costs, v: jax.Array, bound: jax.Array, near: Point, m: jax.Array
+) -> Lanes:
+    """Lanes for new samples, from interactions and multipliers that are hoped to be close."""
+    box = jnp.where(jnp.arange(v.shape[1])[None] == 0, 0.0, column(bound))
+    nought = jnp.zeros_like(v)
+    best = repaired(geo, costs, nought, nought, v, box)
+    trial = repaired(geo, costs, near.i_and, near.i_or, v, box)
+    best = choose(trial[2] < best[2], trial, best)
+    dual = choose(jnp.zeros_like(bound) > 0, (m, bound), (nought, jnp.zeros_like(bound)))
+    for guess in (m, v):
+        trial = certified(geo, costs, guess, v, box)
+        dual = choose(trial[1] > dual[1], trial, dual)
+
+    sigma = jnp.full_like(bound, _FIRST_SIGMA)
+    rest = v - geo.zeta(near.i_and) + geo.disjoint(near.i_or)
+    weight, weight_bound = _metric(geo)
+    pull_and, pull_or = pull(geo, m)
+    state = Point(
+        near.i_and + column(sigma) * pull_and / weight,
+        near.i_or + column(sigma) * pull_or / weight,
+        jnp.clip(rest, -box, box) + column(sigma) * m / weight_bound,
     )
+    infinite = jnp.full_like(bound, jnp.inf)
+    return Lanes(
+        v, box, state, state, jnp.zeros_like(bound), infinite, infinite, sigma, *best, *dual,
+        jnp.zeros(v.shape[0], jnp.int32),
+    )  # fmt: skip
+
+
+def _metric(geo: Geometry) -> tuple[jax.Array, jax.Array]:
+    bound = jnp.ones_like(geo.weight) if geo.weight_bound is None else geo.weight_bound
+    return geo.weight[None], bound[None]
+
+
+def _proximal(geo: Geometry, costs: Costs, lanes: Lanes, state: Point) -> Point:
+    def soft(x: jax.Array, cost: jax.Array) -> jax.Array:
+        threshold = column(lanes.sigma) * (cost / geo.weight)[None]
+        return x - jnp.clip(x, -threshold, threshold)
+
+    return Point(
+        soft(state.i_and, costs.i_and),
+        soft(state.i_or, costs.i_or),
+        jnp.clip(state.bound, -lanes.box, lanes.box),
+    )
+
+
+def _project(geo: Geometry, v: jax.Array, x: Point) -> tuple[Point, jax.Array]:
+    weight, weight_bound = _metric(geo)
+    rest = geo.zeta(x.i_and) - geo.disjoint(x.i_or) - v
+    bounded = geo.weight_bound is not None
+    m = _apply_inverse(geo, rest + x.bound if bounded else rest)
+    return Point(
+        x.i_and - geo.zeta_t(m) / weight,
+        x.i_or + geo.disjoint_t(m) / weight,
+        x.bound - m / weight_bound if bounded else jnp.zeros_like(m),
+    ), m
+
+
+def _apply_inverse(geo: Geometry, x: jax.Array) -> jax.Array:
+    if isinstance(geo.inverse, tuple):
+        vectors, transposed, modes = geo.inverse
+        return vectors(modes[None] * transposed(x))
+    return x @ geo.inverse
 
 
 @functools.partial(jax.jit, static_argnames="steps")
 def advance(geo: Geometry, costs: Costs, lanes: Lanes, steps: int) -> Lanes:
-    """Runs `steps` iterations in every lane, then renews its two bounds and its step size."""
-    weight = geo.weight[None]
-    threshold_and = lanes.sigma[:, None] * costs.i_and[None] / weight
-    threshold_or = lanes.sigma[:, None] * costs.i_or[None] / weight
-
-    def proximal(s: tuple) -> tuple:
-        return (
-            _soft(s[0], threshold_and),
-            _soft(s[1], threshold_or),
-            jnp.clip(s[2], -lanes.box, lanes.box),
-        )
-
-    def project(x: tuple) -> tuple[tuple, jax.Array]:
-        rest = geo.zeta(x[0]) - geo.disjoint(x[1]) - lanes.v
-        if geo.weight_bound is None:
-            m = _apply_inverse(geo, rest)
-            moved = jnp.zeros_like(m)
-        else:
-            m = _apply_inverse(geo, rest + x[2])
-            moved = x[2] - m / geo.weight_bound[None]
-        return (x[0] - geo.zeta_t(m) / weight, x[1] + geo.disjoint_t(m) / weight, moved), m
+    """Takes `steps` steps in every lane, renews its two bounds, and restarts it where that pays."""
 
     def step(_: int, carry: tuple) -> tuple:
-        s = carry[0]
-        x = proximal(s)
-        y, m = project(tuple(2.0 * xi - si for xi, si in zip(x, s, strict=True)))
-        s = tuple(si + _RELAXATION * (yi - xi) for si, xi, yi in zip(s, x, y, strict=True))
-        return s, x, y, m
+        state, _, _, _, since = carry
+        x = _proximal(geo, costs, lanes, state)
+        y, m = _project(geo, lanes.v, combine(lambda xi, si: 2.0 * xi - si, x, state))
+        pull_back = column(1.0 / (since + 2.0))
+        state = combine(
+            lambda si, xi, yi, ai: (
+                (1.0 - pull_back) * (si + 2.0 * (yi - xi)) + pull_back * ai
+            ),
+            state, x, y, lanes.anchor,
+        )  # fmt: skip
+        return state, x, y, m, since + 1.0
 
-    s = (lanes.s_and, lanes.s_or, lanes.s_bound)
-    s, x, y, m = jax.lax.fori_loop(0, steps, step, (s, s, s, lanes.v))
+    carry = (lanes.state, lanes.state, lanes.state, lanes.v, lanes.since)
+    state, x, y, m, since = jax.lax.fori_loop(0, steps, step, carry)
 
     best = (lanes.i_and, lanes.i_or, lanes.upper)
     for point in (x, y):
-        trial = repaired(geo, costs, point[0], point[1], lanes.v, lanes.box)
-        best = _better(trial, best, trial[2] < best[2])
-    trial = certified(geo, costs, -m / lanes.sigma[:, None], lanes.v, lanes.box)
-    dual = _better(trial, (lanes.multipliers, lanes.lower), trial[1] > lanes.lower)
+        trial = repaired(geo, costs, point.i_and, point.i_or, lanes.v, lanes.box)
+        best = choose(trial[2] < best[2], trial, best)
+    trial = certified(geo, costs, -m / column(lanes.sigma), lanes.v, lanes.box)
+    dual = choose(trial[1] > lanes.lower, trial, (lanes.multipliers, lanes.lower))
 
-    sigma, s = _balance(geo, lanes.sigma, s, x, lanes.checks)
-    return lanes._replace(
-        s_and=s[0], s_or=s[1], s_bound=s[2], sigma=sigma, i_and=best[0], i_or=best[1],
-        upper=best[2], multipliers=dual[0], lower=dual[1], checks=lanes.checks + 1,
+    lanes = lanes._replace(
+        state=state, since=since, i_and=best[0], i_or=best[1], upper=best[2],
+        multipliers=dual[0], lower=dual[1], steps=lanes.steps + steps,
     )  # fmt: skip
+    return _restart(geo, costs, lanes, _norm(geo, combine(jnp.subtract, y, x)))
 
 
-def _balance(
-    geo: Geometry, sigma: jax.Array, s: tuple, x: tuple, checks: jax.Array
-) -> tuple[jax.Array, tuple]:
-    """Moves σ towards equal size of the primal and the (scaled) dual part of the state."""
-    weights = (
-        geo.weight,
-        geo.weight,
-        jnp.ones(()) if geo.weight_bound is None else geo.weight_bound,
+def _norm(geo: Geometry, x: Point) -> jax.Array:
+    weight, weight_bound = _metric(geo)
+    return jnp.sqrt(jnp.sum(weight * (x.i_and**2 + x.i_or**2) + weight_bound * x.bound**2, axis=-1))
+
+
+def _restart(geo: Geometry, costs: Costs, lanes: Lanes, residual: jax.Array) -> Lanes:
+    """Moves the anchor to the state where the residual has fallen enough, or long not; there σ
+    takes the value that balances the primal and the dual distance covered since the last restart.
+    """
+    fallen = residual <= 0.2 * lanes.first
+    turned = (residual <= 0.8 * lanes.first) & (residual > lanes.last)
+    overdue = lanes.since >= 0.36 * lanes.steps
+    now = fallen | turned | overdue | jnp.isinf(lanes.first)
+
+    x = _proximal(geo, costs, lanes, lanes.state)
+    x_anchor = _proximal(geo, costs, lanes, lanes.anchor)
+    dual = combine(jnp.subtract, lanes.state, x)
+    dual_anchor = combine(jnp.subtract, lanes.anchor, x_anchor)
+    primal_distance = _norm(geo, combine(jnp.subtract, x, x_anchor))
+    dual_distance = _norm(geo, combine(jnp.subtract, dual, dual_anchor))
+    moved = (primal_distance > 0) & (dual_distance > 0)
+    ratio = jnp.where(moved, primal_distance, 1.0) / jnp.where(moved, dual_distance, 1.0)
+    factor = jnp.where(now, jnp.sqrt(jnp.clip(ratio, 0.01, 100.0)), 1.0)
+
+    state = combine(lambda xi, di: xi + column(factor) * di, x, dual)
+    return lanes._replace(
+        state=state,
+        anchor=choose(now, state, lanes.anchor),
+        since=jnp.where(now, 0.0, lanes.since),
+        first=jnp.where(now, residual, lanes.first),
+        last=jnp.where(now, jnp.inf, residual),
+        sigma=lanes.sigma * factor,
     )
-
-    def norm(parts: list) -> jax.Array:
-        return sum(
-            jnp.sum(w.reshape(1, -1) * p * p, axis=-1) for w, p in zip(weights, parts, strict=True)
-        )
-
-    dual = [si - xi for si, xi in zip(s, x, strict=True)]
-    ratio = norm(list(x)) / jnp.maximum(norm(dual), jnp.finfo(sigma.dtype).tiny)
-    factor = jnp.where(checks < 8, jnp.clip(ratio**0.25, 0.2, 5.0), 1.0)
-    moved = tuple(xi + factor[:, None] * di for xi, di in zip(x, dual, strict=True))
-    return sigma * factor, moved

@@ -12,11 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from sim._splitting import Costs, Lanes, advance, certified, geometry, repaired
+from sim._splitting import Costs, Geometry, Lanes, Point, advance, choose, geometry, start
 from theory._lattice import as_sets, orders
 
-_STEPS = 50  # iterations between two looks at the gap
-_FIRST_SIGMA = 0.1
+_STEPS = 25  # iterations between two looks at the gap
 
 
 @functools.partial(
@@ -116,12 +115,66 @@ def extract_interactions(
             f"{outputs.shape}, but they have shape {warm_start.i_and.shape}."
         )
     total = int(np.prod(outputs.shape[:-1], dtype=int))
-    lanes = min(total, batch_size or _default_lanes(n))
-    result = _Solver(outputs.reshape(total, -1), noise_bound, tolerance, max_iterations, costs).run(
-        lanes, progress
-    )
+    if total == 0:
+        raise ValueError(
+            f"Argument `outputs` must hold at least one sample, but has shape {outputs.shape}."
+        )
+    empty, v, scale = _normalised(np.asarray(outputs).reshape(total, -1))
+    bound = (noise_bound * np.abs(v[:, -1])).astype(v.dtype)
+    near, multipliers = _near(warm_start, v, scale)
+    geo = geometry(n, bool(bound.any()), outputs.dtype)
+    found = _solve(
+        _Work(v, bound, near, multipliers), geo, costs, min(total, batch_size or _default_lanes(n)),
+        tolerance, max_iterations, progress,
+    )  # fmt: skip
+    result = _extraction(found, empty, scale, costs, tolerance)
     batch = outputs.shape[:-1]
     return jax.tree.map(lambda x: x.reshape(batch + x.shape[1:]), result)
+
+
+def _normalised(outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Splits v into v(∅), a scale, and outputs with v(∅) = 0 and max |v| = 1."""
+    empty = outputs[:, 0]
+    v = outputs - empty[:, None]
+    scale = np.abs(v).max(axis=1)
+    scale = np.where(scale > 0, scale, 1.0).astype(v.dtype)
+    return empty, v / scale[:, None], scale
+
+
+def _near(
+    warm_start: Extraction | None, v: np.ndarray, scale: np.ndarray
+) -> tuple[Point, np.ndarray]:
+    if warm_start is None:
+        nought = np.zeros_like(v)
+        return Point(nought, nought, nought), nought
+    i_and, i_or, m = (
+        np.array(x, v.dtype).reshape(v.shape)
+        for x in (warm_start.i_and, warm_start.i_or, warm_start.multipliers)
+    )
+    i_and[:, 0] = 0.0
+    return Point(i_and / scale[:, None], i_or / scale[:, None], np.zeros_like(v)), m
+
+
+def _extraction(
+    found: dict[str, np.ndarray], empty: np.ndarray, scale: np.ndarray, costs: Costs,
+    tolerance: float,
+) -> Extraction:  # fmt: skip
+    """Back to the units of the outputs, single players under AND, everything counted again."""
+    i_and, i_or = found["i_and"], found["i_or"]
+    singles = 2 ** np.arange(i_and.shape[1].bit_length() - 1)
+    i_and[:, singles] += i_or[:, singles]
+    i_or[:, singles] = 0.0
+    i_and, i_or = i_and * scale[:, None], i_or * scale[:, None]
+    i_and[:, 0], i_or[:, 0] = empty, 0.0
+    objective = np.abs(i_and) @ np.asarray(costs.i_and) + np.abs(i_or) @ np.asarray(costs.i_or)
+    lower = found["lower"] * scale
+    gap = np.maximum(objective - lower, 0.0) / np.where(objective > 0, objective, 1.0)
+    return Extraction(
+        *map(jnp.asarray, (i_and, i_or, objective, gap)),
+        iterations=jnp.asarray(found["steps"]),
+        converged=jnp.asarray(gap <= tolerance),
+        multipliers=jnp.asarray(found["multipliers"]),
+    )
 
 
 def _default_lanes(n: int) -> int:
@@ -165,103 +218,65 @@ def _costs(
     return Costs(*(jnp.asarray(np.where(index > 0, w[index], 0.0), dtype) for w in by_order))
 
 
-class _Solver:
-    """Keeps a fixed number of lanes busy: a solved sample makes room for the next one."""
+@dataclasses.dataclass
+class _Work:
+    """The samples of one call, normalised, and where each of their answers goes."""
 
-    def __init__(
-        self,
-        outputs: jax.Array,
-        noise_bound: float,
-        tolerance: float,
-        max_iterations: int,
-        costs: Costs,
-    ) -> None:
-        self.empty = np.asarray(outputs[:, 0])
-        v = np.asarray(outputs - outputs[:, :1])
-        scale = np.abs(v).max(axis=1)
-        self.scale = np.where(scale > 0, scale, 1.0).astype(v.dtype)
-        self.v = v / self.scale[:, None]
-        self.bound = (noise_bound * np.abs(self.v[:, -1])).astype(v.dtype)
-        self.tolerance, self.max_iterations, self.costs = tolerance, max_iterations, costs
-        n = outputs.shape[-1].bit_length() - 1
-        self.geo = geometry(n, bool(self.bound.any()), outputs.dtype)
+    v: np.ndarray  # (samples, 2^n), v(∅) = 0 and max |v| = 1
+    bound: np.ndarray  # (samples,)
+    near: Point
+    multipliers: np.ndarray  # (samples, 2^n)
 
-    def _start(self, samples: np.ndarray) -> Lanes:
-        return _initial(self.geo, self.costs, self.v[samples], self.bound[samples])
-
-    def run(self, width: int, progress: Callable[[int, int], Any] | None) -> Extraction:
-        total, size = self.v.shape
-        dtype = self.v.dtype
-        found = {
-            "i_and": np.zeros((total, size), dtype), "i_or": np.zeros((total, size), dtype),
-            "multipliers": np.zeros((total, size), dtype), "upper": np.zeros(total, dtype),
-            "lower": np.zeros(total, dtype), "checks": np.zeros(total, np.int32),
-        }  # fmt: skip
-        sample = np.arange(width)  # what each lane works on
-        busy = np.ones(width, bool)
-        lanes = self._start(sample)
-        waiting, done = width, 0
-        while busy.any():
-            lanes = advance(self.geo, self.costs, lanes, _STEPS)
-            upper, lower = np.asarray(lanes.upper), np.asarray(lanes.lower)
-            solved = upper - lower <= self.tolerance * upper
-            stop = busy & (solved | (np.asarray(lanes.checks) * _STEPS >= self.max_iterations))
-            ended = np.flatnonzero(stop)
-            if not ended.size:
-                continue
-            for name, values in found.items():
-                values[sample[ended]] = np.asarray(getattr(lanes, name))[ended]
-            done += ended.size
-            fresh = min(ended.size, total - waiting)
-            busy[ended[fresh:]] = False
-            if fresh:
-                refill = ended[:fresh]
-                sample[refill] = np.arange(waiting, waiting + fresh)
-                waiting += fresh
-                new = self._start(sample)
-                mask = np.zeros(width, bool)
-                mask[refill] = True
-                lanes = _choose(jnp.asarray(mask), new, lanes)
-            if progress is not None:
-                progress(done, total)
-        return self._extraction(found)
-
-    def _extraction(self, found: dict[str, np.ndarray]) -> Extraction:
-        i_and, i_or = found["i_and"], found["i_or"]
-        singles = 2 ** np.arange(i_and.shape[1].bit_length() - 1)
-        i_and[:, singles] += i_or[:, singles]
-        i_or[:, singles] = 0.0
-        i_and, i_or = i_and * self.scale[:, None], i_or * self.scale[:, None]
-        i_and[:, 0], i_or[:, 0] = self.empty, 0.0
-        cost_and, cost_or = np.asarray(self.costs.i_and), np.asarray(self.costs.i_or)
-        objective = np.abs(i_and) @ cost_and + np.abs(i_or) @ cost_or
-        lower = np.maximum(found["lower"], 0.0) * self.scale
-        gap = np.maximum(objective - lower, 0.0) / np.where(objective > 0, objective, 1.0)
-        return Extraction(
-            *map(jnp.asarray, (i_and, i_or, objective, gap)),
-            iterations=jnp.asarray(found["checks"] * _STEPS),
-            converged=jnp.asarray(gap <= self.tolerance),
-            multipliers=jnp.asarray(found["multipliers"]),
+    def start(self, geo: Geometry, costs: Costs, samples: np.ndarray) -> Lanes:
+        near = Point(*(part[samples] for part in self.near))
+        return _start(
+            geo, costs, self.v[samples], self.bound[samples], near, self.multipliers[samples]
         )
 
 
-@jax.jit
-def _initial(geo: Any, costs: Costs, v: jax.Array, bound: jax.Array) -> Lanes:
-    nought = jnp.zeros_like(v)
-    zeros = jnp.zeros_like(bound)
-    box = jnp.where(jnp.arange(v.shape[1])[None] == 0, 0.0, bound[:, None])
-    i_and, i_or, upper = repaired(geo, costs, nought, nought, v, box)
-    multipliers, lower = certified(geo, costs, v, v, box)
-    positive = lower > 0
-    return Lanes(
-        v, box, nought, nought, nought, zeros + _FIRST_SIGMA, i_and, i_or, upper,
-        jnp.where(positive[:, None], multipliers, 0.0), jnp.where(positive, lower, 0.0),
-        jnp.zeros(v.shape[0], jnp.int32),
-    )  # fmt: skip
+_start = jax.jit(start)
+_choose = jax.jit(choose)
 
 
-@jax.jit
-def _choose(mask: jax.Array, first: Lanes, second: Lanes) -> Lanes:
-    return jax.tree.map(
-        lambda x, y: jnp.where(mask.reshape((-1,) + (1,) * (x.ndim - 1)), x, y), first, second
-    )
+def _solve(
+    work: _Work,
+    geo: Geometry,
+    costs: Costs,
+    width: int,
+    tolerance: float,
+    max_iterations: int,
+    progress: Callable[[int, int], Any] | None,
+) -> dict[str, np.ndarray]:
+    """Keeps `width` lanes busy: a sample that is done makes room for the next one."""
+    total, size = work.v.shape
+    dtype = work.v.dtype
+    found = {
+        "i_and": np.zeros((total, size), dtype), "i_or": np.zeros((total, size), dtype),
+        "multipliers": np.zeros((total, size), dtype), "lower": np.zeros(total, dtype),
+        "steps": np.zeros(total, np.int32),
+    }  # fmt: skip
+    sample = np.arange(width)  # what each lane works on
+    busy = np.ones(width, bool)
+    lanes = work.start(geo, costs, sample)
+    waiting, done = width, 0
+    while busy.any():
+        lanes = advance(geo, costs, lanes, _STEPS)
+        upper, lower, steps = map(np.asarray, (lanes.upper, lanes.lower, lanes.steps))
+        solved = upper - lower <= tolerance * upper
+        ended = np.flatnonzero(busy & (solved | (steps >= max_iterations)))
+        if not ended.size:
+            continue
+        for name, values in found.items():
+            values[sample[ended]] = np.asarray(getattr(lanes, name))[ended]
+        done += ended.size
+        refill = ended[: total - waiting]
+        busy[ended[refill.size :]] = False
+        if refill.size:
+            sample[refill] = np.arange(waiting, waiting + refill.size)
+            waiting += refill.size
+            fresh = np.zeros(width, bool)
+            fresh[refill] = True
+            lanes = _choose(fresh, work.start(geo, costs, sample), lanes)
+        if progress is not None:
+            progress(done, total)
+    return found
