@@ -29,11 +29,22 @@ from theory._learning import (
     optimal_interactions as optimal_interactions,
 )
 from theory._noise import NoiseModel as NoiseModel
+from theory._recovery import half_recovery_levels as half_recovery_levels, recovery as recovery
 from theory._relaxation import relax as relax, relaxation_gains as relaxation_gains
+from theory._rows import (
+    expected_strength as expected_strength,
+    limiting_norm_ratio as limiting_norm_ratio,
+    norm_ratios as norm_ratios,
+    row_norms as row_norms,
+)
 from theory._strength import (
     mean_order as mean_order,
     order_distribution as order_distribution,
     salience_threshold as salience_threshold,
     strength_by_order as strength_by_order,
     sum_by_order as sum_by_order,
+)
+from theory._violations import (
+    RatioViolations as RatioViolations,
+    norm_ratio_violations as norm_ratio_violations,
 )

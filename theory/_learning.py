@@ -27,7 +27,8 @@ def check_variance(sigma2: ArrayLike, dtype: jnp.dtype | None = None) -> jax.Arr
     return array
 
 
-def _log_thresholds(n: int, noise: NoiseModel, dtype: jnp.dtype | type) -> jax.Array:
+def log_thresholds(n: int, noise: NoiseModel, dtype: jnp.dtype | type) -> jax.Array:
+    """ln θ_k, (n+1,)."""
     log_half = jnp.log(noise.eigenbasis(dtype).values) - math.log(2.0)
     k = jnp.arange(n + 1, dtype=dtype)
     return (n - k) * log_half[0] + k * log_half[1]
@@ -51,7 +52,7 @@ def learning_thresholds(n: int, noise: NoiseModel = NoiseModel()) -> jax.Array:
         >>> print(round(float(theta[0] / theta[1]), 3))
         10.404
     """
-    return jnp.exp(_log_thresholds(check_players(n), noise, float))
+    return jnp.exp(log_thresholds(check_players(n), noise, float))
 
 
 def mode_gains(n: int, sigma2: ArrayLike, noise: NoiseModel = NoiseModel()) -> jax.Array:
@@ -78,14 +79,22 @@ def mode_gains(n: int, sigma2: ArrayLike, noise: NoiseModel = NoiseModel()) -> j
 
 
 def _gains(n: int, sigma2: jax.Array, noise: NoiseModel) -> jax.Array:
+    return gains_and_losses(n, sigma2, noise)[0]
+
+
+def gains_and_losses(n: int, sigma2: jax.Array, noise: NoiseModel) -> tuple[jax.Array, jax.Array]:
+    """g_k and 1 − g_k, each (n+1,) or (m, n+1) and accurate also where it is tiny."""
     shape = (*sigma2.shape, n + 1)
-    log_theta = jnp.broadcast_to(_log_thresholds(n, noise, sigma2.dtype), shape)
+    log_theta = jnp.broadcast_to(log_thresholds(n, noise, sigma2.dtype), shape)
     sigma2 = jnp.broadcast_to(sigma2[..., None], shape)
     positive = sigma2 > 0
-    log_sigma2 = jnp.log(jnp.where(positive, sigma2, 1.0))
+    log_odds = log_theta - jnp.log(jnp.where(positive, sigma2, 1.0))
     # At sigma2 = 0 the logarithm has no derivative, but the gain has: −1/θ.
-    near_zero = 1 / (1 + jnp.where(positive, 0.0, sigma2) * _safe_exp(-log_theta))
-    return jnp.where(positive, logistic(log_theta - log_sigma2), near_zero)
+    odds = jnp.where(positive, 0.0, sigma2) * _safe_exp(-log_theta)
+    return (
+        jnp.where(positive, logistic(log_odds), 1 / (1 + odds)),
+        jnp.where(positive, logistic(-log_odds), odds / (1 + odds)),
+    )
 
 
 def _safe_exp(x: jax.Array) -> jax.Array:
