@@ -69,8 +69,11 @@ class Interactions:
         names = (*SETS, *RESULTS)
         arrays = read_npz(path, required=("outputs", "epochs", *names))
         measurement = Measurement.from_arrays(arrays, path)
-        settings = measurement.metadata.get("extraction", {})
+        metadata = dict(measurement.metadata)
+        settings = metadata.pop("extraction", {})
+        measurement = dataclasses.replace(measurement, metadata=metadata)
         try:
-            return cls(measurement, Extraction(**{name: arrays[name] for name in names}), settings)
+            fields: dict[str, Any] = {name: arrays[name] for name in names}
+            return cls(measurement, Extraction(**fields), settings)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error

@@ -85,7 +85,7 @@ def refuse_existing(paths: Iterable[Path], overwrite: bool) -> None:
 
 @contextlib.contextmanager
 def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
-    """Bars by name: call with (description, steps done, steps in all)."""
+    """Bars by name: call with (description, steps done, steps in all). A log file gets none."""
     columns = (
         TextColumn("{task.description:<24}"),
         BarColumn(),
@@ -95,7 +95,7 @@ def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
         TimeRemainingColumn(),
     )
     tasks: dict[str, Any] = {}
-    with Progress(*columns, console=err) as progress:
+    with Progress(*columns, console=err, disable=not err.is_terminal) as progress:
 
         def report(description: str, done: int, total: int) -> None:
             if description not in tasks:

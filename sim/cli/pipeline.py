@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from sim.cli._console import AsJson, Overwrite, out, print_json, progress_bars, refuse_existing
@@ -221,14 +222,18 @@ def print_fit(document: Mapping[str, Any]) -> None:
     nulls = list(document["checkpoints"][0]["nulls"])
     boundary = document["phases"]["boundary"]
     table = Table(
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        show_edge=False,
+        pad_edge=False,
         title="Distance of each model from the measured distribution (total variation)",
         title_justify="left",
-        caption="The last checkpoint is the theory's target, so its distance is not a test.",
+        caption="* the theory's target, so no test of it. gap: largest certified gap of a sample.",
         caption_justify="left",
     )
-    names = ("epoch", "phase", "mean order", "σ²", "theory", *map(short_label, nulls), "gap ≤")
+    names = ("epoch", "phase", "mean\norder", "σ²", "theory", *map(short_label, nulls), "gap")
     for name in names:
-        table.add_column(name, justify="center" if name == "phase" else "right")
+        table.add_column(name, justify="center" if name == "phase" else "right", no_wrap=True)
     *_, last = checkpoints = document["checkpoints"]
     for fitted in checkpoints:
         distances = [fitted["nulls"][name]["total_variation"] for name in nulls]

@@ -31,12 +31,13 @@ def dynamics(fit: Mapping[str, Any], panels: int = 6) -> Figure:
     chosen = _spread(records, panels, fit["phases"]["boundary"])
     with plt.style.context(STYLE):
         figure = plt.figure(figsize=(10.2, 4.4))
-        left, right = figure.subfigures(1, 2, width_ratios=(3, 1.45))
+        left, right = np.ravel(figure.subfigures(1, 2, width_ratios=(3, 1.45)))
         columns = (len(chosen) + 1) // 2
         axes = left.subplots(2, columns, sharex=True, sharey=True, squeeze=False).ravel()
         for ax, record in zip(axes, chosen, strict=False):
             order_bars(ax, record["measured"])
             ax.set_title(epoch_title(record["epoch"]))
+        axes[0].set_ylim(0, 1.08 * max(max(record["measured"]) for record in chosen))
         for i, ax in enumerate(axes):
             ax.set_visible(i < len(chosen))
             ax.label_outer()
@@ -66,7 +67,9 @@ def theory_vs_network(fit: Mapping[str, Any], panels: int = 3) -> Figure:
                 f"TV = {record['total_variation']:.3f}"
             )
             ax.label_outer()
-        np.atleast_1d(axes)[0].legend(loc="upper right")
+        first = np.atleast_1d(axes)[0]
+        first.set_ylim(0, 1.08 * max(max(r["measured"] + r["predicted"]) for r in chosen))
+        first.legend(loc="upper right")
     return figure
 
 
@@ -87,9 +90,13 @@ def noise_level(fit: Mapping[str, Any]) -> Figure:
 
 
 def noise_curve(ax: Axes, fit: Mapping[str, Any]) -> Axes:
-    """Fitted σ² against the epoch, with its bootstrap interval where there is one."""
+    """Fitted σ² against the epoch, with its bootstrap interval where there is one.
+
+    Open circles are checkpoints of the first phase, where the theory of the optimum under noise
+    does not claim to hold.
+    """
     records = fit["checkpoints"][:-1]  # the last checkpoint is the target itself
-    epochs = [r["epoch"] for r in records]
+    epochs = np.array([r["epoch"] for r in records])
     sigma2 = np.array([r["sigma2"] for r in records])
     if all(r.get("sigma2_interval") for r in records):
         low, high = np.array([r["sigma2_interval"] for r in records]).T
@@ -97,26 +104,35 @@ def noise_curve(ax: Axes, fit: Mapping[str, Any]) -> Axes:
             epochs, low, high, color=PREDICTED, alpha=0.2, lw=0, label="95 % bootstrap interval"
         )
     ax.plot(epochs, sigma2, "o-", color=PREDICTED, label="fitted σ²")
+    boundary = fit["phases"]["boundary"]
+    first = epochs < (epochs[0] if boundary is None else boundary)
+    if first.any():
+        ax.plot(
+            epochs[first],
+            sigma2[first],
+            "o",
+            color=PREDICTED,
+            mfc="white",
+            label="the same, first phase",
+        )
     ax.set_yscale("log")
     ax.set_ylabel("noise variance σ²")
-    ax.legend(loc="upper right")
-    return _finish(ax, fit)
+    return _finish(ax, fit, legend=True)
 
 
 def misfit_curves(ax: Axes, fit: Mapping[str, Any]) -> Axes:
     """Total variation between the measured and each fitted distribution, against the epoch."""
     records = fit["checkpoints"][:-1]
     epochs = [r["epoch"] for r in records]
-    ax.plot(epochs, [r["total_variation"] for r in records], "o-", color=PREDICTED, label="theory")
     colours = ("#000000", "#0072B2", "#009E73", "#CC79A7", "#E69F00")
     styles = ("--", "-.", ":", (0, (5, 1, 1, 1)), (0, (3, 2)))
     for name, colour, style in zip(records[0]["nulls"], colours, styles, strict=False):
         values = [r["nulls"][name]["total_variation"] for r in records]
         ax.plot(epochs, values, ls=style, color=colour, lw=1.2, label=short_label(name))
+    ax.plot(epochs, [r["total_variation"] for r in records], "o-", color=PREDICTED, label="theory")
     ax.set_ylabel("total variation")
     ax.set_ylim(bottom=0)
-    ax.legend(loc="upper right", ncols=2)
-    return _finish(ax, fit)
+    return _finish(ax, fit, legend=True)
 
 
 def loss_curves(ax: Axes, fit: Mapping[str, Any]) -> Axes:
@@ -129,11 +145,10 @@ def loss_curves(ax: Axes, fit: Mapping[str, Any]) -> Axes:
     train, test = np.array(curves["train_loss"]), np.array(curves["test_loss"])
     ax.plot(epochs, train, color=MEASURED, label="train")
     ax.plot(epochs, test, color=PREDICTED, ls="--", label="test")
-    ax.plot(epochs, test - train, color=GREY, lw=1.1, ls=":", label="gap (test − train)")
+    ax.plot(epochs, test - train, color=GREY, lw=1.1, ls=":", label="test − train")
     ax.axhline(0, color=GREY, lw=0.5)
     ax.set_ylabel("loss (nats)")
-    ax.legend(loc="upper right")
-    return _finish(ax, fit)
+    return _finish(ax, fit, legend=True)
 
 
 def mean_order_curve(ax: Axes, fit: Mapping[str, Any]) -> Axes:
@@ -141,6 +156,10 @@ def mean_order_curve(ax: Axes, fit: Mapping[str, Any]) -> Axes:
     epochs = [r["epoch"] for r in fit["checkpoints"]]
     ax.plot(epochs, [r["mean_order"] for r in fit["checkpoints"]], "o-", color=MEASURED)
     ax.set_ylabel("mean order")
+    phases = fit["phases"]
+    if phases["boundary"] is not None:
+        interval = f"95 % interval {phases['low']:g}–{phases['high']:g}"
+        ax.set_title(f"boundary: epoch {phases['boundary']:g} ({interval})", loc="left")
     return _finish(ax, fit)
 
 
@@ -149,8 +168,8 @@ def epoch_title(epoch: float) -> str:
     return f"epoch {epoch:g}"
 
 
-def _finish(ax: Axes, fit: Mapping[str, Any]) -> Axes:
-    """Epoch axis (logarithmic, with 0 on it), and the phase boundary as a band."""
+def _finish(ax: Axes, fit: Mapping[str, Any], legend: bool = False) -> Axes:
+    """Epoch axis (logarithmic, with 0 on it), the phase boundary as a band, a legend above."""
     epochs = np.array([r["epoch"] for r in fit["checkpoints"]])
     positive = epochs[epochs > 0]
     if positive.size and positive[-1] / positive[0] > 30:
@@ -167,6 +186,11 @@ def _finish(ax: Axes, fit: Mapping[str, Any]) -> Axes:
     if phases["boundary"] is not None:
         ax.axvspan(phases["low"], phases["high"], color="#999999", alpha=0.18, lw=0)
         ax.axvline(phases["boundary"], color=GREY, lw=0.9, ls=(0, (4, 2)))
+    if legend:
+        ax.legend(
+            loc="lower left", bbox_to_anchor=(0, 1), ncols=5, borderaxespad=0.2,
+            handlelength=1.8, columnspacing=1.0, handletextpad=0.5,
+        )  # fmt: skip
     return ax
 
 

@@ -1,0 +1,203 @@
+"""The command line: the whole job, what it leaves behind, and how it refuses bad input."""
+
+import importlib
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from sim.cli import app
+from sim.experiments import Settings
+
+PIPELINE_FILES = {"measurement.npz", "interactions.npz", "fit.json"}
+FIGURES = {f"{f}.{s}" for f in ("dynamics", "theory_vs_network", "noise_level")
+           for s in ("png", "svg")}  # fmt: skip
+
+
+def interdyn(*arguments):
+    return CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+def refused(result, *parts):
+    """One plain line on stderr, exit code 2."""
+    assert result.exit_code == 2, result.output
+    line = result.stderr.strip()
+    assert line.startswith("interdyn: ")
+    assert "\n" not in line
+    assert "Traceback" not in line
+    for part in parts:
+        assert part in line, line
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory):
+    """A measurement of a really trained, tiny network, taken through every step by hand."""
+    folder = tmp_path_factory.mktemp("run") / "steps"
+    steps = [
+        ("measure", "--out", folder, "--epochs", "0,1,2,4,8,16", "--samples", 4, "--players", 4),
+        ("extract", folder / "measurement.npz"),
+        ("fit", folder / "interactions.npz"),
+        ("figures", folder / "fit.json"),
+    ]
+    results = [interdyn(*step) for step in steps]
+    for result in results:
+        assert result.exit_code == 0, (result.output, result.stderr)
+    return folder, results
+
+
+def test_the_steps_leave_the_files_and_name_the_next_command(run):
+    folder, results = run
+    assert {p.name for p in folder.iterdir()} >= PIPELINE_FILES | FIGURES
+    for result, following in zip(results, ("extract", "fit", "figures"), strict=False):
+        assert f"Next: interdyn {following} {folder}" in result.stdout
+    assert "4 checkpoints" not in results[0].stdout
+    assert "6 checkpoints × 4 samples × 2^4 masked inputs" in results[0].stdout
+    assert "24 of 24 programmes met the certified gap of 0.001" in results[1].stdout
+
+
+def test_the_fit_document_holds_what_it_promises(run):
+    folder, _ = run
+    document = json.loads((folder / "fit.json").read_text())
+    assert [r["epoch"] for r in document["checkpoints"]] == [0, 1, 2, 4, 8, 16]
+    for record in document["checkpoints"]:
+        measured, predicted = np.array(record["measured"]), np.array(record["predicted"])
+        assert measured.shape == predicted.shape == (4,)
+        np.testing.assert_allclose(measured.sum(), 1)
+        away = 0.5 * np.abs(measured - predicted).sum()
+        np.testing.assert_allclose(record["total_variation"], away, atol=1e-12)
+        assert record["sigma2"] > 0
+        assert {"frozen", "tilt"} <= set(record["nulls"])
+        assert record["gap"] <= 1e-3
+    assert document["settings"]["seed"] == 0
+    assert {"python", "jax", "interaction-dynamics"} <= set(document["settings"]["versions"])
+    assert document["settings"]["measurement"]["settings"]["players"] == 4
+
+
+def test_the_demo_does_the_same_as_the_steps(run, tmp_path, monkeypatch):
+    """Same settings, same seed: the same measurement, byte for byte, and the same fit."""
+    folder, _ = run
+    tiny = Settings(epochs=(0, 1, 2, 4, 8, 16), samples=4, players=4)
+    monkeypatch.setattr(importlib.import_module("sim.cli.demo"), "QUICK", tiny)
+    result = interdyn("demo", "--quick", "--out", tmp_path / "demo")
+    assert result.exit_code == 0, (result.output, result.stderr)
+    assert {p.name for p in (tmp_path / "demo").iterdir()} >= PIPELINE_FILES | FIGURES
+    assert "epoch  phase" in result.stdout
+    for name in ("measurement.npz", "interactions.npz", "fit.json"):
+        assert (tmp_path / "demo" / name).read_bytes() == (folder / name).read_bytes(), name
+
+
+def test_a_run_is_not_replaced_unless_asked(run):
+    folder, _ = run
+    before = {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file()}
+    for command in (
+        ("demo", "--quick", "--out", folder),
+        ("measure", "--out", folder),
+        ("extract", folder / "measurement.npz"),
+        ("fit", folder / "interactions.npz"),
+        ("figures", folder / "fit.json"),
+    ):
+        refused(interdyn(*command), f"{folder}: already holds a run", "--overwrite")
+    assert {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file()} == before
+    assert interdyn("figures", folder / "fit.json", "--overwrite").exit_code == 0
+
+
+def test_json_for_scripts(run, tmp_path):
+    folder, _ = run
+    result = interdyn("extract", folder / "measurement.npz", "--out", tmp_path, "--json")
+    content = json.loads(result.stdout)
+    assert content["converged"] == content["total"] == 24
+    result = interdyn("fit", tmp_path / "interactions.npz", "--json")
+    assert json.loads(result.stdout) == json.loads((tmp_path / "fit.json").read_text())
+
+
+def bad_measurement(path, **change):
+    content = {"outputs": np.zeros((3, 2, 8)), "epochs": np.array([0, 1, 2])} | change
+    np.savez(path, **content)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"outputs": np.zeros((3, 2, 10))}, "last axis of size 2^n"),
+        ({"outputs": np.full((3, 2, 8), np.nan)}, "must be finite"),
+        ({"outputs": np.full((3, 2, 8), np.inf)}, "first at checkpoint 0, sample 0, set 0"),
+        ({"epochs": np.array([0, 2, 1])}, "goes from 2 to 1 at checkpoint 2"),
+        ({"epochs": np.array([0, 1, 1])}, "must increase strictly"),
+        ({"epochs": np.array([0, 1])}, "one entry for each of the 3 checkpoints"),
+        ({"epochs": np.array(["a", "b", "c"])}, "`epochs` must be numbers"),
+        ({"outputs": np.array([{}], dtype=object)}, "pickled"),
+        ({"labels": np.array([1])}, "`labels` must be one integer for each of the 2 samples"),
+    ],
+)
+def test_a_bad_measurement_is_named(tmp_path, change, message):
+    path = bad_measurement(tmp_path / "m.npz", **change)
+    refused(interdyn("extract", path), str(path), message)
+    assert [p.name for p in tmp_path.iterdir()] == ["m.npz"]
+
+
+def test_what_is_no_file_of_ours(tmp_path):
+    missing = tmp_path / "nothing.npz"
+    refused(interdyn("extract", missing), f"{missing}: no such file")
+    refused(interdyn("extract", tmp_path), f"{tmp_path}: must be a file, but is a folder")
+    cut = bad_measurement(tmp_path / "cut.npz")
+    cut.write_bytes(cut.read_bytes()[:300])
+    refused(interdyn("extract", cut), f"{cut}: must be a complete .npz file")
+    whole = bad_measurement(tmp_path / "whole.npz")
+    refused(interdyn("fit", whole), f"{whole}: must hold", "has no i_and")
+    note = tmp_path / "fit.json"
+    note.write_text("[]")
+    refused(interdyn("figures", note), f"{note}: must be a fit", "holds list")
+    note.write_text("{")
+    refused(interdyn("figures", note), f"{note}: must be a JSON file")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--experiment", "imagenet"], "There is no experiment 'imagenet'; there are: "),
+        (["--epochs", "0,four"], "--epochs must be whole numbers separated by commas"),
+        (["--epochs", "4,2"], "`epochs` must be at least two increasing"),
+        (["--players", "17"], "between 1 and the 16 patches"),
+        (["--samples", "0"], "`samples` must be at least 1"),
+        (["--samples", "5000"], "`samples` must be at most the 797 test images"),
+        (["--label-noise", "1.5"], "`label_noise` must be in [0, 1)"),
+    ],
+)
+def test_bad_options_of_measure(tmp_path, arguments, message):
+    refused(interdyn("measure", "--out", tmp_path / "run", *arguments), message)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--growth", "-1"], "`growth` must be positive"),
+        (["--correlation", "1"], "`correlation` must lie strictly between -1 and 1"),
+        (["--distance", "euclid"], "must be one of total_variation"),
+    ],
+)
+def test_bad_options_of_fit(run, tmp_path, arguments, message):
+    folder, _ = run
+    target = tmp_path / "fit"
+    refused(interdyn("fit", folder / "interactions.npz", "--out", target, *arguments), message)
+    assert not target.exists()
+
+
+def test_an_interruption_leaves_nothing_half_written(run, tmp_path, monkeypatch):
+    folder, _ = run
+    monkeypatch.setattr(np, "savez", lambda *a, **k: (_ for _ in ()).throw(KeyboardInterrupt))
+    result = interdyn("extract", folder / "measurement.npz", "--out", tmp_path / "new")
+    assert result.exit_code == 130
+    assert list((tmp_path / "new").iterdir()) == []
+
+
+def test_python_m_sim_is_interdyn():
+    for arguments, expected in ((["--help"], "measure"), (["--version"], "0.")):
+        done = subprocess.run(
+            [sys.executable, "-m", "sim", *arguments], capture_output=True, text=True, check=True
+        )
+        assert expected in done.stdout

@@ -1,0 +1,89 @@
+"""Figures of a fit: what they show, and that equal fits give equal files."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from sim.figures.measured import dynamics, noise_level, theory_vs_network
+from sim.figures.saving import save_figure
+
+
+def document(boundary, epochs=(0, 1, 2, 4, 8, 16, 64, 256), n=5):
+    rng = np.random.default_rng(0)
+    records = []
+    for epoch in epochs:
+        measured, predicted = rng.dirichlet(np.ones(n), size=2)
+        records.append(
+            {
+                "epoch": epoch,
+                "sigma2": 0.1 / (1 + epoch),
+                "measured": measured.tolist(),
+                "predicted": predicted.tolist(),
+                "total_variation": 0.5 * float(np.abs(measured - predicted).sum()),
+                "mean_order": float(measured @ np.arange(1, n + 1)),
+                "nulls": {name: {"total_variation": 0.1} for name in ("frozen", "tilt")},
+            }
+        )
+    interval = (None, None) if boundary is None else (boundary / 2, boundary * 2)
+    return {
+        "checkpoints": records,
+        "phases": {"boundary": boundary, "low": interval[0], "high": interval[1]},
+        "curves": {"train_loss": [1.0] * len(epochs), "test_loss": [2.0] * len(epochs)},
+        "settings": {},
+    }
+
+
+def panels(figure):
+    return [ax for ax in figure.axes if ax.get_visible() and ax.get_title().startswith("epoch")]
+
+
+def heights(ax):
+    return [bar.get_height() for bar in ax.patches]
+
+
+def test_dynamics_shows_first_last_and_the_boundary():
+    fit = document(boundary=4)
+    figure = dynamics(fit)
+    shown = [float(ax.get_title().split()[1]) for ax in panels(figure)]
+    assert shown[0] == 0
+    assert shown[-1] == 256
+    assert 4 in shown
+    assert shown == sorted(shown)
+    by_epoch = {r["epoch"]: r["measured"] for r in fit["checkpoints"]}
+    for ax, epoch in zip(panels(figure), shown, strict=True):
+        np.testing.assert_allclose(heights(ax)[:5], by_epoch[epoch])
+        assert ax.get_ylim()[1] >= max(by_epoch[epoch])
+    plt.close(figure)
+
+
+def test_theory_vs_network_shows_the_second_phase_only():
+    fit = document(boundary=4)
+    figure = theory_vs_network(fit)
+    shown = [float(ax.get_title().split()[1]) for ax in panels(figure)]
+    assert shown == [4, 16, 64] or shown == [4, 8, 64]
+    by_epoch = {r["epoch"]: r for r in fit["checkpoints"]}
+    for ax, epoch in zip(panels(figure), shown, strict=True):
+        record = by_epoch[epoch]
+        np.testing.assert_allclose(heights(ax), record["measured"] + record["predicted"])
+    plt.close(figure)
+
+
+@pytest.mark.parametrize("draw", [dynamics, theory_vs_network, noise_level])
+@pytest.mark.parametrize("boundary", [None, 4])
+@pytest.mark.parametrize("epochs", [(0, 1), (3, 5, 9), tuple(range(0, 400, 7))])
+def test_any_number_of_checkpoints_can_be_drawn(draw, boundary, epochs, tmp_path):
+    boundary = None if boundary is None else epochs[len(epochs) // 2]
+    fit = document(boundary, epochs)
+    one = save_figure(draw(fit), tmp_path, "one")
+    two = save_figure(draw(fit), tmp_path, "two")
+    assert plt.get_fignums() == []
+    for first, second in zip(one, two, strict=True):
+        assert first.stat().st_size > 5000
+        assert first.read_bytes() == second.read_bytes()
+
+
+def test_no_loss_is_said_in_words():
+    fit = document(4) | {"curves": {"train_loss": None, "test_loss": None}}
+    figure = dynamics(fit)
+    assert any(t.get_text() == "no loss was recorded" for ax in figure.axes for t in ax.texts)
+    plt.close(figure)
