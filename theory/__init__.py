@@ -26,6 +26,7 @@ from theory._learning import (
     learning_thresholds as learning_thresholds,
     mode_gains as mode_gains,
     noisy_loss as noisy_loss,
+    noisy_loss_gradient as noisy_loss_gradient,
     optimal_interactions as optimal_interactions,
 )
 from theory._noise import NoiseModel as NoiseModel

@@ -174,7 +174,47 @@ def noisy_loss(
 
     Returns:
         (...), in squared units of the output.
+
+    Raises:
+        ValueError: a last axis that is not of size 2^n or not shared, or a σ² that is negative or
+            not a number.
+
+    Example:
+        >>> noisy_loss([0.0, 0.0], [1.0, 2.0], sigma2=0.1)  # (1² + 3²) / 2
+        Array(5., dtype=float64)
     """
+    return _noisy_loss(*_check_loss(w, true, sigma2), noise)
+
+
+def noisy_loss_gradient(
+    w: ArrayLike, true: ArrayLike, sigma2: ArrayLike, noise: NoiseModel = NoiseModel()
+) -> jax.Array:
+    """Gradient of `noisy_loss` by w: 2·(2⁻ⁿ JᵀJ (w − w*) + σ² D^{⊗n} w), in closed form.
+
+    It vanishes at `optimal_interactions`: that is the proof of [Ren24 Theorem 3].
+
+    Args:
+        w: (..., 2^n), the network's interactions.
+        true: (..., 2^n), the true interactions w*; broadcast against `w`.
+        sigma2: noise variance, a number.
+        noise: the noise's covariance.
+
+    Returns:
+        (..., 2^n), in units of the output.
+
+    Raises:
+        ValueError: as `noisy_loss`.
+
+    Example:
+        >>> noisy_loss_gradient([0.0, 0.0], [1.0, 2.0], sigma2=0.1)
+        Array([-4., -3.], dtype=float64)
+    """
+    return _noisy_loss_gradient(*_check_loss(w, true, sigma2), noise)
+
+
+def _check_loss(
+    w: ArrayLike, true: ArrayLike, sigma2: ArrayLike
+) -> tuple[jax.Array, jax.Array, jax.Array]:
     w, n = as_sets(w, "w")
     true, n_true = as_sets(true, "true")
     if n != n_true:
@@ -186,5 +226,21 @@ def noisy_loss(
     if sigma2.ndim:
         raise ValueError(f"Argument `sigma2` must be a number, but has shape {sigma2.shape}.")
     w, true = jnp.broadcast_arrays(w, true)
+    return w, true, sigma2
+
+
+@jax.jit
+def _noisy_loss(
+    w: jax.Array, true: jax.Array, sigma2: jax.Array, noise: NoiseModel
+) -> jax.Array:
     error = jnp.mean(zeta(true - w) ** 2, axis=-1)
     return error + sigma2 * jnp.sum(w * apply_power(noise.matrix(w.dtype), w), axis=-1)
+
+
+@jax.jit
+def _noisy_loss_gradient(
+    w: jax.Array, true: jax.Array, sigma2: jax.Array, noise: NoiseModel
+) -> jax.Array:
+    # 2⁻ⁿ JᵀJ = (A/2)^{⊗n}
+    pull = apply_power(jnp.array([[1, 0.5], [0.5, 0.5]], w.dtype), w - true)
+    return 2 * (pull + sigma2 * apply_power(noise.matrix(w.dtype), w))
