@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from sim.bootstrap import MATERIAL
 from sim.comparison import Comparison, compare
 from sim.distances import distance_named, total_variation
 from sim.measurement import check_epochs, check_outputs
@@ -43,9 +44,9 @@ class NoiseFit:
     Attributes:
         epochs: (checkpoints,).
         sigma2: (checkpoints,), the noise variance that fits best.
-        inside: (checkpoints,), False where `sigma2` lies at an end of the range searched, so that
-            it is only a bound: the prediction no longer changes there. At the lower end it is the
-            final distribution itself that comes nearest, as it does at the last checkpoint.
+        inside: (checkpoints,), False where `sigma2` is only a bound, since the prediction no longer
+            changes beyond it. At the lower end it is the final distribution itself that comes
+            nearest, as it does at the last checkpoint.
         strength: (checkpoints, samples, n), measured strength by order, of the parts fitted.
         measured: (checkpoints, n), its distribution over the orders 1..n.
         predicted: (checkpoints, n), the theory's distribution at `sigma2`.
@@ -219,7 +220,10 @@ def fit_noise(
         per_sample=per_sample,
     )
     match = fit_target(measured, true, noise, away, parts)
-    low, high = noise_range(true.n, noise)
+    ends = predicted_distribution(true, np.exp(noise_range(true.n, noise)), noise, parts)
+    moved = np.asarray(
+        total_variation(jnp.asarray(match.predicted)[:, None], jnp.asarray(ends)[None])
+    )
     settings = {
         "distance": distance,
         "parts": parts,
@@ -234,7 +238,7 @@ def fit_noise(
     fit = NoiseFit(
         epochs=epochs,
         sigma2=np.exp(match.parameter),
-        inside=(match.parameter > low + GRID_STEP) & (match.parameter < high - GRID_STEP),
+        inside=(moved > MATERIAL).all(axis=1),
         strength=np.asarray(strength),
         measured=measured,
         predicted=match.predicted,

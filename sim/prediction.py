@@ -136,7 +136,11 @@ def predicted_distribution(
     return np.asarray(order_distribution(jnp.mean(strength, axis=1)))
 
 
-def noise_range(n: int, noise: NoiseModel, margin: float = 8.0) -> tuple[float, float]:
-    """Range of ln σ² in which the prediction changes: all the thresholds and e^margin beyond."""
+def noise_range(n: int, noise: NoiseModel) -> tuple[float, float]:
+    """Range of ln σ² in which the prediction changes: from e⁻¹⁶ of the lowest threshold to e⁸.
+
+    At the lower end every mode is learned to 1e-7, at the upper end the shares of the modes have
+    settled to 3e-4.
+    """
     log_thresholds = np.log(np.asarray(learning_thresholds(n, noise)))
-    return float(log_thresholds.min() - margin), float(log_thresholds.max() + margin)
+    return float(log_thresholds.min() - 16.0), float(log_thresholds.max() + 8.0)

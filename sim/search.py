@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -50,7 +51,7 @@ def nearest_member(
         rounds: each shrinks a basin by the factor (points − 1)/2.
     """
     members = np.asarray(family(grid))
-    away = _distances(members, measured, distance)  # (checkpoints, g)
+    away = _distances(members[None], measured, distance)  # (checkpoints, g)
     centres = grid[_best_basins(away, starts)]  # (checkpoints, starts)
     width = np.full(len(measured), np.max(np.diff(grid)))
     best = _Best(measured.shape)
@@ -62,7 +63,7 @@ def nearest_member(
         tried = centres[..., None] + width[:, None, None] * offsets  # (checkpoints, starts, points)
         tried = np.clip(tried, grid[0], grid[-1]).reshape(len(measured), -1)
         members = np.asarray(family(tried.ravel())).reshape(*tried.shape, -1)
-        away = np.asarray(distance(jnp.asarray(members), jnp.asarray(measured)[:, None]))
+        away = _distances(members, measured, distance)
         best.update(tried, members, away)
         within = away.reshape(*centres.shape, points)
         pick = np.argmin(within, axis=-1)[..., None]
@@ -75,7 +76,12 @@ def nearest_member(
 
 
 def _distances(members: np.ndarray, measured: np.ndarray, distance: Distance) -> np.ndarray:
-    return np.asarray(distance(jnp.asarray(members)[None], jnp.asarray(measured)[:, None]))
+    return np.asarray(_compiled(jnp.asarray(members), jnp.asarray(measured)[:, None], distance))
+
+
+@functools.partial(jax.jit, static_argnames="distance")
+def _compiled(members: jax.Array, measured: jax.Array, distance: Distance) -> jax.Array:
+    return distance(members, measured)
 
 
 def _best_basins(away: np.ndarray, starts: int) -> np.ndarray:

@@ -1,0 +1,264 @@
+"""Fitting noise levels: an independent oracle, recovery, invariance, intervals."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from sim.distances import DISTANCES, total_variation
+from sim.fitting import fit_noise, measured_strength
+from sim.prediction import predicted_distribution, predicted_strength, salient_target
+from theory import NoiseModel, optimal_interactions, orders, reconstruct
+
+N, SAMPLES = 5, 8
+SIGMA2 = np.array([8e-2, 3.3e-3, 2.1e-4])
+NOISES = [NoiseModel(), NoiseModel(correlation=-(0.5**0.5)), NoiseModel(3.0, 0.3)]
+
+
+def _target(seed=0, n=N, samples=SAMPLES):
+    """Sparse AND and OR interactions, generic: v(∅) ≠ 0, orders and samples unlike."""
+    rng = np.random.default_rng(seed)
+    decay = 0.8 ** np.asarray(orders(n))
+    kept = rng.uniform(size=(2, samples, 2**n)) < 0.35
+    halves = rng.normal(size=(2, samples, 2**n)) * rng.lognormal(0, 0.4, (2, samples, 1)) * decay
+    halves = halves * kept
+    halves[0, :, 0] = rng.normal(size=samples)
+    halves[1, :, 0] = 0.0
+    return halves
+
+
+def _learned(halves, sigma2, noise=NoiseModel()):
+    """What the theory learns of a target at each noise level, the target itself last."""
+    levels = np.append(sigma2, 0.0)
+    learned = np.array(optimal_interactions(halves, levels, noise))  # (checkpoints, 2, …)
+    learned[:, 1, :, 0] = 0.0
+    return learned[:, 0], learned[:, 1], np.asarray(reconstruct(learned[:, 0], learned[:, 1]))
+
+
+def _fit(halves, sigma2, data_noise=NoiseModel(), **options):
+    i_and, i_or, outputs = _learned(halves, sigma2, data_noise)
+    return fit_noise(i_and, i_or, outputs, range(len(outputs)), resamples=0, **options)
+
+
+def _dense_prediction(w_and, w_or, sigma2, noise, fraction=0.03, per_sample=False):
+    """(samples, n) from Theorem 3 as printed, with dense matrices and loops over the sets."""
+    n = N
+    sets = range(2**n)
+    j = np.array([[float(t & ~s == 0) for t in sets] for s in sets])
+    covariance = np.ones((2**n, 2**n))
+    for s, t, i in itertools.product(sets, sets, range(n)):
+        a, b = s >> i & 1, t >> i & 1
+        cross = noise.correlation * noise.growth**0.5
+        covariance[s, t] *= noise.growth if a and b else 1.0 if not (a or b) else cross
+    learn = np.linalg.solve(j.T @ j + 2**n * sigma2 * covariance, j.T @ j)
+    learned = [w @ learn.T for w in (w_and, w_or)]
+    effect = np.abs(learned[0][:, 1:].sum(axis=1) + learned[1][:, 1:].sum(axis=1))
+    threshold = fraction * (effect if per_sample else np.full_like(effect, effect.mean()))
+    strength = np.zeros((len(w_and), n))
+    for half, x, s in itertools.product(learned, range(len(w_and)), sets):
+        if s and abs(half[x, s]) >= threshold[x]:
+            strength[x, s.bit_count() - 1] += abs(half[x, s])
+    return strength
+
+
+@pytest.mark.parametrize("noise", NOISES)
+@pytest.mark.parametrize("per_sample", [False, True])
+def test_prediction_against_dense_linear_algebra(noise, per_sample):
+    w_and, w_or = _target()
+    target = salient_target(
+        jnp.asarray(w_and), jnp.asarray(w_or), jnp.zeros(SAMPLES), fraction=0.05,
+        per_sample=per_sample,
+    )  # fmt: skip
+    levels = np.array([1e-6, 1e-3, 0.3])
+    strength = predicted_strength(target, levels, noise)
+    for sigma2, found in zip(levels, strength, strict=True):
+        expected = _dense_prediction(w_and, w_or, sigma2, noise, 0.05, per_sample)
+        np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
+        shares = expected.mean(axis=0) / expected.mean(axis=0).sum()
+        distribution = predicted_distribution(target, np.array([sigma2]), noise)
+        np.testing.assert_allclose(distribution[0], shares, rtol=1e-9, atol=1e-12)
+
+
+def test_parts_are_counted_apart_and_add_up():
+    w_and, w_or = _target(1)
+    target = salient_target(jnp.asarray(w_and), jnp.asarray(w_or), jnp.zeros(SAMPLES))
+    both, only_and, only_or = (
+        predicted_strength(target, np.array([1e-3]), NoiseModel(), parts)
+        for parts in ("both", "and", "or")
+    )
+    np.testing.assert_allclose(only_and + only_or, both, rtol=1e-12)
+    silent = salient_target(jnp.asarray(w_and), jnp.asarray(0 * w_or), jnp.zeros(SAMPLES))
+    assert not np.any(predicted_strength(silent, np.array([1e-3]), NoiseModel(), "or"))
+
+
+def test_salient_target_keeps_what_exceeds_each_samples_threshold():
+    i_and = jnp.array([[5.0, 1.0, -0.2, 0.0], [7.0, 0.1, 0.3, -2.0]])
+    i_or = jnp.array([[9.0, 0.1, -0.6, 0.5], [9.0, 0.3, 0.2, 0.0]])
+    target = salient_target(i_and, i_or, jnp.array([0.5, 0.3]))
+    np.testing.assert_array_equal(target.w_and, [[5.0, 1.0, 0.0, 0.0], [7.0, 0.0, 0.3, -2.0]])
+    np.testing.assert_array_equal(target.w_or, [[0.0, 0.0, -0.6, 0.5], [0.0, 0.3, 0.0, 0.0]])
+    centred = salient_target(i_and, i_or, jnp.array([0.5, 0.3]), centred=True)
+    np.testing.assert_array_equal(centred.w_and[:, 0], [0.0, 0.0])
+
+
+def test_measured_strength_by_definition():
+    rng = np.random.default_rng(2)
+    i_and, i_or, outputs = rng.normal(size=(3, 4, 8))
+    strength, threshold = measured_strength(i_and[None], i_or[None], outputs[None], salience=0.3)
+    effect = np.mean([abs(v[7] - v[0]) for v in outputs])
+    np.testing.assert_allclose(threshold, np.full((1, 4), 0.3 * effect))
+    for x, k in itertools.product(range(4), (1, 2, 3)):
+        expected = sum(
+            abs(i[x, s]) for i in (i_and, i_or) for s in range(8)
+            if s.bit_count() == k and abs(i[x, s]) >= 0.3 * effect
+        )  # fmt: skip
+        assert float(strength[0, x, k - 1]) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("distance", DISTANCES)
+def test_recovers_the_noise_of_the_theorys_own_data(distance):
+    fit = _fit(_target(), SIGMA2, distance=distance, salience=0.0)
+    # Squared distances are flat at their minimum: rounding hides a relative 1e-6 from them.
+    tolerance = 1e-6 if distance == "total_variation" else 1e-4
+    np.testing.assert_allclose(fit.sigma2[:-1], SIGMA2, rtol=tolerance)
+    assert fit.total_variation[:-1].max() < 1e-6
+    assert fit.total_variation[-1] < 1e-6
+    assert fit.inside[:-1].all()
+    assert not fit.inside[-1]
+
+
+@pytest.mark.parametrize("options", [
+    {}, {"parts": "and"}, {"parts": "or"}, {"per_sample": True}, {"target": "all"},
+])  # fmt: skip
+def test_recovers_under_every_convention(options):
+    halves = _target(3)
+    if options.get("target", "salient") == "salient":  # so that w* is the data's own target
+        sums = np.abs(halves[..., 1:].sum(axis=(0, 2)))
+        limit = 0.03 * (sums if options.get("per_sample") else np.full_like(sums, sums.mean()))
+        small = np.abs(halves) < limit[None, :, None]
+        small[0, :, 0] = False
+        halves = np.where(small, 0.0, halves)
+    fit = _fit(halves, SIGMA2, **options)
+    np.testing.assert_allclose(fit.sigma2[:-1], SIGMA2, rtol=1e-6)
+
+
+def test_centred_target_recovers_centred_data():
+    halves = _target(4)
+    empty = halves[0, :, 0].copy()
+    halves[0, :, 0] = 0.0
+    i_and, i_or, outputs = (np.array(a) for a in _learned(halves, SIGMA2))
+    i_and[..., 0] += empty  # an offset that the network learned, but not from interactions
+    outputs += empty[:, None]
+    options = {"salience": 0.0, "resamples": 0}
+    fit = fit_noise(i_and, i_or, outputs, range(4), centred=True, **options)
+    np.testing.assert_allclose(fit.sigma2[:-1], SIGMA2, rtol=1e-6)
+    other = fit_noise(i_and, i_or, outputs, range(4), **options)
+    assert other.total_variation[:-1].min() > 1e-4
+
+
+def test_a_wrong_noise_law_fits_visibly_worse():
+    halves = _target(5)
+    right = _fit(halves, SIGMA2, NOISES[1], noise=NOISES[1], salience=0.0)
+    wrong = _fit(halves, SIGMA2, NOISES[1], salience=0.0)
+    np.testing.assert_allclose(right.sigma2[:-1], SIGMA2, rtol=1e-6)
+    assert wrong.total_variation[:2].min() > 0.01 > 1e-6 > right.total_variation.max()
+
+
+def test_the_fit_is_the_best_of_a_fine_grid():
+    rng = np.random.default_rng(6)
+    halves = _target(6)
+    i_and, i_or, outputs = _learned(halves, SIGMA2)
+    i_and = i_and + 0.05 * rng.normal(size=i_and.shape)  # nothing fits exactly any more
+    fit = fit_noise(i_and, i_or, outputs, range(4), resamples=0)
+    fine = np.exp(np.linspace(-25, 12, 4097))
+    members = predicted_distribution(fit.target, fine, NoiseModel())
+    away = np.asarray(total_variation(members[None], fit.measured[:, None]))
+    assert (fit.total_variation <= away.min(axis=1) + 1e-9).all()
+    assert (fit.total_variation >= away.min(axis=1) - 1e-3).all()
+    assert fit.total_variation[:-1].min() > 1e-3
+
+
+def test_permuting_players_changes_nothing():
+    halves = _target(7)
+    i_and, i_or, outputs = _learned(halves, SIGMA2)
+    order = np.random.default_rng(0).permutation(N)
+    moved = [sum((s >> i & 1) << int(order[i]) for i in range(N)) for s in range(2**N)]
+    first = fit_noise(i_and, i_or, outputs, range(4), resamples=20)
+    permuted = [array[..., np.argsort(moved)] for array in (i_and, i_or, outputs)]
+    second = fit_noise(*permuted, range(4), resamples=20)
+    np.testing.assert_allclose(second.sigma2[:-1], first.sigma2[:-1], rtol=1e-6)
+    np.testing.assert_allclose(second.predicted, first.predicted, atol=1e-9)
+    assert second.comparison.differences["tilt"].verdict == (
+        first.comparison.differences["tilt"].verdict
+    )
+
+
+def test_without_spread_between_samples_intervals_close_on_the_truth():
+    halves = np.repeat(_target(8, samples=1), SAMPLES, axis=1)
+    i_and, i_or, outputs = _learned(halves, SIGMA2)
+    fit = fit_noise(i_and, i_or, outputs, range(4), resamples=20, salience=0.0)
+    low, high = fit.comparison.sigma2_interval
+    np.testing.assert_allclose(low[:-1], SIGMA2, rtol=0.02)  # interpolated in steps of 0.1
+    np.testing.assert_allclose(high[:-1], SIGMA2, rtol=0.02)
+    for null in ("frozen", "tilt", "binomial"):
+        assert fit.comparison.differences[null].verdict[:2] == ["better", "better"]
+        assert fit.comparison.overall()[null]["verdict"] == "better"
+    assert fit.comparison.differences["frozen"].verdict[-1] == "not distinguishable"
+
+
+def test_records_are_plain_and_complete():
+    fit = fit_noise(*_learned(_target(), SIGMA2), range(4), resamples=20)
+    record = fit.records()[1]
+    low, high = record["sigma2_interval"]
+    assert low <= record["sigma2"] <= high
+    assert set(record["nulls"]) == {"frozen", "tilt", "binomial", "cut_off"}
+    assert len(record["measured"]) == len(record["predicted"]) == N
+    assert all(np.less_equal(*record["measured_interval"]))
+    assert record["nulls"]["tilt"]["verdict"] in ("better", "worse", "not distinguishable")
+    assert fit.parameters == {"theory": 1, "frozen": 0, "tilt": 1, "binomial": 1, "cut_off": 1}
+    single = fit_noise(*(a[:, :1] for a in _learned(_target(), SIGMA2)), range(4))
+    assert single.comparison is None
+
+
+def test_bad_input_is_refused_by_name():
+    i_and, i_or, outputs = _learned(_target(), SIGMA2)
+    epochs = range(4)
+    with pytest.raises(ValueError, match=r"`i_or` must have the shape \(4, 8, 32\)"):
+        fit_noise(i_and, i_or[:, :3], outputs, epochs)
+    with pytest.raises(ValueError, match="`epochs` must increase"):
+        fit_noise(i_and, i_or, outputs, [0, 2, 2, 3])
+    with pytest.raises(ValueError, match=r"`parts` must be one of both, and, or.*'xor'"):
+        fit_noise(i_and, i_or, outputs, epochs, parts="xor")
+    with pytest.raises(ValueError, match="`target` must be `salient` or `all`"):
+        fit_noise(i_and, i_or, outputs, epochs, target="some")
+    with pytest.raises(ValueError, match="`level` must lie between"):
+        fit_noise(i_and, i_or, outputs, epochs, level=95)
+    with pytest.raises(ValueError, match="checkpoint 3 of 4 has none"):
+        fit_noise(i_and * np.array([1, 1, 1, 0])[:, None, None],
+                  i_or * np.array([1, 1, 1, 0])[:, None, None], outputs, epochs)  # fmt: skip
+
+
+@pytest.mark.slow
+def test_intervals_cover_the_population_in_about_95_percent():
+    levels = np.array([3e-2, 3e-3, 3e-4])
+
+    def draw(rng, samples):
+        """Samples that differ in target and in noise level, as drawn from one population."""
+        halves = _target(rng.integers(2**31), samples=samples)
+        sigma2 = levels[:, None] * np.exp(rng.normal(size=(3, samples)))
+        learn = jax.vmap(jax.vmap(optimal_interactions), (None, 0))
+        learned = [np.array(learn(half, sigma2)) for half in halves]
+        learned = [np.concatenate([l, half[None]]) for l, half in zip(learned, halves, strict=True)]  # noqa: E741
+        learned[1][..., 0] = 0.0
+        return *learned, np.asarray(reconstruct(*learned))
+
+    population = fit_noise(*draw(np.random.default_rng(1), 4000), range(4), resamples=0)
+    covered = []
+    for seed in range(200):
+        fit = fit_noise(*draw(np.random.default_rng(100 + seed), 30), range(4), seed=seed)
+        low, high = fit.comparison.sigma2_interval
+        covered.append((low <= population.sigma2) & (population.sigma2 <= high))
+    rate = np.mean(covered, axis=0)[:-1]
+    assert (np.abs(rate - 0.95) < 4 * np.sqrt(0.95 * 0.05 / 200)).all(), rate
