@@ -147,7 +147,7 @@ class Measurement:
             for name in ("outputs", "epochs", "labels", *CURVES)
             if getattr(self, name) is not None
         }
-        return present | {"metadata": np.array(json.dumps(dict(self.metadata), sort_keys=True))}
+        return present | {"metadata": np.array(json.dumps(dict(self.metadata)))}
 
     def save(self, path: str | Path) -> None:
         """Writes one `.npz` with a key for each attribute; see `Measurement.load`."""
