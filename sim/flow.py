@@ -50,7 +50,7 @@ def follow(
     sigma2 = variance(epochs)
     if path is None:
         kept, start = None, None
-        learned = mode_gains(n, sigma2, noise)
+        learned = _equilibrium_gains(n, sigma2, noise)
     else:
         kept, learned = relaxation_path(n, variance, epochs, noise, *path)
         start = starts
@@ -92,10 +92,16 @@ def relaxation_path(
         np.tile(np.arange(substeps), epochs.size - 1) + 0.5
     )
     sigma2 = variance(middles)
-    times = jnp.asarray(rate * lengths, sigma2.dtype)
-    if clock == "noise":
-        times = times / (2 * sigma2)  # σ² = 0 takes for ever, and arrives
-    steps = relaxation_gains(n, sigma2, times, noise)
+    spans = jnp.asarray(rate * lengths, sigma2.dtype)
+    return _compose(sigma2, spans, noise, n, clock, substeps)
+
+
+@functools.partial(jax.jit, static_argnames=("n", "clock", "substeps"))
+def _compose(
+    sigma2: jax.Array, spans: jax.Array, noise: NoiseModel, n: int, clock: str, substeps: int
+) -> tuple[jax.Array, jax.Array]:
+    # By the clock of the noise, σ² = 0 takes for ever, and arrives.
+    times = spans / (2 * sigma2) if clock == "noise" else spans
 
     def extend(
         so_far: tuple[jax.Array, jax.Array], step: tuple[jax.Array, jax.Array]
@@ -104,12 +110,15 @@ def relaxation_path(
         return (kept, learned), (kept, learned)
 
     first = (jnp.ones(n + 1, sigma2.dtype), jnp.zeros(n + 1, sigma2.dtype))
-    _, path = jax.lax.scan(extend, first, steps)
-    ends = tuple(
+    _, path = jax.lax.scan(extend, first, relaxation_gains(n, sigma2, times, noise))
+    kept, learned = (
         jnp.concatenate([start[None], part[substeps - 1 :: substeps]])
         for start, part in zip(first, path, strict=True)
     )
-    return ends[0], ends[1]
+    return kept, learned
+
+
+_equilibrium_gains = jax.jit(mode_gains, static_argnames="n")
 
 
 @functools.partial(jax.jit, static_argnames="keep")

@@ -47,7 +47,13 @@ def random_start(
     shape = _shape(n, members)
     _check_positive("rho", rho)
     _check_positive("scale", scale)
+    return _spindle(key, rho, scale, shape)
+
+
+@functools.partial(jax.jit, static_argnames="shape")
+def _spindle(key: jax.Array, rho: float, scale: float, shape: tuple[int, ...]) -> jax.Array:
     draws = jax.random.normal(key, shape)
+    n = shape[-1].bit_length() - 1
     sizes = scale * jnp.asarray(rho, draws.dtype) ** orders(n)
     return draws * jnp.broadcast_to(sizes, shape)
 

@@ -47,8 +47,7 @@ class Schedule:
 
     def __call__(self, epochs: ArrayLike) -> jax.Array:
         """σ² at the given epochs, of their shape; epochs need not be whole numbers."""
-        times = jnp.asarray(epochs, float)
-        return _FAMILIES[self.kind](self.parameters, dict(self.settings), times)
+        return _evaluate(self, jnp.asarray(epochs, float))
 
     @classmethod
     def constant(cls, sigma2: ArrayLike) -> Schedule:
@@ -129,6 +128,11 @@ class Schedule:
             if name in fields
         )
         return f"{self.kind}:" + ",".join(inside)
+
+
+@jax.jit
+def _evaluate(schedule: Schedule, epochs: jax.Array) -> jax.Array:
+    return _FAMILIES[schedule.kind](schedule.parameters, dict(schedule.settings), epochs)
 
 
 def _constant(leaves: Leaves, settings: Settings, epochs: jax.Array) -> jax.Array:

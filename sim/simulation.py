@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import numbers
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +16,7 @@ from sim.descent import Descent
 from sim.flow import follow
 from sim.memory import check_memory
 from sim.scenarios import Interactions
+from sim.schedules import Schedule
 from sim.snapshot import Snapshot
 from sim.training import train
 from sim.trajectory import Trajectory
@@ -127,7 +129,7 @@ def simulate(
         "n": targets.shape[-1].bit_length() - 1,
         "members": targets.shape[1],
         "method": method,
-        "schedule": str(schedule),
+        "schedule": _describe(schedule),
         "noise_growth": _plain(noise.growth),
         "noise_correlation": _plain(noise.correlation),
         "salience": salience,
@@ -144,26 +146,32 @@ def _trajectory(
     settings: dict[str, Any],
 ) -> Trajectory:
     """Means over members of what was recorded, (E, parts, members, n)."""
-    positive, negative = snapshots.positive, snapshots.negative
-    parts = positive + negative
     kept = snapshots.interactions
     if kept is not None:
         kept = kept.reshape(*kept.shape[:2], *batch, kept.shape[-1])
-    strength_and = jnp.mean(parts[:, 0], axis=1)
     return Trajectory(
         epochs=jnp.asarray(epochs),
         sigma2=sigma2,
-        strength=jnp.mean(jnp.sum(parts, axis=1), axis=1),
-        strength_and=strength_and,
-        strength_or=jnp.mean(parts[:, 1], axis=1) if parts.shape[1] > 1 else 0 * strength_and,
-        strength_positive=jnp.mean(jnp.sum(positive, axis=1), axis=1),
-        strength_negative=jnp.mean(jnp.sum(negative, axis=1), axis=1),
-        members=jnp.sum(parts, axis=1),
-        loss=jnp.mean(jnp.sum(snapshots.loss, axis=1), axis=1),
+        **_means(snapshots.positive, snapshots.negative, snapshots.loss),
         i_and=None if kept is None else kept[:, 0],
         i_or=None if kept is None or kept.shape[1] == 1 else kept[:, 1],
         metadata=tuple(settings.items()),
     )
+
+
+@jax.jit
+def _means(positive: jax.Array, negative: jax.Array, loss: jax.Array) -> dict[str, jax.Array]:
+    parts = positive + negative  # (E, parts, members, n)
+    of_part = jnp.mean(parts, axis=2)
+    return {
+        "strength": jnp.sum(of_part, axis=1),
+        "strength_and": of_part[:, 0],
+        "strength_or": of_part[:, 1] if parts.shape[1] > 1 else 0 * of_part[:, 0],
+        "strength_positive": jnp.mean(jnp.sum(positive, axis=1), axis=1),
+        "strength_negative": jnp.mean(jnp.sum(negative, axis=1), axis=1),
+        "members": jnp.sum(parts, axis=1),
+        "loss": jnp.mean(jnp.sum(loss, axis=1), axis=1),
+    }
 
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
@@ -187,7 +195,11 @@ def _check_interactions(
 ) -> tuple[jax.Array, jax.Array, tuple[int, ...]]:
     """Returns start and target as (parts, members, 2^n), and the members' own axes."""
     targets = _parts(target, "target")
-    starts = [jnp.zeros_like(t) for t in targets] if initial is None else _parts(initial, "initial")
+    starts = (
+        [jnp.zeros_like(part) for part in targets]
+        if initial is None
+        else _parts(initial, "initial")
+    )
     if len(starts) != len(targets):
         raise ValueError(
             "Arguments `initial` and `target` must both be AND interactions, or both be pairs of "
@@ -199,17 +211,33 @@ def _check_interactions(
             f"Arguments `initial` and `target` must have the same number of players, but have "
             f"{players[0]} and {players[-1]}."
         )
-    dtype = jnp.result_type(*starts, *targets)
+    shapes = [array.shape for array in (*starts, *targets)]
     try:
-        arrays = jnp.broadcast_arrays(*(array.astype(dtype) for array in (*starts, *targets)))
+        shape = np.broadcast_shapes(*shapes)
     except ValueError:
         raise ValueError(
             f"Arguments `initial` and `target` must have batch axes that broadcast, but have shapes"
-            f" {', '.join(str(array.shape) for array in (*starts, *targets))}."
+            f" {', '.join(map(str, shapes))}."
         ) from None
-    size = arrays[0].shape[-1]
-    stacks = [jnp.stack(half).reshape(len(targets), -1, size) for half in _halves(arrays)]
-    return stacks[0], stacks[1], arrays[0].shape[:-1]
+    return *_stacks(starts, targets, shape), shape[:-1]
+
+
+@functools.partial(jax.jit, static_argnames="shape")
+def _stacks(
+    starts: list[jax.Array], targets: list[jax.Array], shape: tuple[int, ...]
+) -> tuple[jax.Array, jax.Array]:
+    dtype = jnp.result_type(*starts, *targets)
+
+    def stack(arrays: list[jax.Array]) -> jax.Array:
+        full = jnp.stack([jnp.broadcast_to(array.astype(dtype), shape) for array in arrays])
+        return full.reshape(len(arrays), -1, shape[-1])
+
+    return stack(starts), stack(targets)
+
+
+@jax.jit
+def _all_finite(array: jax.Array) -> jax.Array:
+    return jnp.all(jnp.isfinite(array))
 
 
 def _parts(interactions: Interactions, name: str) -> list[jax.Array]:
@@ -221,14 +249,9 @@ def _parts(interactions: Interactions, name: str) -> list[jax.Array]:
         )
     arrays = [as_sets(part, name)[0] for part in pair]
     for array in arrays:
-        if not isinstance(array, jax.core.Tracer) and not bool(jnp.all(jnp.isfinite(array))):
+        if not isinstance(array, jax.core.Tracer) and not bool(_all_finite(array)):
             raise ValueError(f"Argument `{name}` must be finite, but holds NaN or infinity.")
     return arrays
-
-
-def _halves(arrays: list[jax.Array]) -> tuple[list[jax.Array], list[jax.Array]]:
-    middle = len(arrays) // 2
-    return arrays[:middle], arrays[middle:]
 
 
 def _check_epochs(epochs: int | ArrayLike) -> np.ndarray:
@@ -271,6 +294,14 @@ def _check_fits(method: str, targets: jax.Array, epochs: int, keep: bool) -> Non
     n = targets.shape[-1].bit_length() - 1
     what = f"Simulating {n} players" + (f", kept at {epochs} epochs," if keep else "")
     check_memory(arrays * targets.nbytes, what, len(targets.sharding.device_set))
+
+
+def _describe(schedule: Callable[[ArrayLike], jax.Array]) -> str:
+    """A text that is the same in every run: never an address in memory."""
+    if not isinstance(schedule, Schedule):
+        return getattr(schedule, "__name__", type(schedule).__name__)
+    traced = any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(schedule))
+    return f"{schedule.kind}:..." if traced else str(schedule)
 
 
 def _plain(value: Any) -> float | str:
