@@ -8,10 +8,13 @@ with Z the zeta transform, E its counterpart over disjoint sets, and costs that 
 constants a(∅), o(∅) are free, so −E o stands for the OR interactions. Both Z and E are Kronecker
 powers of 2×2 matrices, which is why everything here runs on the full lattice.
 
-Douglas–Rachford splitting alternates the proximal step of the costs (soft thresholds and a clip)
+Peaceman–Rachford splitting alternates the proximal step of the costs (soft thresholds and a clip)
 with the projection onto the linear constraint, in a metric that weights a set by its order. The
 projection solves with K = Z W⁻¹ Zᵀ + E W⁻¹ Eᵀ + W_δ⁻¹; neither K nor the metric depends on the step
-size σ, which therefore adapts to every sample at no cost.
+size σ, which therefore adapts to every sample at no cost. Halpern's iteration pulls the state back
+towards an anchor, with weight 1/(k+2) after k steps, which makes the residual fall like 1/k; moving
+the anchor to the state each time that the residual has fallen enough makes it fall geometrically.
+Bounds on the optimum come from the programme itself, never from the residual.
 """
 
 from __future__ import annotations
@@ -24,18 +27,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from sim._schur import SumInverse, kronecker_power
+
 _GROWTH = 1.4  # of the metric with the order of a set
 _BOUND_WEIGHT = 1.0  # of δ in the metric
 _FIRST_SIGMA = 0.05
 
 _ZETA = np.array([[1.0, 0.0], [1.0, 1.0]])
 _DISJOINT = np.array([[1.0, 1.0], [1.0, 0.0]])
-
-DENSE_PLAYERS = 12  # up to here K⁻¹ is a matrix
-
-
-def _power(matrix: np.ndarray, exponent: int) -> np.ndarray:
-    return functools.reduce(np.kron, [matrix] * exponent, np.ones((1, 1)))
 
 
 @functools.partial(
@@ -53,8 +52,8 @@ class Power:
     @classmethod
     def of(cls, matrix: np.ndarray, n: int, dtype: jnp.dtype) -> Power:
         return cls(
-            jnp.asarray(_power(matrix, n - n // 2), dtype),
-            jnp.asarray(_power(matrix, n // 2), dtype),
+            jnp.asarray(kronecker_power(matrix, n - n // 2), dtype),
+            jnp.asarray(kronecker_power(matrix, n // 2), dtype),
         )
 
     def __call__(self, x: jax.Array) -> jax.Array:  # (lanes, 2^n)
@@ -73,7 +72,7 @@ class Geometry(NamedTuple):
     disjoint_inverse: Power
     weight: jax.Array  # (2^n,) metric of a and o
     weight_bound: jax.Array | None  # (2^n,) metric of δ, or None where there is no noise bound
-    inverse: jax.Array | tuple[Power, Power, jax.Array]  # of K: dense, or in its eigenbasis
+    inverse: SumInverse  # of K
 
 
 @functools.lru_cache(maxsize=8)
@@ -81,18 +80,8 @@ def geometry(n: int, bounded: bool, dtype: jnp.dtype) -> Geometry:
     """Builds the transforms and the inverse of K; `bounded` says whether δ is a variable."""
     metric = np.diag([1.0, 1.0 / _GROWTH])
     forms = [m @ metric @ m.T for m in (_ZETA, _DISJOINT)]
-    inverse: jax.Array | tuple[Power, Power, jax.Array]
     if bounded:
-        matrix = _power(forms[0], n) + _power(forms[1], n) + np.eye(2**n) / _BOUND_WEIGHT
-        inverse = jnp.asarray(np.linalg.inv(matrix), dtype)
-    else:
-        values, vectors = _generalised_eigenbasis(*forms)
-        modes = 1.0 / (_power(np.diag(values), n).diagonal() + 1.0)
-        inverse = (
-            Power.of(vectors, n, dtype),
-            Power.of(vectors.T, n, dtype),
-            jnp.asarray(modes, dtype),
-        )
+        forms.append(np.diag([1.0, 1.0]) / _BOUND_WEIGHT ** (1 / n))
     order = np.array([s.bit_count() for s in range(2**n)])
     return Geometry(
         Power.of(_ZETA, n, dtype),
@@ -103,15 +92,8 @@ def geometry(n: int, bounded: bool, dtype: jnp.dtype) -> Geometry:
         Power.of(np.linalg.inv(_DISJOINT), n, dtype),
         jnp.asarray(_GROWTH**order, dtype),
         jnp.full(2**n, _BOUND_WEIGHT, dtype) if bounded else None,
-        inverse,
+        SumInverse.of(forms, n, dtype),
     )
-
-
-def _generalised_eigenbasis(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Solves first·x = value·second·x; the vectors are orthonormal in `second`."""
-    root = np.linalg.inv(np.linalg.cholesky(second))
-    values, rotation = np.linalg.eigh(root @ first @ root.T)
-    return values, root.T @ rotation
 
 
 class Costs(NamedTuple):
@@ -202,32 +184,38 @@ def repaired(
 
 
 def start(
-    geo: Geometry, costs: Costs, v: jax.Array, bound: jax.Array, near: Point, m: jax.Array
+    geo: Geometry,
+    costs: Costs,
+    v: jax.Array,
+    bound: jax.Array,
+    i_and: jax.Array,
+    i_or: jax.Array,
+    m: jax.Array,
 ) -> Lanes:
     """Lanes for new samples, from interactions and multipliers that are hoped to be close."""
     box = jnp.where(jnp.arange(v.shape[1])[None] == 0, 0.0, column(bound))
-    nought = jnp.zeros_like(v)
+    nought, zero = jnp.zeros_like(v), jnp.zeros_like(bound)
     best = repaired(geo, costs, nought, nought, v, box)
-    trial = repaired(geo, costs, near.i_and, near.i_or, v, box)
+    trial = repaired(geo, costs, i_and, i_or, v, box)
     best = choose(trial[2] < best[2], trial, best)
-    dual = choose(jnp.zeros_like(bound) > 0, (m, bound), (nought, jnp.zeros_like(bound)))
+    dual = (nought, zero)
     for guess in (m, v):
-        trial = certified(geo, costs, guess, v, box)
-        dual = choose(trial[1] > dual[1], trial, dual)
+        certificate = certified(geo, costs, guess, v, box)
+        dual = choose(certificate[1] > dual[1], certificate, dual)
 
-    sigma = jnp.full_like(bound, _FIRST_SIGMA)
-    rest = v - geo.zeta(near.i_and) + geo.disjoint(near.i_or)
+    sigma = zero + _FIRST_SIGMA
+    rest = v - geo.zeta(i_and) + geo.disjoint(i_or)
     weight, weight_bound = _metric(geo)
     pull_and, pull_or = pull(geo, m)
     state = Point(
-        near.i_and + column(sigma) * pull_and / weight,
-        near.i_or + column(sigma) * pull_or / weight,
+        i_and + column(sigma) * pull_and / weight,
+        i_or + column(sigma) * pull_or / weight,
         jnp.clip(rest, -box, box) + column(sigma) * m / weight_bound,
     )
-    infinite = jnp.full_like(bound, jnp.inf)
     return Lanes(
-        v, box, state, state, jnp.zeros_like(bound), infinite, infinite, sigma, *best, *dual,
-        jnp.zeros(v.shape[0], jnp.int32),
+        v=v, box=box, state=state, anchor=state, since=zero, first=zero + jnp.inf,
+        last=zero + jnp.inf, sigma=sigma, i_and=best[0], i_or=best[1], upper=best[2],
+        multipliers=dual[0], lower=dual[1], steps=jnp.zeros(v.shape[0], jnp.int32),
     )  # fmt: skip
 
 
@@ -252,19 +240,12 @@ def _project(geo: Geometry, v: jax.Array, x: Point) -> tuple[Point, jax.Array]:
     weight, weight_bound = _metric(geo)
     rest = geo.zeta(x.i_and) - geo.disjoint(x.i_or) - v
     bounded = geo.weight_bound is not None
-    m = _apply_inverse(geo, rest + x.bound if bounded else rest)
+    m = geo.inverse(rest + x.bound if bounded else rest)
     return Point(
         x.i_and - geo.zeta_t(m) / weight,
         x.i_or + geo.disjoint_t(m) / weight,
         x.bound - m / weight_bound if bounded else jnp.zeros_like(m),
     ), m
-
-
-def _apply_inverse(geo: Geometry, x: jax.Array) -> jax.Array:
-    if isinstance(geo.inverse, tuple):
-        vectors, transposed, modes = geo.inverse
-        return vectors(modes[None] * transposed(x))
-    return x @ geo.inverse
 
 
 @functools.partial(jax.jit, static_argnames="steps")
@@ -291,8 +272,8 @@ def advance(geo: Geometry, costs: Costs, lanes: Lanes, steps: int) -> Lanes:
     for point in (x, y):
         trial = repaired(geo, costs, point.i_and, point.i_or, lanes.v, lanes.box)
         best = choose(trial[2] < best[2], trial, best)
-    trial = certified(geo, costs, -m / column(lanes.sigma), lanes.v, lanes.box)
-    dual = choose(trial[1] > lanes.lower, trial, (lanes.multipliers, lanes.lower))
+    certificate = certified(geo, costs, -m / column(lanes.sigma), lanes.v, lanes.box)
+    dual = choose(certificate[1] > lanes.lower, certificate, (lanes.multipliers, lanes.lower))
 
     lanes = lanes._replace(
         state=state, since=since, i_and=best[0], i_or=best[1], upper=best[2],

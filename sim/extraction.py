@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from sim._splitting import Costs, Geometry, Lanes, Point, advance, choose, geometry, start
+from sim._splitting import Costs, Geometry, Lanes, advance, choose, geometry, start
 from theory._lattice import as_sets, orders
 
 _STEPS = 25  # iterations between two looks at the gap
@@ -116,17 +116,13 @@ def extract_interactions(
         )
     total = int(np.prod(outputs.shape[:-1], dtype=int))
     if total == 0:
-        raise ValueError(
-            f"Argument `outputs` must hold at least one sample, but has shape {outputs.shape}."
-        )
+        raise ValueError(f"Argument `outputs` must hold a sample, but has shape {outputs.shape}.")
     empty, v, scale = _normalised(np.asarray(outputs).reshape(total, -1))
     bound = (noise_bound * np.abs(v[:, -1])).astype(v.dtype)
-    near, multipliers = _near(warm_start, v, scale)
+    work = _Work(v, bound, _near(warm_start, v, scale))
     geo = geometry(n, bool(bound.any()), outputs.dtype)
-    found = _solve(
-        _Work(v, bound, near, multipliers), geo, costs, min(total, batch_size or _default_lanes(n)),
-        tolerance, max_iterations, progress,
-    )  # fmt: skip
+    width = min(total, batch_size or _default_lanes(n))
+    found = _solve(work, geo, costs, width, tolerance, max_iterations, progress)
     result = _extraction(found, empty, scale, costs, tolerance)
     batch = outputs.shape[:-1]
     return jax.tree.map(lambda x: x.reshape(batch + x.shape[1:]), result)
@@ -141,18 +137,14 @@ def _normalised(outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray
     return empty, v / scale[:, None], scale
 
 
-def _near(
-    warm_start: Extraction | None, v: np.ndarray, scale: np.ndarray
-) -> tuple[Point, np.ndarray]:
+def _near(warm_start: Extraction | None, v: np.ndarray, scale: np.ndarray) -> list[np.ndarray]:
+    """Interactions and multipliers to start from, normalised."""
     if warm_start is None:
-        nought = np.zeros_like(v)
-        return Point(nought, nought, nought), nought
-    i_and, i_or, m = (
-        np.array(x, v.dtype).reshape(v.shape)
-        for x in (warm_start.i_and, warm_start.i_or, warm_start.multipliers)
-    )
+        return [np.zeros_like(v)] * 3
+    fields = (warm_start.i_and, warm_start.i_or, warm_start.multipliers)
+    i_and, i_or, m = (np.array(x, v.dtype).reshape(v.shape) for x in fields)
     i_and[:, 0] = 0.0
-    return Point(i_and / scale[:, None], i_or / scale[:, None], np.zeros_like(v)), m
+    return [i_and / scale[:, None], i_or / scale[:, None], m]
 
 
 def _extraction(
@@ -170,7 +162,10 @@ def _extraction(
     lower = found["lower"] * scale
     gap = np.maximum(objective - lower, 0.0) / np.where(objective > 0, objective, 1.0)
     return Extraction(
-        *map(jnp.asarray, (i_and, i_or, objective, gap)),
+        i_and=jnp.asarray(i_and),
+        i_or=jnp.asarray(i_or),
+        objective=jnp.asarray(objective),
+        gap=jnp.asarray(gap),
         iterations=jnp.asarray(found["steps"]),
         converged=jnp.asarray(gap <= tolerance),
         multipliers=jnp.asarray(found["multipliers"]),
@@ -178,7 +173,8 @@ def _extraction(
 
 
 def _default_lanes(n: int) -> int:
-    return max(1, min(128, 2 ** (22 - n)))
+    """As many as fit a core's cache; wider batches are slower, not faster."""
+    return max(4, min(128, 2**14 // 2**n))
 
 
 def _check_finite(outputs: jax.Array) -> None:
@@ -224,14 +220,11 @@ class _Work:
 
     v: np.ndarray  # (samples, 2^n), v(∅) = 0 and max |v| = 1
     bound: np.ndarray  # (samples,)
-    near: Point
-    multipliers: np.ndarray  # (samples, 2^n)
+    near: list[np.ndarray]  # AND and OR interactions and multipliers to start from
 
     def start(self, geo: Geometry, costs: Costs, samples: np.ndarray) -> Lanes:
-        near = Point(*(part[samples] for part in self.near))
-        return _start(
-            geo, costs, self.v[samples], self.bound[samples], near, self.multipliers[samples]
-        )
+        near = (part[samples] for part in self.near)
+        return _start(geo, costs, self.v[samples], self.bound[samples], *near)
 
 
 _start = jax.jit(start)
