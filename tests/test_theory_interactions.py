@@ -143,9 +143,7 @@ class TestAxioms:
 
 
 def masked(x, baseline):
-    return np.array(
-        [[x[i] if s >> i & 1 else baseline[i] for i in range(N)] for s in range(2**N)]
-    )
+    return np.array([[x[i] if s >> i & 1 else baseline[i] for i in range(N)] for s in range(2**N)])
 
 
 def test_theorem_5_an_interaction_is_the_sum_of_the_taylor_terms_of_exactly_its_players():

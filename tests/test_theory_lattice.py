@@ -26,9 +26,7 @@ def test_zeta_sums_over_subsets(n):
 @pytest.mark.parametrize("n", [1, 2, 5, 7])
 def test_moebius_is_the_alternating_sum(n):
     f = values(n)
-    expected = [
-        sum((-1) ** (order(s) - order(t)) * f[t] for t in subsets(s)) for s in range(2**n)
-    ]
+    expected = [sum((-1) ** (order(s) - order(t)) * f[t] for t in subsets(s)) for s in range(2**n)]
     np.testing.assert_allclose(moebius(f), expected, rtol=0, atol=1e-12)
 
 
@@ -84,7 +82,9 @@ def test_transposed_derivative_is_the_transposed_matrix():
     n = 6
     f, cotangent = values(n), values(n, seed=1)
     _, pull = jax.vjp(zeta, jnp.array(f))
-    np.testing.assert_allclose(pull(jnp.array(cotangent))[0], triggering(n).T @ cotangent, atol=1e-12)
+    np.testing.assert_allclose(
+        pull(jnp.array(cotangent))[0], triggering(n).T @ cotangent, atol=1e-12
+    )
 
 
 def test_vmap_and_jit_change_nothing():

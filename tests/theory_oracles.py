@@ -1,7 +1,6 @@
 """Slow and plain counterparts of `theory`, straight from the definitions, for small n."""
 
 import functools
-import itertools
 
 import numpy as np
 
@@ -17,18 +16,16 @@ def order(s):
 
 def triggering(n):
     """J: J[S, T] = 1 iff T is a subset of S."""
-    size = 2**n
-    return np.array([[float(t & s == t) for t in range(size)] for s in range(size)])
+    sets = np.arange(2**n)
+    return (sets[None, :] & ~sets[:, None] == 0).astype(float)
 
 
 def noise_covariance(n, growth=2.0, correlation=0.0):
     """Cov(ε_S, ε_T)/σ², entry by entry, from what players S and T have in common."""
-    cross = correlation * growth**0.5
-    size = 2**n
-    covariance = np.empty((size, size))
-    for s, t in itertools.product(range(size), repeat=2):
-        covariance[s, t] = growth ** order(s & t) * cross ** order(s ^ t)
-    return covariance
+    sets = np.arange(2**n)
+    both = np.bitwise_count(sets[:, None] & sets[None, :])
+    one = np.bitwise_count(sets[:, None] ^ sets[None, :])
+    return float(growth) ** both * (correlation * growth**0.5) ** one
 
 
 def learning_matrix(n, sigma2, growth=2.0, correlation=0.0):
