@@ -420,7 +420,7 @@ def _draw(
 ) -> np.ndarray:
     if not 1 <= n <= len(candidates):
         raise ValueError(
-            f"Argument `{name}` must be between 1 and the {len(candidates)} {what} of the input that "
-            f"can be players, but is {n}."
+            f"Argument `{name}` must be between 1 and the {len(candidates)} {what} of the input "
+            f"that can be players, but is {n}."
         )
     return np.sort(rng.permutation(candidates)[:n])

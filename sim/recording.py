@@ -34,10 +34,13 @@ def record(
         if report is not None:
             report("train", done, total)
 
-    for done, checkpoint in enumerate(experiment.train(trained), start=1):
+    for done, checkpoint in enumerate(experiment.train(trained, None), start=1):
         try:
             measured = measure_outputs(
-                checkpoint.score, experiment.inputs, experiment.masking, experiment.labels
+                checkpoint.score,
+                experiment.inputs if checkpoint.inputs is None else checkpoint.inputs,
+                experiment.masking,
+                experiment.labels,
             )
         except ValueError as error:
             raise ValueError(f"At epoch {checkpoint.epoch}: {error}") from error

@@ -60,7 +60,7 @@ def test_players_of_each_sample():
     ("arguments", "message"),
     [
         ({"patch": 3, "n": 4}, "`patch` must divide the height and width 8×8, but is 3"),
-        ({"patch": 2, "n": 17}, "`n` must be between 1 and the 16 patches of the input that can .* is 17"),
+        ({"patch": 2, "n": 17}, "`n` must be between 1 and the 16 patches of the input .* is 17"),
         ({"patch": 2, "n": 0}, "`n` must be between 1 and the 16"),
         ({"patch": 2, "n": 4, "baseline": np.zeros(3)}, r"`baseline` must broadcast .* \(8, 8\)"),
     ],

@@ -5,6 +5,8 @@ from sim.experiments._registry import (
     Checkpoint as Checkpoint,
     Experiment as Experiment,
     Settings as Settings,
+    State as State,
+    Train as Train,
     experiment_names as experiment_names,
     prepare as prepare,
     register as register,

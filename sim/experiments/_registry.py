@@ -21,10 +21,11 @@ class Settings:
 
     Attributes:
         epochs: at which the network is measured, strictly increasing.
-        samples: number of test inputs that are measured.
+        samples: number of inputs that are measured.
         players: number of players.
         label_noise: fraction of the training labels that are replaced by another class.
         seed: of the data split, the initial parameters and the order of training.
+        part: whether `test` or `train` inputs are measured, by their labels without noise.
     """
 
     epochs: tuple[int, ...] = CHECKPOINT_EPOCHS
@@ -32,6 +33,7 @@ class Settings:
     players: int = 10
     label_noise: float = 0.05
     seed: int = 0
+    part: str = "test"
 
     def __post_init__(self) -> None:
         steps = np.diff(self.epochs)
@@ -44,11 +46,34 @@ class Settings:
             raise ValueError(f"`samples` must be at least 1, but is {self.samples}.")
         if not 0 <= self.label_noise < 1:
             raise ValueError(f"`label_noise` must be in [0, 1), but is {self.label_noise}.")
+        if self.part not in ("test", "train"):
+            raise ValueError(f"`part` must be 'test' or 'train', but is '{self.part}'.")
+
+
+@dataclasses.dataclass(frozen=True)
+class State:
+    """All that training needs to go on from an epoch as if it had never stopped."""
+
+    epoch: int
+    arrays: tuple[np.ndarray, ...]
 
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
-    """The network at one epoch: how it scores a batch of inputs, and how well it does."""
+    """The network at one epoch: how it scores a batch of inputs, and how well it does.
+
+    Attributes:
+        epoch: when.
+        score: from masked inputs (m, *shape) to logits; see `measure_outputs`.
+        train_loss: mean over the training set; the other three likewise.
+        test_loss: mean over the test set.
+        train_accuracy: fraction.
+        test_accuracy: fraction.
+        inputs: what is masked at this checkpoint, (samples, *shape), where it is not the
+            experiment's inputs but what the network makes of them: a feature map, say. `score` is
+            then the rest of the network.
+        state: to resume training from, or None where this is not offered.
+    """
 
     epoch: int
     score: Callable[[np.ndarray], Any]
@@ -56,6 +81,15 @@ class Checkpoint:
     test_loss: float
     train_accuracy: float
     test_accuracy: float
+    inputs: np.ndarray | None = None
+    state: State | None = None
+
+
+Train = Callable[[Callable[[int, int], None] | None, State | None], Iterator[Checkpoint]]
+"""From a progress callback (epochs done, epochs in all) and a state to the checkpoints in order.
+
+With a state, only the checkpoints after its epoch; whoever offers no states may ignore it.
+"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,11 +97,11 @@ class Experiment:
     """Inputs to measure, their players, and a network that trains as its checkpoints are drawn.
 
     Attributes:
-        inputs: (samples, *shape), from the test set.
+        inputs: (samples, *shape).
         labels: (samples,), their true classes.
-        masking: the players.
+        masking: the players, of `inputs` or of what the checkpoints put in their place.
         epochs: of the checkpoints, strictly increasing.
-        train: from a progress callback (epochs done, epochs in all) to the checkpoints in order.
+        train: trains, the same way each time it is called; see `Train`.
         metadata: what was trained on what, for the record.
     """
 
@@ -75,7 +109,7 @@ class Experiment:
     labels: np.ndarray
     masking: Masking
     epochs: tuple[int, ...]
-    train: Callable[[Callable[[int, int], None] | None], Iterator[Checkpoint]]
+    train: Train
     metadata: dict[str, Any]
 
 
@@ -85,9 +119,18 @@ _EXPERIMENTS: dict[str, Callable[[Settings], Experiment]] = {}
 def register(
     name: str,
 ) -> Callable[[Callable[[Settings], Experiment]], Callable[[Settings], Experiment]]:
-    """Decorator that adds an experiment under a name, for `prepare` and the command line."""
+    """Decorator that adds an experiment under a name, for `prepare` and the command line.
+
+    The function makes an `Experiment` from `Settings`.
+
+    Raises:
+        ValueError: another experiment has the name already.
+    """
 
     def add(build: Callable[[Settings], Experiment]) -> Callable[[Settings], Experiment]:
+        known = _EXPERIMENTS.get(name)
+        if known is not None and known.__module__ != build.__module__:
+            raise ValueError(f"There is an experiment '{name}' already, in {known.__module__}.")
         _EXPERIMENTS[name] = build
         return build
 
@@ -114,7 +157,7 @@ def prepare(name: str, settings: Settings) -> Experiment:
         ValueError: there is none of that name.
         ImportError: the `experiments` extra is not installed.
     """
-    _load_bundled()
-    if name not in _EXPERIMENTS:
-        raise ValueError(f"There is no experiment '{name}'; there are: {', '.join(_EXPERIMENTS)}.")
+    names = experiment_names()
+    if name not in names:
+        raise ValueError(f"There is no experiment '{name}'; there are: {', '.join(names)}.")
     return _EXPERIMENTS[name](settings)

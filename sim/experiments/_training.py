@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from sim.experiments._registry import Checkpoint
+from sim.experiments._registry import Checkpoint, Settings, State
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,37 +21,66 @@ class Data:
     """Inputs (samples, *shape) float32 and labels (samples,) of the training and the test set.
 
     `train_labels` holds the label noise; the losses are with respect to it, as the network sees it.
+    `true_labels` are those of the training set without it.
     """
 
     train_inputs: np.ndarray
     train_labels: np.ndarray
+    true_labels: np.ndarray
     test_inputs: np.ndarray
     test_labels: np.ndarray
 
-    @property
-    def classes(self) -> int:
-        """Number of classes."""
-        return int(max(self.train_labels.max(), self.test_labels.max())) + 1
+    def measured(self, settings: Settings) -> tuple[np.ndarray, np.ndarray]:
+        """The inputs that are measured, and their true classes."""
+        if settings.part == "test":
+            inputs, labels = self.test_inputs, self.test_labels
+        else:
+            inputs, labels = self.train_inputs, self.true_labels
+        if settings.samples > len(inputs):
+            raise ValueError(
+                f"`samples` must be at most the {len(inputs)} {settings.part} inputs, but is "
+                f"{settings.samples}."
+            )
+        return inputs[: settings.samples], labels[: settings.samples]
 
 
 def split(
-    inputs: np.ndarray, labels: np.ndarray, training: int, label_noise: float, seed: int
+    inputs: np.ndarray,
+    labels: np.ndarray,
+    training: int,
+    label_noise: float,
+    seed: int,
+    *,
+    columns: bool = False,
 ) -> Data:
     """A random split, with a fraction of the training labels replaced by another random class.
 
-    Inputs are standardised by the mean and standard deviation of all training values, so that a
-    baseline of 0 is the mean value.
+    Inputs are standardised by the mean and standard deviation of all training values, or of each
+    column's, so that a baseline of 0 is the mean value.
     """
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(inputs))
     seen = inputs[order[:training]]
-    inputs = ((inputs[order] - seen.mean()) / seen.std()).astype(np.float32)
+    axis = 0 if columns else None
+    inputs = ((inputs[order] - seen.mean(axis)) / seen.std(axis)).astype(np.float32)
     labels = labels[order].astype(np.int32)
     train_labels = labels[:training].copy()
     wrong = rng.permutation(training)[: round(label_noise * training)]
     classes = int(labels.max()) + 1
     train_labels[wrong] = (train_labels[wrong] + rng.integers(1, classes, len(wrong))) % classes
-    return Data(inputs[:training], train_labels, inputs[training:], labels[training:])
+    return Data(
+        inputs[:training], train_labels, labels[:training], inputs[training:], labels[training:]
+    )
+
+
+class Cut(eqx.Module):
+    """A network in two parts, whose players are regions of what lies between them."""
+
+    front: Callable[[jax.Array], jax.Array]
+    back: Callable[[jax.Array], jax.Array]
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        return self.back(self.front(x))
 
 
 def train(
@@ -62,7 +91,9 @@ def train(
     *,
     batch_size: int = 128,
     seed: int = 0,
+    measured: np.ndarray | None = None,
     progress: Callable[[int, int], None] | None = None,
+    resume: State | None = None,
 ) -> Iterator[Checkpoint]:
     """Trains by minibatch descent on the cross-entropy, and yields a checkpoint at each epoch.
 
@@ -75,32 +106,43 @@ def train(
         optimiser: any optax transformation.
         batch_size: samples in a step.
         seed: of the order of the samples.
+        measured: where the model is a `Cut`, the inputs whose feature maps are measured.
         progress: called after every epoch with (epochs done, epochs in all).
+        resume: go on from here, as if training had never stopped.
     """
     parameters, static = eqx.partition(model, eqx.is_inexact_array)
     parameters = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), parameters)
-    state = (parameters, optimiser.init(parameters))
     train_set = (jnp.asarray(data.train_inputs), jnp.asarray(data.train_labels))
     test_set = (jnp.asarray(data.test_inputs), jnp.asarray(data.test_labels))
     run_epoch = _epoch_step(static, optimiser, min(batch_size, len(data.train_labels)))
     evaluate = _evaluation(static)
     key = jax.random.key(seed)
 
-    for epoch in range(epochs[-1] + 1):
+    state = (parameters, optimiser.init(parameters))
+    structure = jax.tree.structure(state)
+    first = 0
+    if resume is not None:
+        state = jax.tree.unflatten(structure, [jnp.asarray(array) for array in resume.arrays])
+        first = resume.epoch + 1
+    for epoch in range(first, epochs[-1] + 1):
         if epoch > 0:
             state = run_epoch(state, train_set, jax.random.fold_in(key, epoch))
             if progress is not None:
                 progress(epoch, epochs[-1])
         if epoch in epochs:
+            trained = eqx.combine(state[0], static)
             train_loss, train_accuracy = evaluate(state[0], train_set)
             test_loss, test_accuracy = evaluate(state[0], test_set)
+            cut = isinstance(trained, Cut) and measured is not None
             yield Checkpoint(
                 epoch,
-                functools.partial(_scores, eqx.combine(state[0], static)),
+                functools.partial(_scores, trained.back if cut else trained),
                 float(train_loss),
                 float(test_loss),
                 float(train_accuracy),
                 float(test_accuracy),
+                np.asarray(_scores(trained.front, measured)) if cut else None,
+                State(epoch, tuple(np.asarray(leaf) for leaf in jax.tree.leaves(state))),
             )
 
 

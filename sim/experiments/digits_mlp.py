@@ -2,56 +2,48 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Iterator
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
-from sklearn.datasets import load_digits
 
-from sim.experiments._registry import Checkpoint, Experiment, Settings, register
-from sim.experiments._training import split, train
+from sim.experiments._digits import description, digits
+from sim.experiments._registry import Experiment, Settings, register
+from sim.experiments._training import train
 from sim.masking import image_patches
-
-TRAINING_IMAGES = 1000
 
 
 @register("digits-mlp")
 def digits_mlp(settings: Settings) -> Experiment:
     """MLP 64-256-256-256-10 with ReLU; SGD with learning rate 0.01, momentum 0.9, batch 128.
 
-    1,000 training images, the rest for testing; pixels standardised, so that a masked pixel (0) is
-    mean grey. The players are some of the sixteen 2×2 patches, the same for all images.
+    The players are some of the sixteen 2×2 patches, the same for all images; a masked pixel is mean
+    grey.
     """
-    digits = load_digits()
-    data = split(digits.images, digits.target, TRAINING_IMAGES, settings.label_noise, settings.seed)
-    if settings.samples > len(data.test_labels):
-        raise ValueError(
-            f"`samples` must be at most the {len(data.test_labels)} test images, but is "
-            f"{settings.samples}."
-        )
-
-    def run(progress: Callable[[int, int], None] | None) -> Iterator[Checkpoint]:
-        key = jax.random.key(settings.seed)
-        network = eqx.nn.MLP(64, 10, width_size=256, depth=3, dtype=jnp.float32, key=key)
-        model = eqx.nn.Sequential([eqx.nn.Lambda(jnp.ravel), network])
-        optimiser = optax.sgd(0.01, momentum=0.9)
-        return train(model, data, settings.epochs, optimiser, seed=settings.seed, progress=progress)
-
+    data = digits(settings)
+    inputs, labels = data.measured(settings)
+    key = jax.random.key(settings.seed)
+    network = eqx.nn.MLP(64, 10, width_size=256, depth=3, dtype=jnp.float32, key=key)
+    model = eqx.nn.Sequential([eqx.nn.Lambda(jnp.ravel), network])
     return Experiment(
-        inputs=data.test_inputs[: settings.samples],
-        labels=data.test_labels[: settings.samples],
+        inputs=inputs,
+        labels=labels,
         masking=image_patches((8, 8), 2, settings.players, seed=settings.seed),
         epochs=settings.epochs,
-        train=run,
-        metadata={
-            "experiment": "digits-mlp",
-            "network": "MLP 64-256-256-256-10, ReLU",
-            "data": f"scikit-learn digits, {TRAINING_IMAGES} training images",
-            "optimiser": "SGD, learning rate 0.01, momentum 0.9, batch 128",
-            "masking": f"{settings.players} of sixteen 2×2 patches, baseline 0 (mean grey)",
-            "settings": dataclasses.asdict(settings),
-        },
+        train=lambda progress, state: train(
+            model,
+            data,
+            settings.epochs,
+            optax.sgd(0.01, momentum=0.9),
+            seed=settings.seed,
+            progress=progress,
+            resume=state,
+        ),
+        metadata=description(
+            "digits-mlp",
+            settings,
+            network="MLP 64-256-256-256-10, ReLU",
+            optimiser="SGD, learning rate 0.01, momentum 0.9, batch 128",
+            masking=f"{settings.players} of sixteen 2×2 patches, baseline 0 (mean grey)",
+        ),
     )

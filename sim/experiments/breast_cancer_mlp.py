@@ -1,0 +1,62 @@
+"""A multilayer perceptron on scikit-learn's breast cancer table, with ten features as players."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import optax
+from sklearn.datasets import load_breast_cancer
+
+from sim.experiments._registry import Experiment, Settings, register
+from sim.experiments._training import split, train
+from sim.masking import tabular_features
+
+FEATURES, TRAINING_ROWS = 10, 400
+
+
+@register("breast-cancer-mlp")
+def breast_cancer_mlp(settings: Settings) -> Experiment:
+    """MLP 10-128-128-128-2 with ReLU; SGD with learning rate 0.01, momentum 0.9, batch 64.
+
+    The inputs are the table's first ten columns, the means of ten measures of cell nuclei, each
+    standardised by the training set, so that a masked feature (0) has its mean value.
+    """
+    table = load_breast_cancer()
+    data = split(
+        table.data[:, :FEATURES],
+        table.target,
+        TRAINING_ROWS,
+        settings.label_noise,
+        settings.seed,
+        columns=True,
+    )
+    inputs, labels = data.measured(settings)
+    key = jax.random.key(settings.seed)
+    model = eqx.nn.MLP(FEATURES, 2, width_size=128, depth=3, dtype=jnp.float32, key=key)
+    return Experiment(
+        inputs=inputs,
+        labels=labels,
+        masking=tabular_features(FEATURES, settings.players, seed=settings.seed),
+        epochs=settings.epochs,
+        train=lambda progress, state: train(
+            model,
+            data,
+            settings.epochs,
+            optax.sgd(0.01, momentum=0.9),
+            batch_size=64,
+            seed=settings.seed,
+            progress=progress,
+            resume=state,
+        ),
+        metadata={
+            "experiment": "breast-cancer-mlp",
+            "network": "MLP 10-128-128-128-2, ReLU",
+            "data": f"scikit-learn breast cancer, {TRAINING_ROWS} training rows, mean columns",
+            "optimiser": "SGD, learning rate 0.01, momentum 0.9, batch 64",
+            "masking": f"{settings.players} of ten features, baseline 0 (mean value)",
+            "settings": dataclasses.asdict(settings),
+        },
+    )

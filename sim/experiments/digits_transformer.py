@@ -1,0 +1,121 @@
+"""A small transformer on scikit-learn's 8×8 digits: its sixteen 2×2 patches are tokens."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from sim.experiments._digits import description, digits
+from sim.experiments._registry import Experiment, Settings, register
+from sim.experiments._training import train
+from sim.masking import tokens
+
+TOKENS, PIXELS, WIDTH, HEADS, LAYERS = 16, 4, 32, 4, 2
+
+
+class Block(eqx.Module):
+    """Self-attention and a perceptron, each added to its normalised input."""
+
+    to_heads: jax.Array  # (3, HEADS, WIDTH, WIDTH // HEADS)
+    from_heads: jax.Array  # (HEADS, WIDTH // HEADS, WIDTH)
+    up: jax.Array  # (WIDTH, 2·WIDTH)
+    down: jax.Array  # (2·WIDTH, WIDTH)
+
+    def __init__(self, key: jax.Array):
+        keys = jax.random.split(key, 4)
+        small = WIDTH // HEADS
+        self.to_heads = _normal(keys[0], (3, HEADS, WIDTH, small), WIDTH)
+        self.from_heads = _normal(keys[1], (HEADS, small, WIDTH), WIDTH)
+        self.up = _normal(keys[2], (WIDTH, 2 * WIDTH), WIDTH)
+        self.down = _normal(keys[3], (2 * WIDTH, WIDTH), 2 * WIDTH)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        query, key, value = jnp.einsum("tw,khws->khts", _normalised(x), self.to_heads)
+        weights = jax.nn.softmax(jnp.einsum("hts,hus->htu", query, key) * query.shape[-1] ** -0.5)
+        x = x + jnp.einsum("htu,hus,hsw->tw", weights, value, self.from_heads)
+        return x + jax.nn.gelu(_normalised(x) @ self.up) @ self.down
+
+
+class Transformer(eqx.Module):
+    """From tokens (16, 4) to logits (10,), through the mean of the last layer's tokens."""
+
+    embedding: jax.Array  # (PIXELS, WIDTH)
+    positions: jax.Array  # (TOKENS, WIDTH)
+    blocks: list[Block]
+    head: jax.Array  # (WIDTH, 10)
+    bias: jax.Array  # (10,)
+
+    def __init__(self, key: jax.Array):
+        embedding, positions, head, *blocks = jax.random.split(key, 3 + LAYERS)
+        self.embedding = _normal(embedding, (PIXELS, WIDTH), PIXELS)
+        self.positions = _normal(positions, (TOKENS, WIDTH), 1) * jnp.float32(0.5)
+        self.blocks = [Block(block) for block in blocks]
+        self.head = _normal(head, (WIDTH, 10), WIDTH)
+        self.bias = jnp.zeros(10, jnp.float32)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        x = x @ self.embedding + self.positions
+        for block in self.blocks:
+            x = block(x)
+        return _normalised(x).mean(axis=0) @ self.head + self.bias
+
+
+def _normal(key: jax.Array, shape: tuple[int, ...], fan_in: int) -> jax.Array:
+    return jax.random.normal(key, shape, jnp.float32) * jnp.float32(fan_in**-0.5)
+
+
+def _normalised(x: jax.Array) -> jax.Array:
+    """Each token with mean 0 and variance 1."""
+    x = x - x.mean(axis=-1, keepdims=True)
+    return x * jax.lax.rsqrt(jnp.mean(x**2, axis=-1, keepdims=True) + 1e-5)
+
+
+def _patches(images: np.ndarray) -> np.ndarray:
+    """Images (..., 8, 8) as tokens (..., 16, 4)."""
+    batch = images.shape[:-2]
+    cut = np.moveaxis(images.reshape(*batch, 4, 2, 4, 2), -3, -2)
+    return np.ascontiguousarray(cut.reshape(*batch, TOKENS, PIXELS))
+
+
+@register("digits-transformer")
+def digits_transformer(settings: Settings) -> Experiment:
+    """Two layers of width 32 with 4 heads; Adam with learning rate 0.001, batch 128.
+
+    The players are some of the sixteen tokens, the same for all images; a masked token has mean
+    grey pixels and keeps its position.
+    """
+    images = digits(settings)
+    data = dataclasses.replace(
+        images,
+        train_inputs=_patches(images.train_inputs),
+        test_inputs=_patches(images.test_inputs),
+    )
+    inputs, labels = data.measured(settings)
+    model = Transformer(jax.random.key(settings.seed))
+    return Experiment(
+        inputs=inputs,
+        labels=labels,
+        masking=tokens((TOKENS, PIXELS), settings.players, mask=0.0, seed=settings.seed),
+        epochs=settings.epochs,
+        train=lambda progress, state: train(
+            model,
+            data,
+            settings.epochs,
+            optax.adam(1e-3),
+            seed=settings.seed,
+            progress=progress,
+            resume=state,
+        ),
+        metadata=description(
+            "digits-transformer",
+            settings,
+            network="transformer on sixteen 2×2 patches: 2 layers, width 32, 4 heads, GELU",
+            optimiser="Adam, learning rate 0.001, batch 128",
+            masking=f"{settings.players} of sixteen tokens, baseline 0 (mean grey)",
+        ),
+    )
