@@ -238,7 +238,7 @@ def fit_noise(
     fit = NoiseFit(
         epochs=epochs,
         sigma2=np.exp(match.parameter),
-        inside=(moved > MATERIAL).all(axis=1),
+        inside=np.all(moved > MATERIAL, axis=1),
         strength=np.asarray(strength),
         measured=measured,
         predicted=match.predicted,

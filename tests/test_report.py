@@ -1,0 +1,153 @@
+"""The report: one page that needs nothing else, and says what the fit says."""
+
+import base64
+import html.parser
+import json
+import re
+
+import numpy as np
+import pytest
+
+from sim.fitting import fit_noise
+from sim.phases import find_phases
+from sim.report import findings, write_report
+from theory import optimal_interactions, orders, reconstruct
+
+PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+SVG = b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg" width="4" height="3"></svg>'
+
+
+class _Page(html.parser.HTMLParser):
+    """Checks that tags are balanced, and gathers text, attributes and tables."""
+
+    EMPTY = ("meta", "link", "img", "br")
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.tags, self.links, self.text, self.rows = [], [], [], [], []
+        self.feed(text)
+        assert not self.open
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.links += [value for name, value in attributes if name in ("src", "href")]
+        if tag not in self.EMPTY:
+            self.open.append(tag)
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+        if "tr" in self.open:
+            self.rows[-1][-1] += data
+
+
+@pytest.fixture(scope="module")
+def document():
+    rng = np.random.default_rng(0)
+    true = rng.normal(size=(10, 16)) * (rng.uniform(size=(10, 16)) < 0.6)
+    start = rng.normal(size=(10, 16)) * 2.0 ** np.asarray(orders(4))
+    sigma2 = [0.3, 0.1, 0.02, 4e-3, 1e-3, 1e-4, 0.0]
+    learned = np.array([start, 0.3 * start + 0.7 * true, *optimal_interactions(true, sigma2)])
+    i_or = np.zeros_like(learned)
+    outputs = np.asarray(reconstruct(learned, i_or))
+    epochs = [0, 1, 2, 4, 8, 16, 32, 64, 128]
+    fit = fit_noise(learned, i_or, outputs, epochs, resamples=50)
+    curves = {"train_loss": np.geomspace(2, 0.01, 9), "test_loss": np.geomspace(2, 0.3, 9)}
+    settings = {"seed": 3, "samples": 10, "players": 4, "versions": {"numpy": np.__version__},
+                "measurement": {"data": "digits <&> more", "epochs": epochs}}  # fmt: skip
+    content = {
+        "checkpoints": fit.records(),
+        "curves": {name: curve.tolist() for name, curve in curves.items()},
+        "settings": settings,
+    }
+    return content | findings(fit, find_phases(epochs, fit.strength, **curves))
+
+
+def _written(tmp_path, document, **options):
+    path = tmp_path / "report.html"
+    write_report(path, document, **options)
+    return path.read_text(encoding="utf-8")
+
+
+def test_the_page_is_whole_and_loads_nothing(tmp_path, document):
+    (tmp_path / "noise_level.svg").write_bytes(SVG)
+    text = _written(
+        tmp_path, document, figures={"dynamics": PNG, "noise_level": tmp_path / "noise_level.svg"}
+    )
+    page = _Page(text)
+    assert "script" not in page.tags
+    assert all(link.startswith("data:") for link in page.links)
+    assert not re.search(r"url\(|@import|https?://", text)
+    images = [link.split(",", 1) for link in page.links if link.startswith("data:image")]
+    assert [head for head, _ in images] == [
+        "data:image/png;base64", "data:image/svg+xml;base64",
+    ]  # fmt: skip
+    assert [base64.b64decode(data) for _, data in images] == [PNG, SVG]
+
+
+def test_the_numbers_of_the_fit_are_on_the_page(tmp_path, document):
+    page = _Page(_written(tmp_path, document))
+    by_epoch = {row[0]: row for row in page.rows if len(row) == 8}
+    for record in document["checkpoints"]:
+        row = by_epoch[f"{record['epoch']:g}"]
+        assert f"{record['sigma2']:.1e}" in row[1]
+        assert row[3] == f"{record['total_variation']:.3f}"
+        tilt = record["nulls"]["tilt"]
+        assert row[5] == f"{tilt['total_variation']:.3f}{tilt['verdict']}"
+    words = "".join(page.text)
+    assert document["phases"]["verdict"] in words
+    for name, entry in document["overall"].items():
+        rows = [row for row in page.rows if len(row) == 5 and row[0].startswith(name[:3])]
+        assert rows or name in ("frozen", "tilt", "cut_off")
+        assert f"{entry['low']:+.3f} to {entry['high']:+.3f}" in words
+    assert ["numpy", np.__version__] in page.rows
+    assert ["seed", "3"] in page.rows
+    assert ["measurement.data", "digits <&> more"] in page.rows  # escaped and read back
+
+
+def test_the_document_is_plain_json(document):
+    assert json.loads(json.dumps(document, allow_nan=False)) == document
+
+
+def test_equal_content_gives_equal_bytes(tmp_path, document):
+    again = json.loads(json.dumps(document))
+    assert _written(tmp_path, document) == _written(tmp_path, again)
+
+
+def test_a_bare_fit_without_intervals_or_phases_is_enough(tmp_path, document):
+    bare = {
+        "checkpoints": [
+            {k: v for k, v in r.items() if k in ("epoch", "sigma2", "measured", "predicted",
+                                                 "total_variation")}
+            | {"nulls": {"tilt": {"total_variation": 0.2}}}
+            for r in document["checkpoints"]
+        ],
+        "phases": {"boundary": None},
+        "curves": {},
+        "settings": {},
+    }  # fmt: skip
+    assert "No two-phase pattern" in _written(tmp_path, bare)
+
+
+def test_overall_verdicts_are_those_of_the_second_phase(document):
+    boundary = document["phases"]["boundary"]
+    assert boundary is not None
+    for entry in document["overall"].values():
+        assert entry["low"] <= entry["high"]
+        assert (entry["high"] < -1e-4) == (entry["verdict"] == "better")
+
+
+def test_what_is_no_figure_is_refused_and_nothing_is_written(tmp_path, document):
+    with pytest.raises(ValueError, match="Figure 'dynamics' must be PNG or SVG"):
+        write_report(tmp_path / "report.html", document, {"dynamics": b"GIF89a"})
+    with pytest.raises(FileNotFoundError):
+        write_report(tmp_path / "report.html", document, {"dynamics": tmp_path / "none.png"})
+    assert not list(tmp_path.iterdir())
