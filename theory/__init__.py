@@ -15,7 +15,15 @@ the dtype they are given (switch on `jax_enable_x64` for 64-bit), are pure, and 
 by `jax.jit`, `jax.vmap` and `jax.grad`.
 """
 
-from theory._initial import initial_strength as initial_strength
+from theory._fluctuation import (
+    NoiseEstimate as NoiseEstimate,
+    estimate_noise as estimate_noise,
+    interaction_variance as interaction_variance,
+)
+from theory._initial import (
+    initial_strength as initial_strength,
+    random_interactions as random_interactions,
+)
 from theory._interactions import (
     and_interactions as and_interactions,
     or_interactions as or_interactions,
