@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -134,10 +135,19 @@ def measured_strength(
         (checkpoints, samples, n) for the orders 1..n, and τ as (checkpoints, samples):
         `salience` times the mean of |v(N) − v(∅)| over a checkpoint's samples.
     """
-    values = jnp.asarray(outputs)
-    threshold = salience_threshold(values[..., -1], values[..., 0], salience, per_sample)
+    halves, threshold = _strengths(
+        jnp.asarray(i_and), jnp.asarray(i_or), jnp.asarray(outputs), salience, per_sample
+    )
+    return added_parts(halves, parts), threshold
+
+
+@functools.partial(jax.jit, static_argnames="per_sample")
+def _strengths(
+    i_and: jax.Array, i_or: jax.Array, outputs: jax.Array, salience: float, per_sample: bool
+) -> tuple[jax.Array, jax.Array]:
+    threshold = salience_threshold(outputs[..., -1], outputs[..., 0], salience, per_sample)
     halves = [strength_by_order(part, threshold) for part in (i_and, i_or)]
-    return added_parts(jnp.stack(halves), parts), threshold
+    return jnp.stack(halves), threshold
 
 
 def fit_noise(
