@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ import numpy as np
 
 from sim.files import read_npz, write_npz
 from sim.masking import Masking
+from sim.memory import check_memory
+
+BATCH, BATCH_BYTES = 4096, 2**26
 
 Progress = Callable[[int, int], None]
 """Called with (steps done, steps in all)."""
@@ -140,18 +144,32 @@ class Measurement:
         """Number of inputs."""
         return self.outputs.shape[1]
 
-    def arrays(self) -> dict[str, np.ndarray]:
+    def arrays(self, dtype: Any = np.float64) -> dict[str, np.ndarray]:
         """The file's content: one array for each attribute that is there, metadata as JSON."""
         present = {
             name: getattr(self, name)
             for name in ("outputs", "epochs", "labels", *CURVES)
             if getattr(self, name) is not None
         }
+        if np.dtype(dtype) != np.float64:
+            with np.errstate(over="ignore"):
+                present["outputs"] = self.outputs.astype(dtype)
+            if not np.isfinite(present["outputs"]).all():
+                raise ValueError(f"`outputs` are too large for {np.dtype(dtype)}.")
         return present | {"metadata": np.array(json.dumps(dict(self.metadata)))}
 
-    def save(self, path: str | Path) -> None:
-        """Writes one `.npz` with a key for each attribute; see `Measurement.load`."""
-        write_npz(path, self.arrays())
+    def save(self, path: str | Path, dtype: Any = np.float64) -> None:
+        """Writes one `.npz` with a key for each attribute; see `Measurement.load`.
+
+        Args:
+            path: of the file; it is there whole or not at all.
+            dtype: of the outputs in the file; float32 halves it.
+
+        Raises:
+            ValueError: outputs too large for `dtype`.
+            OSError: the disk is full, or the place cannot be written.
+        """
+        write_npz(path, self.arrays(dtype))
 
     @classmethod
     def load(cls, path: str | Path) -> Measurement:
@@ -183,6 +201,13 @@ class Measurement:
 
 
 CURVES = ("train_loss", "test_loss", "train_accuracy", "test_accuracy")
+
+
+def check_outputs_fit(shape: tuple[int, ...]) -> None:
+    """Raises ValueError where outputs (checkpoints, samples, 2^n) would not fit into memory."""
+    size = 8 * math.prod(shape)
+    each = " × ".join(map(str, shape[:-1])) + f" × 2^{shape[-1].bit_length() - 1}"
+    check_memory(2 * size, f"Measuring {each} outputs")  # twice: gathered, then checked and kept
 
 
 def log_odds(logits: np.ndarray, label: int | None) -> np.ndarray:
@@ -221,7 +246,7 @@ def measure_outputs(
     masking: Masking,
     labels: np.ndarray | None = None,
     *,
-    batch_size: int = 4096,
+    batch_size: int | None = None,
     progress: Progress | None = None,
 ) -> np.ndarray:
     """A network's output v(S) on every masked version of every input, for one checkpoint.
@@ -232,51 +257,70 @@ def measure_outputs(
         inputs: (samples, *shape).
         masking: the players and their baseline.
         labels: (samples,) the class of each input; None takes single outputs as they are.
-        batch_size: most masked inputs at a time; bounds the memory.
-        progress: called after every batch.
+        batch_size: most masked inputs at a time, whatever 2^n is; rounded down to a power of two.
+            By default as many as fit into 64 MiB, and at most 4096.
+        progress: called after every batch with (outputs done, outputs in all).
 
     Returns:
         (samples, 2^n), float64.
 
     Raises:
-        ValueError: scores of the wrong shape, or not finite (names the sample).
+        ValueError: scores of the wrong shape, or not finite (names the sample); inputs that the
+            masking does not fit; outputs that do not fit into memory (says how much they need).
+
+    Example:
+        >>> from sim.masking import tabular_features
+        >>> measure_outputs(lambda x: x @ [2.0, 3.0], [[1.0, 1.0]], tabular_features(2, 2))
+        array([[0., 2., 3., 5.]])
     """
     inputs = np.asarray(inputs)
-    if inputs.shape[1:] != masking.shape:
-        raise ValueError(
-            f"Argument `inputs` must have shape (samples, *{masking.shape}), but has shape "
-            f"{inputs.shape}."
-        )
+    masking.check(inputs)
     if labels is not None and len(labels) != len(inputs):
         raise ValueError(
             f"Argument `labels` must have one entry for each of the {len(inputs)} inputs, but has "
             f"{len(labels)}."
         )
+    if batch_size is None:
+        batch_size = min(BATCH, max(1, BATCH_BYTES // max(1, inputs[0].nbytes)))
+    if batch_size < 1:
+        raise ValueError(f"Argument `batch_size` must be at least 1, but is {batch_size}.")
     size = 2**masking.n
-    step = min(size, 1 << max(0, int(batch_size).bit_length() - 1))
+    step = min(size, 1 << int(batch_size).bit_length() - 1)
+    check_outputs_fit((len(inputs), size))
     outputs = np.empty((len(inputs), size))
     for sample in range(len(inputs)):
         label = None if labels is None else int(labels[sample])
         for start in range(0, size, step):
             sets = np.arange(start, start + step)
-            scores = np.asarray(score(masking.masked(inputs, sample, sets)))
+            scores = score(masking.masked(inputs, sample, sets))
             outputs[sample, sets] = _checked_scores(scores, step, label, sample)
             if progress is not None:
                 progress(sample * size + start + step, len(inputs) * size)
     return outputs
 
 
-def _checked_scores(scores: np.ndarray, batch: int, label: int | None, sample: int) -> np.ndarray:
-    if scores.ndim not in (1, 2) or len(scores) != batch:
+def _checked_scores(returned: Any, batch: int, label: int | None, sample: int) -> np.ndarray:
+    scores = np.asarray(returned)
+    if scores.ndim not in (1, 2) or len(scores) != batch or not scores.size:
         raise ValueError(
             f"`score` must return logits of shape ({batch}, classes) or ({batch},) for a batch of "
             f"{batch} masked inputs, but returned shape {scores.shape}."
         )
+    if scores.dtype.kind not in "fiub":
+        try:
+            scores = scores.astype(np.float64, casting="safe")  # bfloat16 and its like
+        except TypeError:
+            raise ValueError(
+                f"`score` must return real numbers, but returned dtype {scores.dtype}."
+            ) from None
     classes = scores.shape[1] if scores.ndim == 2 else 1
     if label is not None and not 0 <= label < max(classes, 2):
-        raise ValueError(f"The label of sample {sample} must be a class below {classes}, but is "
-                         f"{label}.")  # fmt: skip
+        raise ValueError(
+            f"The label of sample {sample} must be a class below {max(classes, 2)}, but is {label}."
+        )
     if not np.isfinite(scores).all():
-        raise ValueError(f"`score` must return finite logits, but sample {sample} has a NaN or "
-                         f"infinite one.")  # fmt: skip
+        kind = "a NaN" if np.isnan(scores).any() else "an infinite one"
+        raise ValueError(
+            f"`score` must return finite logits, but sample {sample} has {kind} among them."
+        )
     return log_odds(scores, label)

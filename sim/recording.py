@@ -2,56 +2,107 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from sim.experiments import Experiment
-from sim.measurement import CURVES, Measurement, measure_outputs
+from sim._parts import Parts, identity
+from sim.experiments import Checkpoint, Experiment
+from sim.measurement import CURVES, Measurement, check_outputs_fit, measure_outputs
 
 Report = Callable[[str, int, int], None]
 """Called with (what is done, steps done, steps in all)."""
 
 
 def record(
-    experiment: Experiment, metadata: dict[str, Any], report: Report | None = None
+    experiment: Experiment,
+    metadata: Mapping[str, Any],
+    report: Report | None = None,
+    *,
+    folder: str | Path | None = None,
+    discard: bool = False,
 ) -> Measurement:
     """Trains the experiment's network and measures it at each of its checkpoints.
+
+    With a folder, every checkpoint is kept there as soon as it is measured. The same call, made
+    again after the first was killed, goes on from the last of them, and ends with the same result
+    to the last bit. The folder is the caller's to delete once the measurement is safe.
 
     Args:
         experiment: what trains, and on which inputs it is measured.
         metadata: added to the experiment's own, such as versions.
         report: called with ("train", epochs done, epochs) and ("measure", checkpoints done, …).
+        folder: for the checkpoints of an unfinished run; made if it is not there.
+        discard: throw away the checkpoints of a run with other settings.
 
     Raises:
-        ValueError: a score that is not finite or of the wrong shape; names the checkpoint.
+        ValueError: a score that is not finite or of the wrong shape (names epoch and sample); the
+            outputs do not fit into memory; the folder holds a run with other settings; training
+            skips a checkpoint.
     """
-    checkpoints = len(experiment.epochs)
-    outputs, curves = [], []
+    shape = (len(experiment.epochs), len(experiment.inputs), 2**experiment.masking.n)
+    check_outputs_fit(shape)
+    parts = None
+    if folder is not None:
+        parts = Parts.open(Path(folder), identity(experiment, metadata), discard=discard)
+    pieces: dict[int, Mapping[str, Any]] = {}
+    for epoch, piece in _pieces(experiment, parts, report):
+        pieces[epoch] = piece
+        if report is not None:
+            report("measure", len(pieces), len(experiment.epochs))
+    missing = [epoch for epoch in experiment.epochs if epoch not in pieces]
+    if missing or len(pieces) > len(experiment.epochs):
+        raise ValueError(
+            f"Training must yield a checkpoint at each of the epochs {list(experiment.epochs)}, but"
+            f" yielded {sorted(pieces)}."
+        )
+    ordered = [pieces[epoch] for epoch in experiment.epochs]
+    return Measurement(
+        outputs=np.array([piece["outputs"] for piece in ordered]),
+        epochs=np.array(experiment.epochs),
+        labels=experiment.labels,
+        **{name: np.array([float(piece[name]) for piece in ordered]) for name in CURVES},
+        metadata=experiment.metadata | dict(metadata),
+    )
+
+
+def _pieces(
+    experiment: Experiment, parts: Parts | None, report: Report | None
+) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """Outputs and curves by epoch: first those that are on disk, then the newly measured."""
+    kept = set()
+    for epoch in experiment.epochs:
+        piece = None if parts is None else parts.read(epoch)
+        if piece is not None:
+            kept.add(epoch)
+            yield epoch, piece
+    if len(kept) == len(experiment.epochs):
+        return
 
     def trained(done: int, total: int) -> None:
         if report is not None:
             report("train", done, total)
 
-    for done, checkpoint in enumerate(experiment.train(trained, None), start=1):
-        try:
-            measured = measure_outputs(
-                checkpoint.score,
-                experiment.inputs if checkpoint.inputs is None else checkpoint.inputs,
-                experiment.masking,
-                experiment.labels,
-            )
-        except ValueError as error:
-            raise ValueError(f"At epoch {checkpoint.epoch}: {error}") from error
-        outputs.append(measured)
-        curves.append([getattr(checkpoint, name) for name in CURVES])
-        if report is not None:
-            report("measure", done, checkpoints)
-    return Measurement(
-        outputs=np.array(outputs),
-        epochs=np.array(experiment.epochs),
-        labels=experiment.labels,
-        **dict(zip(CURVES, np.array(curves).T, strict=True)),
-        metadata=experiment.metadata | metadata,
-    )
+    state = None if parts is None else parts.state()
+    for checkpoint in experiment.train(trained, state):
+        if checkpoint.epoch in kept:
+            continue
+        piece = _measured(experiment, checkpoint)
+        if parts is not None:
+            parts.write(checkpoint.epoch, piece, checkpoint.state)
+        yield checkpoint.epoch, piece
+
+
+def _measured(experiment: Experiment, checkpoint: Checkpoint) -> dict[str, Any]:
+    try:
+        outputs = measure_outputs(
+            checkpoint.score,
+            experiment.inputs if checkpoint.inputs is None else checkpoint.inputs,
+            experiment.masking,
+            experiment.labels,
+        )
+    except ValueError as error:
+        raise ValueError(f"At epoch {checkpoint.epoch}: {error}") from error
+    return {"outputs": outputs} | {name: getattr(checkpoint, name) for name in CURVES}

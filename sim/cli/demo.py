@@ -47,7 +47,7 @@ def demo(
     refuse_existing([*files, *drawn], overwrite)
     started = time.monotonic()
     with progress_bars() as report:
-        measurement = run_measure("digits-mlp", settings, files[0], report)
+        measurement = run_measure("digits-mlp", settings, files[0], report, overwrite=overwrite)
         interactions = run_extract(measurement, files[1], report, 0.02, 1e-3)
         document = run_fit(interactions, files[2], report)
         run_figures(document, target, report)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import runpy
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
@@ -25,6 +29,7 @@ from sim.summary import conclusion, short_label
 from theory import NoiseModel
 
 MEASUREMENT, INTERACTIONS, FIT = "measurement.npz", "interactions.npz", "fit.json"
+UNFINISHED = ".measurement-parts"
 FIGURES = ("dynamics", "theory_vs_network", "noise_level")
 
 Folder = Annotated[
@@ -48,15 +53,29 @@ def measure(
         float, typer.Option(help="Fraction of training labels replaced by another class.")
     ] = 0.05,
     seed: Seed = 0,
+    part: Annotated[str, typer.Option(help="Which inputs to measure: test or train.")] = "test",
+    single: Annotated[
+        bool, typer.Option("--float32", help="Write the outputs in 32 bits: half the file.")
+    ] = False,
+    script: Annotated[
+        Path | None,
+        typer.Option(help="A Python file that registers experiments of your own; run first."),
+    ] = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
-    """Train a bundled network and measure it on all masked inputs, checkpoint by checkpoint."""
-    settings = Settings(parse_epochs(epochs), samples, players, label_noise, seed)
+    """Train a network and measure it on all masked inputs, checkpoint by checkpoint.
+
+    A run that was killed goes on from its last checkpoint when the same command is given again.
+    """
+    settings = Settings(parse_epochs(epochs), samples, players, label_noise, seed, part)
     path = target / MEASUREMENT
     refuse_existing([path], overwrite)
+    extra = {} if script is None else run_script(script)
     with progress_bars() as report:
-        measurement = run_measure(experiment, settings, path, report)
+        measurement = run_measure(
+            experiment, settings, path, report, overwrite=overwrite, single=single, extra=extra
+        )
     finish(
         as_json,
         {"measurement": str(path), "shape": list(measurement.outputs.shape)},
@@ -145,12 +164,32 @@ def figures(
            "Figures: " + ", ".join(str(p) for p in paths if p.suffix == ".png"), None)  # fmt: skip
 
 
-def run_measure(name: str, settings: Settings, path: Path, report: Report) -> Measurement:
-    """Trains, measures and saves."""
+def run_script(path: Path) -> dict[str, Any]:
+    """Runs a user's script for the experiments that it registers; returns which script it was."""
+    if not path.is_file():
+        raise ValueError(f"--script must be a Python file, but there is none at {path}.")
+    runpy.run_path(str(path), run_name=path.stem)
+    return {"script": {"name": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}}
+
+
+def run_measure(
+    name: str,
+    settings: Settings,
+    path: Path,
+    report: Report,
+    *,
+    overwrite: bool = False,
+    single: bool = False,
+    extra: Mapping[str, Any] | None = None,
+) -> Measurement:
+    """Trains, measures and saves; goes on from the checkpoints that a killed run left behind."""
     experiment = prepare(name, settings)
-    measurement = record(experiment, {"seed": settings.seed, "versions": versions()}, report)
-    measurement.save(path)
-    return measurement
+    metadata = {"seed": settings.seed, "versions": versions(), **(extra or {})}
+    unfinished = path.parent / UNFINISHED
+    measurement = record(experiment, metadata, report, folder=unfinished, discard=overwrite)
+    measurement.save(path, np.float32 if single else np.float64)
+    shutil.rmtree(unfinished)
+    return Measurement.load(path) if single else measurement
 
 
 def run_extract(

@@ -157,7 +157,6 @@ def prepare(name: str, settings: Settings) -> Experiment:
         ValueError: there is none of that name.
         ImportError: the `experiments` extra is not installed.
     """
-    names = experiment_names()
-    if name not in names:
+    if name not in _EXPERIMENTS and name not in (names := experiment_names()):
         raise ValueError(f"There is no experiment '{name}'; there are: {', '.join(names)}.")
     return _EXPERIMENTS[name](settings)

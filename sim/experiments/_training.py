@@ -133,21 +133,23 @@ def train(
             trained = eqx.combine(state[0], static)
             train_loss, train_accuracy = evaluate(state[0], train_set)
             test_loss, test_accuracy = evaluate(state[0], test_set)
-            cut = isinstance(trained, Cut) and measured is not None
+            score, inputs = trained, None
+            if isinstance(trained, Cut) and measured is not None:
+                score, inputs = trained.back, np.asarray(_scores(trained.front, measured))
             yield Checkpoint(
                 epoch,
-                functools.partial(_scores, trained.back if cut else trained),
+                functools.partial(_scores, score),
                 float(train_loss),
                 float(test_loss),
                 float(train_accuracy),
                 float(test_accuracy),
-                np.asarray(_scores(trained.front, measured)) if cut else None,
+                inputs,
                 State(epoch, tuple(np.asarray(leaf) for leaf in jax.tree.leaves(state))),
             )
 
 
 @eqx.filter_jit
-def _scores(model: Any, batch: jax.Array) -> jax.Array:
+def _scores(model: Any, batch: jax.Array | np.ndarray) -> jax.Array:
     return jax.vmap(model)(jnp.asarray(batch, jnp.float32))
 
 
