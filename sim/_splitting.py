@@ -145,6 +145,11 @@ def choose(mask: jax.Array, first: Any, second: Any) -> Any:
     )
 
 
+def _cheaper(first: jax.Array, second: jax.Array) -> jax.Array:
+    """Whether the first cost is smaller by more than rounding, so that ties fall the same way."""
+    return first < second * (1.0 - 64.0 * jnp.finfo(first.dtype).eps)
+
+
 def objective(costs: Costs, i_and: jax.Array, i_or: jax.Array) -> jax.Array:
     return jnp.sum(jnp.abs(i_and) * costs.i_and[None] + jnp.abs(i_or) * costs.i_or[None], axis=-1)
 
@@ -179,7 +184,7 @@ def repaired(
     for share in (0.0, 0.5, 1.0):
         trial_and, trial_or = i_and + share * add_and, i_or + (1.0 - share) * add_or
         trial = (trial_and, trial_or, objective(costs, trial_and, trial_or))
-        best = choose(trial[2] < best[2], trial, best)
+        best = choose(_cheaper(trial[2], best[2]), trial, best)
     return best
 
 
@@ -197,7 +202,7 @@ def start(
     nought, zero = jnp.zeros_like(v), jnp.zeros_like(bound)
     best = repaired(geo, costs, nought, nought, v, box)
     trial = repaired(geo, costs, i_and, i_or, v, box)
-    best = choose(trial[2] < best[2], trial, best)
+    best = choose(_cheaper(trial[2], best[2]), trial, best)
     dual = (nought, zero)
     for guess in (m, v):
         certificate = certified(geo, costs, guess, v, box)
@@ -271,7 +276,7 @@ def advance(geo: Geometry, costs: Costs, lanes: Lanes, steps: int) -> Lanes:
     best = (lanes.i_and, lanes.i_or, lanes.upper)
     for point in (x, y):
         trial = repaired(geo, costs, point.i_and, point.i_or, lanes.v, lanes.box)
-        best = choose(trial[2] < best[2], trial, best)
+        best = choose(_cheaper(trial[2], best[2]), trial, best)
     certificate = certified(geo, costs, -m / column(lanes.sigma), lanes.v, lanes.box)
     dual = choose(certificate[1] > lanes.lower, certificate, (lanes.multipliers, lanes.lower))
 

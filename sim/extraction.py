@@ -143,7 +143,7 @@ def _near(warm_start: Extraction | None, v: np.ndarray, scale: np.ndarray) -> li
         return [np.zeros_like(v)] * 3
     fields = (warm_start.i_and, warm_start.i_or, warm_start.multipliers)
     i_and, i_or, m = (np.array(x, v.dtype).reshape(v.shape) for x in fields)
-    i_and[:, 0] = 0.0
+    i_and[:, 0] = i_or.sum(axis=1)  # −E o lacks this constant of the OR interactions
     return [i_and / scale[:, None], i_or / scale[:, None], m]
 
 
@@ -188,9 +188,12 @@ def _check_finite(outputs: jax.Array) -> None:
 
 
 def _check_number(value: float, name: str, positive: bool) -> float:
-    number = float(value)
+    kind = "positive" if positive else "nonnegative"
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"Argument `{name}` must be a {kind} number, but is {value!r}.") from None
     if not np.isfinite(number) or number < 0 or (positive and number == 0):
-        kind = "positive" if positive else "nonnegative"
         raise ValueError(f"Argument `{name}` must be a finite {kind} number, but is {value}.")
     return number
 
