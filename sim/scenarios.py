@@ -14,6 +14,7 @@ from jax.typing import ArrayLike
 from sim.memory import check_memory
 from theory import orders
 from theory._lattice import as_sets, check_players
+from theory._sharded import spread
 from theory._strength import SALIENCE
 
 Interactions = ArrayLike | tuple[ArrayLike, ArrayLike]
@@ -55,7 +56,7 @@ def _spindle(key: jax.Array, rho: float, scale: float, shape: tuple[int, ...]) -
     draws = jax.random.normal(key, shape)
     n = shape[-1].bit_length() - 1
     sizes = scale * jnp.asarray(rho, draws.dtype) ** orders(n)
-    return draws * jnp.broadcast_to(sizes, shape)
+    return spread(draws * jnp.broadcast_to(sizes, shape))
 
 
 def sparse_target(
@@ -110,7 +111,7 @@ def _sparse(n: int, counts: jax.Array, negative: float, scale: float, key: jax.A
     rank = jnp.zeros_like(ranked).at[ranked].set(jnp.arange(order.size)) - first[order]
     values = scale * jax.random.uniform(size, order.shape, minval=0.5, maxval=1.5)
     values = jnp.where(jax.random.bernoulli(sign, negative, order.shape), -values, values)
-    return jnp.where(rank < counts[order], values, 0.0)
+    return spread(jnp.where(rank < counts[order], values, 0.0))
 
 
 def salient_target(interactions: Interactions, fraction: float = SALIENCE) -> Interactions:

@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from theory._sharded import sets_devices, spread, spread_power
+
 RADIX = 5  # players contracted at once by the transforms; 4 to 6 are equally fast on a CPU
 
 
@@ -89,9 +91,16 @@ def apply_power(matrix: jax.Array, values: jax.Array) -> jax.Array:
     Returns:
         (..., 2^n), of the dtype of `values`.
     """
+    n = values.shape[-1].bit_length() - 1
+    matrix = matrix.astype(values.dtype)
+    if (devices := sets_devices(n)) > 1:
+        return spread_power(_apply_power, matrix, values, devices)
+    return _apply_power(matrix, values)
+
+
+def _apply_power(matrix: jax.Array, values: jax.Array) -> jax.Array:
     shape = values.shape
     n = shape[-1].bit_length() - 1
-    matrix = matrix.astype(values.dtype)
     passes = -(-n // RADIX)
     for i in range(passes):
         power = _dense_power(matrix, n // passes + (i < n % passes))
@@ -165,4 +174,4 @@ def by_order(table: jax.Array, n: int) -> jax.Array:
     low = n // 2
     upper, lower = _popcounts(n - low), _popcounts(low)
     windows = table[..., jnp.arange(n - low + 1)[:, None] + lower[None, :]]  # (..., upper, 2^low)
-    return windows[..., upper, :].reshape(*table.shape[:-1], 2**n)
+    return spread(windows[..., upper, :].reshape(*table.shape[:-1], 2**n))

@@ -1,0 +1,101 @@
+"""Arrays spread over eight devices: the same numbers as on one, and no device holds them whole."""
+
+import os
+import subprocess
+import sys
+import textwrap
+
+import jax
+import numpy as np
+import pytest
+
+from sim.sharding import sets_mesh, shard_sets
+from theory import optimal_interactions, zeta
+
+PROGRAM = """
+    import jax, jax.numpy as jnp, numpy as np
+    jax.config.update("jax_enable_x64", True)
+    import theory as th
+    from sim.descent import Descent
+    from sim.scenarios import random_start, sparse_target
+    from sim.schedules import Schedule
+    from sim.sharding import sets_mesh, shard_sets
+    from sim.simulation import simulate
+
+    n = 11
+    rng = np.random.default_rng(0)
+    v, w = rng.normal(size=(2, 2**n))
+    noise = th.NoiseModel(1.7, -0.4)
+    functions = {
+        "zeta": th.zeta,
+        "moebius": th.moebius,
+        "optimal": lambda v: th.optimal_interactions(v, jnp.array([0.0, 0.1]), noise),
+        "relax": lambda v: th.relax(v, v**2, 0.1, 0.4, noise),
+        "loss": lambda v: th.noisy_loss(v, v**2, 0.1, noise),
+        "strength": lambda v: th.strength_by_order(v, 0.3),
+        "or": th.or_interactions,
+    }
+    falling = Schedule.exponential(5.0, 1e-4, 3)
+
+    def runs(start, target):
+        for method in ("equilibrium", "relaxation", "sgd"):
+            steps = Descent(steps_per_epoch=4)
+            yield simulate(start, target, falling, 3, method, noise, descent=steps)
+
+    alone = {name: np.asarray(jax.jit(f)(v)) for name, f in functions.items()}
+    start, target = random_start(n, jax.random.key(0)), sparse_target(n, jax.random.key(1))
+    trajectories = list(runs(start, target))
+
+    assert len(jax.devices()) == 8
+    with jax.set_mesh(sets_mesh()):
+        spread = shard_sets(v)
+        assert {s.data.shape for s in spread.addressable_shards} == {(2**n // 8,)}
+        for name, f in functions.items():
+            compiled = jax.jit(f).lower(spread).compile()
+            result = compiled(spread)
+            np.testing.assert_allclose(result, alone[name], rtol=1e-11, atol=1e-12, err_msg=name)
+            if result.size >= 2**n:
+                assert result.addressable_shards[0].data.size == result.size // 8, name
+            if name != "or":
+                assert "all-gather" not in compiled.as_text(), name
+                assert compiled.memory_analysis().temp_size_in_bytes < spread.nbytes, name
+        pair = random_start(n, jax.random.key(0)), sparse_target(n, jax.random.key(1))
+        for array, whole in zip(pair, (start, target)):
+            assert len(array.addressable_shards) == 8
+            assert array.addressable_shards[0].data.size == 2**n // 8
+            np.testing.assert_array_equal(array, whole)
+        for run, expected in zip(runs(*pair), trajectories):
+            np.testing.assert_allclose(run.strength, expected.strength, rtol=1e-9)
+            np.testing.assert_allclose(run.loss, expected.loss, rtol=1e-9)
+    print("same")
+"""
+
+
+def test_eight_devices_give_the_numbers_of_one():
+    environment = os.environ | {
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=8",
+        "JAX_PLATFORMS": "cpu",
+    }
+    result = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(PROGRAM)],
+        env=environment, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert result.stdout == "same\n"
+
+
+def test_one_device_is_a_mesh_too():
+    values = np.random.default_rng(1).normal(size=(2, 32))
+    with jax.set_mesh(sets_mesh()):
+        spread = shard_sets(values)
+        np.testing.assert_allclose(zeta(spread), zeta(values), rtol=1e-12)
+    np.testing.assert_allclose(
+        optimal_interactions(shard_sets(values), 0.1), optimal_interactions(values, 0.1), rtol=1e-12
+    )
+
+
+def test_bad_arguments_are_named():
+    with pytest.raises(ValueError, match="at least one device"):
+        sets_mesh([])
+    with pytest.raises(ValueError, match="last axis of size 2"):
+        shard_sets(np.ones(12))
