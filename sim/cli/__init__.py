@@ -7,6 +7,7 @@ import typer
 from sim.cli import pipeline
 from sim.cli._console import plain_errors
 from sim.cli.demo import demo
+from sim.cli.export import export
 
 app = typer.Typer(
     name="interdyn",
@@ -19,7 +20,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, pipeline.measure, pipeline.extract, pipeline.fit, pipeline.figures):
+steps = (pipeline.measure, pipeline.extract, pipeline.fit, pipeline.figures)
+for command in (demo, *steps, export):
     app.command(name=command.__name__)(plain_errors(command))
 
 

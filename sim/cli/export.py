@@ -1,0 +1,28 @@
+"""Results as tables for other programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sim.cli._console import AsJson, Overwrite, refuse_existing
+from sim.cli.pipeline import Folder, finish
+from sim.exchange import write_strengths
+from sim.interactions import Interactions
+
+STRENGTHS = "strengths.csv"
+
+
+def export(
+    source: Annotated[Path, typer.Argument(help="An interactions.npz.", metavar="INTERACTIONS")],
+    target: Folder = None,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write the strength of every order at every checkpoint as a CSV table."""
+    path = (target or source.parent) / STRENGTHS
+    refuse_existing([path], overwrite)
+    write_strengths(Interactions.load(source), path)
+    finish(as_json, {"strengths": str(path)}, f"Strengths by order: {path}", None)
