@@ -12,6 +12,8 @@ from jax.typing import ArrayLike
 from theory._lattice import apply_power, as_real, as_sets, by_order, check_players, zeta
 from theory._noise import NoiseModel
 
+BLOCK = 2**16  # numbers transformed at once for a vector of variances
+
 
 def check_variance(sigma2: ArrayLike, dtype: jnp.dtype | None = None) -> jax.Array:
     """Returns the noise variance σ² as an array of at most one axis, in `dtype` if it is given."""
@@ -155,8 +157,10 @@ def _optimal(true: jax.Array, sigma2: jax.Array, noise: NoiseModel, n: int) -> j
         return apply_power(vectors, weights * modes)
 
     gains = _gains(n, sigma2, noise)
-    # One variance at a time: a vector costs no more memory than its result.
-    return damped(gains) if sigma2.ndim == 0 else jax.lax.map(damped, gains)
+    if sigma2.ndim == 0:
+        return damped(gains)
+    # A few variances at a time: enough for wide products, and no more memory than the result.
+    return jax.lax.map(damped, gains, batch_size=max(1, BLOCK // true.size))
 
 
 def noisy_loss(
@@ -230,9 +234,7 @@ def _check_loss(
 
 
 @jax.jit
-def _noisy_loss(
-    w: jax.Array, true: jax.Array, sigma2: jax.Array, noise: NoiseModel
-) -> jax.Array:
+def _noisy_loss(w: jax.Array, true: jax.Array, sigma2: jax.Array, noise: NoiseModel) -> jax.Array:
     error = jnp.mean(zeta(true - w) ** 2, axis=-1)
     return error + sigma2 * jnp.sum(w * apply_power(noise.matrix(w.dtype), w), axis=-1)
 
