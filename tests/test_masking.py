@@ -2,8 +2,31 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings, strategies as st
 
-from sim.masking import Masking, image_patches, present_players
+from sim.masking import (
+    Masking,
+    image_patches,
+    mean_baseline,
+    point_clusters,
+    present_players,
+    tabular_features,
+    tokens,
+)
+
+
+def by_hand(masking, inputs, sample, replacement):
+    """Masked versions of one input, place by place; `replacement` is (*shape)."""
+    regions = masking.regions if masking.regions.ndim == inputs.ndim else masking.regions[sample]
+    versions = []
+    for s in range(2**masking.n):
+        version = inputs[sample].copy()
+        for player in range(masking.n):
+            if not (s >> player) & 1:
+                for place in np.argwhere(regions[player]):
+                    version[tuple(place)] = replacement[tuple(place)]
+        versions.append(version)
+    return np.array(versions)
 
 
 def test_present_players_reads_bits():
@@ -73,3 +96,162 @@ def test_bad_patches(arguments, message):
 def test_a_player_that_covers_nothing():
     with pytest.raises(ValueError, match=r"Every player must cover some of the input, but \[1\]"):
         Masking(np.array([[True, False], [False, False]]), np.array(0.0), (2,))
+
+
+def test_a_baseline_of_each_sample():
+    rng = np.random.default_rng(4)
+    inputs, baseline = rng.normal(size=(3, 4, 4)), rng.normal(size=(3, 4, 4))
+    masking = image_patches((4, 4), patch=2, n=3, baseline=baseline, seed=2, samples=3)
+    assert masking.samples == 3
+    assert len({region.tobytes() for region in masking.regions}) > 1  # other players
+    for sample in range(3):
+        got = masking.masked(inputs, sample, np.arange(8))
+        np.testing.assert_array_equal(got, by_hand(masking, inputs, sample, baseline[sample]))
+
+
+def test_patches_stay_in_the_allowed_region():
+    allowed = np.zeros((8, 8), bool)
+    allowed[1:7, 2:8] = True  # whole patches of it: rows 2..5, columns 2..7
+    regions = image_patches((8, 8), 2, n=6, allowed=allowed, samples=5).regions
+    expected = np.zeros((8, 8), bool)
+    expected[2:6, 2:8] = True
+    assert (regions.any(axis=1) == expected).all()
+    with pytest.raises(ValueError, match="between 1 and the 6 patches .* but is 7"):
+        image_patches((8, 8), 2, n=7, allowed=allowed)
+    with pytest.raises(ValueError, match=r"`allowed` must have shape \(8, 8\)"):
+        image_patches((8, 8), 2, n=3, allowed=np.ones((2, 8, 8)))
+
+
+def test_feature_maps_are_masked_in_all_channels_by_their_own_values():
+    rng = np.random.default_rng(5)
+    maps = rng.normal(size=(2, 3, 4, 4))
+    means = mean_baseline(maps).mean(axis=(1, 2), keepdims=True)  # (3, 1, 1), one a channel
+    masking = image_patches((3, 4, 4), 2, n=2, baseline=means)
+    got = masking.masked(maps, 1, np.arange(4))
+    replacement = np.broadcast_to(means, (3, 4, 4))
+    np.testing.assert_array_equal(got, by_hand(masking, maps, 1, replacement))
+
+
+def test_features_and_groups_of_features():
+    rng = np.random.default_rng(6)
+    rows, baseline = rng.normal(size=(2, 5)), rng.normal(size=5)
+    for players in (4, [2, (0, 3), [4]]):
+        masking = tabular_features(5, players, baseline=baseline, seed=1)
+        got = masking.masked(rows, 1, np.arange(2**masking.n))
+        np.testing.assert_array_equal(got, by_hand(masking, rows, 1, baseline))
+    assert np.argwhere(masking.regions).tolist() == [[0, 2], [1, 0], [1, 3], [2, 4]]
+    assert (tabular_features(5, 5).regions == np.eye(5, dtype=bool)).all()
+
+
+def test_token_ids_stay_integers():
+    ids = np.array([[101, 5, 6, 7, 102, 0], [101, 8, 9, 102, 0, 0]], dtype=np.int32)
+    words = ~np.isin(ids, [0, 101, 102])
+    masking = tokens(6, 2, mask=103, allowed=words, seed=3)
+    for sample in range(2):
+        got = masking.masked(ids, sample, np.arange(4))
+        assert got.dtype == np.int32
+        np.testing.assert_array_equal(got, by_hand(masking, ids, sample, np.full(6, 103)))
+        assert (masking.regions[sample].any(axis=0) <= words[sample]).all()
+    with pytest.raises(ValueError, match="between 1 and the 2 tokens .* but is 3"):
+        tokens(6, 3, mask=103, allowed=words)
+
+
+def test_token_embeddings():
+    rng = np.random.default_rng(7)
+    embedded, mask = rng.normal(size=(2, 5, 3)), rng.normal(size=3)
+    masking = tokens((5, 3), 4, mask=mask, seed=1)
+    got = masking.masked(embedded, 0, np.arange(16))
+    np.testing.assert_array_equal(got, by_hand(masking, embedded, 0, np.tile(mask, (5, 1))))
+
+
+def test_absent_clusters_move_to_their_centre():
+    rng = np.random.default_rng(8)
+    points = rng.normal(size=(3, 12, 3)).astype(np.float32)
+    members = np.array([rng.permutation(np.arange(12) % 4) for _ in range(3)])
+    masking = point_clusters(points, members)
+    assert masking.n == 4
+    for sample in range(3):
+        got = masking.masked(points, sample, np.arange(16))
+        assert got.dtype == np.float32
+        for s in range(16):
+            expected = points[sample].copy()
+            for cluster in range(4):
+                if not (s >> cluster) & 1:
+                    inside = members[sample] == cluster
+                    expected[inside] = points[sample, inside].astype(np.float64).mean(axis=0)
+            np.testing.assert_allclose(got[s], expected, atol=1e-6)
+
+
+def test_clusters_are_found_where_they_are_plain():
+    rng = np.random.default_rng(9)
+    centres = 100 * rng.normal(size=(2, 5, 3))
+    true = np.array([rng.permutation(np.arange(30) % 5) for _ in range(2)])
+    points = np.take_along_axis(centres, true[..., None], axis=1) + rng.normal(size=(2, 30, 3))
+    found = point_clusters(points, 5, n=3, seed=2)
+    assert found.n == 3
+    for sample in range(2):
+        for region in found.regions[sample, :, :, 0]:
+            assert len(set(true[sample][region])) == 1
+            assert region.sum() == 6
+    with pytest.raises(ValueError, match="between 1 and the 5 clusters .* but is 6"):
+        point_clusters(points, 5, n=6)
+    with pytest.raises(ValueError, match="between 1 and the 2 distinct points .* but is 3"):
+        point_clusters(np.array([[[0.0], [1.0], [0.0]]]), 3)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: tabular_features(4, 5), "`players` must be between 1 and the 4 features .* is 5"),
+        (lambda: tabular_features(4, [0, 4]), r"features from 0 to 3, but names \[4\]"),
+        (lambda: tabular_features(4, []), "must be 1 to 24 players, but there are 0"),
+        (lambda: tabular_features(4, 2, baseline=np.nan), "`baseline` must be finite"),
+        (lambda: tabular_features(4, 2, baseline=np.zeros((2, 3, 4))), "`baseline` must broadcast"),
+        (lambda: tokens((2, 3, 4), 2, mask=0), r"must be \(tokens,\) or \(tokens, width\)"),
+        (lambda: tokens(4, 2, mask=0, allowed=[True]), "one entry for each of the 4 tokens"),
+        (lambda: image_patches((4,), 2, 2), r"must be \(height, width\) or \(channels"),
+        (
+            lambda: image_patches((4, 4), 2, 2, baseline=np.zeros((5, 4, 4)), samples=3),
+            "same number of samples, but are for 3 and 5",
+        ),
+        (lambda: point_clusters(np.zeros((2, 4)), 2), "`points` must be floating"),
+        (lambda: point_clusters(np.zeros((1, 2, 2)), np.array([[0, 2]])), "cluster 1 is empty"),
+        (lambda: point_clusters(np.zeros((1, 2, 2)), np.array([0, 1])), "integers of shape"),
+        (lambda: Masking(np.ones((25, 30), bool), 0.0, (30,)), "there are 25"),
+    ],
+)
+def test_what_is_not_a_masking(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+@pytest.mark.parametrize(
+    ("inputs", "baseline", "message"),
+    [
+        (np.ones((2, 5)), 0.0, r"`inputs` must have shape \(samples, 4\)"),
+        (np.ones((0, 4)), 0.0, "`inputs` must have shape"),
+        (np.ones((2, 4)), np.zeros((3, 4)), "must hold the 3 samples .* but holds 2"),
+        (np.ones((2, 4), int), 0.5, "baseline must be representable .* int64"),
+    ],
+)
+def test_inputs_that_a_masking_does_not_fit(inputs, baseline, message):
+    with pytest.raises(ValueError, match=message):
+        tabular_features(4, 2, baseline=baseline).check(inputs)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    rows=st.integers(1, 4),
+    columns=st.integers(1, 4),
+    patch=st.integers(1, 3),
+    n=st.integers(-1, 18),
+    seed=st.integers(0, 2**31),
+)
+def test_patches_are_disjoint_or_refused(rows, columns, patch, n, seed):
+    shape = (rows * patch, columns * patch)
+    if 1 <= n <= rows * columns:
+        regions = image_patches(shape, patch, n, seed=seed).regions
+        assert regions.sum() == regions.any(axis=0).sum() == n * patch**2
+    else:
+        with pytest.raises(ValueError, match="`n` must be between 1"):
+            image_patches(shape, patch, n, seed=seed)
