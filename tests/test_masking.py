@@ -116,7 +116,7 @@ def test_patches_stay_in_the_allowed_region():
     expected = np.zeros((8, 8), bool)
     expected[2:6, 2:8] = True
     assert (regions.any(axis=1) == expected).all()
-    with pytest.raises(ValueError, match="between 1 and the 6 patches .* but is 7"):
+    with pytest.raises(ValueError, match=r"between 1 and the 6 patches .* but is 7"):
         image_patches((8, 8), 2, n=7, allowed=allowed)
     with pytest.raises(ValueError, match=r"`allowed` must have shape \(8, 8\)"):
         image_patches((8, 8), 2, n=3, allowed=np.ones((2, 8, 8)))
@@ -152,7 +152,7 @@ def test_token_ids_stay_integers():
         assert got.dtype == np.int32
         np.testing.assert_array_equal(got, by_hand(masking, ids, sample, np.full(6, 103)))
         assert (masking.regions[sample].any(axis=0) <= words[sample]).all()
-    with pytest.raises(ValueError, match="between 1 and the 2 tokens .* but is 3"):
+    with pytest.raises(ValueError, match=r"between 1 and the 2 tokens .* but is 3"):
         tokens(6, 3, mask=103, allowed=words)
 
 
@@ -193,9 +193,9 @@ def test_clusters_are_found_where_they_are_plain():
         for region in found.regions[sample, :, :, 0]:
             assert len(set(true[sample][region])) == 1
             assert region.sum() == 6
-    with pytest.raises(ValueError, match="between 1 and the 5 clusters .* but is 6"):
+    with pytest.raises(ValueError, match=r"between 1 and the 5 clusters .* but is 6"):
         point_clusters(points, 5, n=6)
-    with pytest.raises(ValueError, match="between 1 and the 2 distinct points .* but is 3"):
+    with pytest.raises(ValueError, match=r"between 1 and the 2 distinct points .* but is 3"):
         point_clusters(np.array([[[0.0], [1.0], [0.0]]]), 3)
 
 

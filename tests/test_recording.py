@@ -1,0 +1,315 @@
+"""Recording a training run: killed and resumed, refused, and against direct evaluation."""
+
+import dataclasses
+import errno
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from sim import memory
+from sim.cli import app
+from sim.experiments import Checkpoint, Experiment, Settings, State, prepare
+from sim.masking import tabular_features
+from sim.measurement import Measurement
+from sim.recording import record
+
+EPOCHS = (0, 2, 3, 7)
+
+
+class Run:
+    """A linear "network" whose weights wander; counts its epochs, and stops where it is told to."""
+
+    def __init__(self, stop_after=None, states=True, label_noise=0.05):
+        self.stop_after, self.states, self.label_noise = stop_after, states, label_noise
+        self.trained = []
+
+    def train(self, progress, state):
+        start = 0 if state is None else state.epoch + 1
+        weights = np.zeros((4, 3)) if state is None else state.arrays[0]
+        for epoch in range(start, EPOCHS[-1] + 1):
+            if epoch:
+                weights = weights + np.random.default_rng(epoch).normal(size=(4, 3))
+                self.trained.append(epoch)
+                progress(epoch, EPOCHS[-1])
+            if epoch in EPOCHS:
+                kept = State(epoch, (weights,)) if self.states else None
+                yield Checkpoint(epoch, lambda x, w=weights: x @ w, epoch + 0.5, 2.0, 0.1, 0.2,
+                                 state=kept)  # fmt: skip
+                if epoch == self.stop_after:
+                    raise KeyboardInterrupt
+
+    @property
+    def experiment(self):
+        inputs = np.random.default_rng(0).normal(size=(3, 4))
+        return Experiment(inputs, np.array([0, 2, 1]), tabular_features(4, 3), EPOCHS, self.train,
+                          {"label_noise": self.label_noise})  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Bytes of an uninterrupted run."""
+    path = tmp_path_factory.mktemp("whole") / "m.npz"
+    record(Run().experiment, {"seed": 3}).save(path)
+    return path.read_bytes()
+
+
+def saved(measurement, folder):
+    measurement.save(folder / "m.npz")
+    return (folder / "m.npz").read_bytes()
+
+
+def test_a_recording_holds_what_the_network_says():
+    steps = []
+    got = record(Run().experiment, {"seed": 3}, lambda *step: steps.append(step))
+    weights = np.cumsum(
+        [np.random.default_rng(e).normal(size=(4, 3)) if e else np.zeros((4, 3)) for e in range(8)],
+        axis=0,
+    )
+    experiment = Run().experiment
+    regions = experiment.masking.regions
+    for c, epoch in enumerate(EPOCHS):
+        for sample, label in enumerate([0, 2, 1]):
+            for s in range(8):
+                x = experiment.inputs[sample].copy()
+                for player in range(3):
+                    if not (s >> player) & 1:
+                        x[regions[player]] = 0
+                odds = np.exp(x @ weights[epoch])
+                expected = np.log(odds[label] / (odds.sum() - odds[label]))
+                np.testing.assert_allclose(got.outputs[c, sample, s], expected, atol=1e-12)
+    assert got.train_loss.tolist() == [0.5, 2.5, 3.5, 7.5]
+    assert got.metadata == {"label_noise": 0.05, "seed": 3}
+    assert [s for s in steps if s[0] == "measure"] == [("measure", i, 4) for i in (1, 2, 3, 4)]
+
+
+@pytest.mark.parametrize("stop_after", EPOCHS)
+@pytest.mark.parametrize("states", [True, False])
+def test_a_killed_run_ends_with_the_same_bytes(tmp_path, whole, stop_after, states):
+    folder = tmp_path / "parts"
+    with pytest.raises(KeyboardInterrupt):
+        record(Run(stop_after, states).experiment, {"seed": 3}, folder=folder)
+    again, steps = Run(states=states), []
+    done = record(again.experiment, {"seed": 3}, lambda *step: steps.append(step), folder=folder)
+    assert saved(done, tmp_path) == whole
+    if states:  # what was trained before the last checkpoint is not trained again
+        assert again.trained == list(range(stop_after + 1, 8))
+    assert [s[1] for s in steps if s[0] == "measure"] == [1, 2, 3, 4]
+
+
+def test_a_state_older_than_the_last_checkpoint_will_do(tmp_path, whole):
+    """Killed between writing a checkpoint and writing the state that belongs to it."""
+    folder = tmp_path / "parts"
+    with pytest.raises(KeyboardInterrupt):
+        record(Run(2).experiment, {"seed": 3}, folder=folder)
+    old = (folder / "state.npz").read_bytes()
+    with pytest.raises(KeyboardInterrupt):
+        record(Run(7).experiment, {"seed": 3}, folder=folder)
+    (folder / "state.npz").write_bytes(old)
+    assert saved(record(Run().experiment, {"seed": 3}, folder=folder), tmp_path) == whole
+    (folder / "state.npz").unlink()
+    (folder / "epoch-3.npz").unlink()
+    assert saved(record(Run().experiment, {"seed": 3}, folder=folder), tmp_path) == whole
+
+
+def test_a_run_that_only_had_to_be_saved_is_not_trained_again(tmp_path, whole):
+    record(Run().experiment, {"seed": 3}, folder=tmp_path / "parts")
+    again = Run()
+    assert (
+        saved(record(again.experiment, {"seed": 3}, folder=tmp_path / "parts"), tmp_path) == whole
+    )
+    assert again.trained == []
+
+
+@pytest.mark.parametrize(
+    ("change", "metadata"),
+    [
+        (lambda e: e, {"seed": 4}),
+        (lambda e: dataclasses.replace(e, inputs=e.inputs * 2), {"seed": 3}),
+        (lambda e: dataclasses.replace(e, labels=e.labels[::-1]), {"seed": 3}),
+        (lambda e: dataclasses.replace(e, masking=tabular_features(4, 3, baseline=1.0)),
+         {"seed": 3}),
+        (lambda e: dataclasses.replace(e, masking=tabular_features(4, [1, 2, 3])), {"seed": 3}),
+        (lambda e: dataclasses.replace(e, metadata={"label_noise": 0.1}), {"seed": 3}),
+        (lambda e: dataclasses.replace(e, epochs=EPOCHS[:3]), {"seed": 3}),
+    ],
+)  # fmt: skip
+def test_stale_checkpoints_are_never_used(tmp_path, change, metadata):
+    folder = tmp_path / "out" / "parts"
+    with pytest.raises(KeyboardInterrupt):
+        record(Run(3).experiment, {"seed": 3}, folder=folder)
+    run = Run()
+    changed = change(run.experiment)
+    with pytest.raises(ValueError, match=r"out: holds an unfinished measurement with other set"):
+        record(changed, metadata, folder=folder)
+    assert run.trained == []
+    if len(changed.epochs) == len(EPOCHS):
+        done = record(changed, metadata, folder=folder, discard=True)
+        fresh = record(change(Run().experiment), metadata)
+        np.testing.assert_array_equal(done.outputs, fresh.outputs)
+
+
+def test_what_training_yields_must_be_the_epochs():
+    experiment = dataclasses.replace(Run().experiment, epochs=(0, 2, 5))
+    with pytest.raises(ValueError, match=r"each of the epochs \[0, 2, 5\], but yielded \[0, 2, 3"):
+        record(experiment, {})
+
+
+def test_a_checkpoint_can_bring_its_own_inputs():
+    """Masked on a feature map: what is masked changes from checkpoint to checkpoint."""
+    features = {0: np.ones((3, 4)), 2: np.arange(12.0).reshape(3, 4)}
+
+    def train(progress, state):
+        for epoch, inputs in features.items():
+            yield Checkpoint(epoch, lambda x: x.sum(axis=1), 0.0, 0.0, 0.0, 0.0, inputs=inputs)
+
+    experiment = Experiment(np.full((3, 4), np.nan), np.array([1, 1, 0]),
+                            tabular_features(4, 4), (0, 2), train, {})  # fmt: skip
+    got = record(experiment, {})
+    np.testing.assert_array_equal(got.outputs[:, :, -1], [[4, 4, -4], [6, 22, -38]])
+
+
+def test_nan_logits_name_checkpoint_and_sample():
+    def train(progress, state):
+        for epoch in EPOCHS:
+            yield Checkpoint(
+                epoch, lambda x, e=epoch: np.where(x[:, :1] * (e == 3) > 0.9, np.nan, x[:, :2]),
+                0.0, 0.0, 0.0, 0.0,
+            )  # fmt: skip
+
+    inputs = np.zeros((3, 4))
+    inputs[1, 0] = 1.0
+    experiment = dataclasses.replace(Run().experiment, inputs=inputs, train=train,
+                                     labels=np.array([0, 1, 1]))  # fmt: skip
+    with pytest.raises(ValueError, match=r"At epoch 3: .* sample 1 has a NaN"):
+        record(experiment, {})
+
+
+def test_outputs_that_would_not_fit_are_refused_before_training(monkeypatch):
+    monkeypatch.setattr(memory, "available_memory", lambda: 1000)
+    run = Run()
+    with pytest.raises(ValueError, match=r"Measuring 4 × 3 × 2\^3 outputs needs about 1.5 KiB .*"
+                       r"only 1e\+03 bytes"):  # fmt: skip
+        record(run.experiment, {})
+    assert run.trained == []
+
+
+SCRIPT = """
+import os, signal
+import numpy as np
+from sim.experiments import Checkpoint, Experiment, State, register
+from sim.masking import tabular_features
+
+@register("wandering")
+def wandering(settings):
+    def train(progress, state):
+        weights = np.ones(4) if state is None else state.arrays[0]
+        start = 0 if state is None else state.epoch + 1
+        for epoch in range(start, settings.epochs[-1] + 1):
+            weights = weights + np.random.default_rng(epoch).normal(size=4)
+            if epoch in settings.epochs:
+                def score(x, weights=weights, epoch=epoch):
+                    if epoch == 4 and os.environ.get("KILLED"):
+                        os.kill(os.getpid(), signal.SIGKILL)
+                    return np.tanh(x @ weights)
+                yield Checkpoint(epoch, score, 1.0, 1.0, 0.5, 0.5, state=State(epoch, (weights,)))
+
+    inputs = np.random.default_rng(settings.seed).normal(size=(settings.samples, 4))
+    labels = np.ones(settings.samples, dtype=int)
+    masking = tabular_features(4, settings.players)
+    return Experiment(inputs, labels, masking, settings.epochs, train, {"network": "none"})
+"""
+
+
+def test_a_killed_command_resumes_with_a_users_own_experiment(tmp_path):
+    script = tmp_path / "mine.py"
+    script.write_text(SCRIPT)
+
+    def arguments(out, *more):
+        return ["measure", "--experiment", "wandering", "--script", str(script), "--samples", "2",
+                "--players", "3", "--epochs", "0,1,4,6", "--out", str(out), *more]  # fmt: skip
+
+    killed = subprocess.run(
+        [sys.executable, "-m", "sim", *arguments(tmp_path / "killed")],
+        env=os.environ | {"KILLED": "1"}, capture_output=True, check=False,
+    )  # fmt: skip
+    assert killed.returncode == -signal.SIGKILL
+    parts = tmp_path / "killed" / ".measurement-parts"
+    assert sorted(p.name for p in parts.glob("epoch*")) == ["epoch-0.npz", "epoch-1.npz"]
+    assert not (tmp_path / "killed" / "measurement.npz").exists()
+
+    other = CliRunner().invoke(app, arguments(tmp_path / "killed", "--label-noise", "0.2",
+                                              "--players", "2"))  # fmt: skip
+    assert other.exit_code == 2
+    assert "holds an unfinished measurement with other settings" in other.stderr
+    for folder in ("killed", "whole"):
+        result = CliRunner().invoke(app, arguments(tmp_path / folder))
+        assert result.exit_code == 0, result.stderr
+        assert [p.name for p in (tmp_path / folder).iterdir()] == ["measurement.npz"]
+    resumed, whole = (tmp_path / f / "measurement.npz" for f in ("killed", "whole"))
+    assert resumed.read_bytes() == whole.read_bytes()
+
+    half = CliRunner().invoke(app, arguments(tmp_path / "half", "--float32"))
+    assert half.exit_code == 0
+    small = tmp_path / "half" / "measurement.npz"
+    np.testing.assert_array_equal(
+        Measurement.load(small).outputs, Measurement.load(whole).outputs.astype(np.float32)
+    )
+    with np.load(small) as arrays:
+        assert arrays["outputs"].dtype == np.float32
+
+
+def test_a_full_disk_is_one_plain_line_and_leaves_nothing_half_written(tmp_path, monkeypatch):
+    script = tmp_path / "mine.py"
+    script.write_text(SCRIPT)
+    write, calls = np.savez, []
+
+    def full(file, **arrays):
+        calls.append(file)
+        if len(calls) == 3:  # the second checkpoint
+            file.write(b"PK half")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write(file, **arrays)
+
+    monkeypatch.setattr(np, "savez", full)
+    out = tmp_path / "out"
+    command = ["measure", "--experiment", "wandering", "--script", str(script), "--samples", "2",
+               "--players", "3", "--epochs", "0,1,2", "--out", str(out)]  # fmt: skip
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 2
+    assert "No space left on device" in result.stderr
+    assert result.stderr.strip().splitlines()[-1].startswith("interdyn: ")
+    names = {p.name for p in out.rglob("*") if p.is_file()}
+    assert names == {"run.json", "epoch-0.npz", "state.npz"}
+    monkeypatch.setattr(np, "savez", write)  # somebody makes room
+    assert CliRunner().invoke(app, command).exit_code == 0
+    assert [p.name for p in out.iterdir()] == ["measurement.npz"]
+
+
+def test_a_real_network_resumes_in_the_middle_of_its_training(tmp_path):
+    settings = Settings(epochs=(0, 1, 3), samples=2, players=4)
+    whole = record(prepare("digits-mlp", settings), {})
+
+    def killed(what, done, total):
+        if (what, done) == ("train", 3):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        record(prepare("digits-mlp", settings), {}, killed, folder=tmp_path / "parts")
+    assert (tmp_path / "parts" / "epoch-1.npz").exists()
+    steps = []
+    resumed = record(prepare("digits-mlp", settings), {}, lambda *step: steps.append(step),
+                     folder=tmp_path / "parts")  # fmt: skip
+    assert [s[1] for s in steps if s[0] == "train"] == [2, 3]
+    assert saved(resumed, tmp_path) == saved(whole, tmp_path)
+
+
+def test_a_script_that_is_not_there(tmp_path):
+    result = CliRunner().invoke(app, ["measure", "--script", str(tmp_path / "no.py"), "--out",
+                                      str(tmp_path / "out")])  # fmt: skip
+    assert result.exit_code == 2
+    assert "--script must be a Python file" in result.stderr
