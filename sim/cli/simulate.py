@@ -1,0 +1,244 @@
+"""`interdyn simulate`: both phases of learning from the theory's side."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import jax
+import numpy as np
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from sim.cli._console import AsJson, Overwrite, out, print_json, progress_bars, refuse_existing
+from sim.config import read_config, write_config
+from sim.descent import Descent
+from sim.figures.saving import save_figure
+from sim.figures.simulated import phase_map, two_phases
+from sim.interactions import Interactions
+from sim.provenance import versions
+from sim.scenarios import random_start, salient_target, sparse_target
+from sim.schedule_text import parse_schedule
+from sim.simulation import simulate as run_simulation
+from sim.trajectory import Trajectory
+from theory import NoiseModel
+
+TRAJECTORY, CONFIG = "trajectory.npz", "config.toml"
+NOT_SETTINGS = {"context", "target", "config", "overwrite", "quiet", "as_json"}
+
+
+def simulate(
+    context: typer.Context,
+    target: Annotated[
+        Path, typer.Option("--out", help="Folder for trajectory.npz, config.toml and the figures.")
+    ],
+    n: Annotated[int, typer.Option("--n", help="Number of players.")] = 10,
+    epochs: Annotated[int, typer.Option(help="Number of epochs to record: 0 to epochs − 1.")] = 300,
+    schedule: Annotated[
+        str,
+        typer.Option(
+            help="σ² against the epoch: constant:sigma2=…, exponential:start=…,end=…, "
+            "power_law:start=…,exponent=…,scale=…, logistic:start=…,end=…,middle=…,width=…, "
+            "piecewise:boundaries=a/b,values=x/y/z, table:epochs=a/b,values=x/y or table:file=…csv."
+        ),
+    ] = "exponential:start=10,end=1e-7",
+    method: Annotated[
+        str,
+        typer.Option(
+            help="equilibrium (second phase only), relaxation (both phases, closed form) or sgd "
+            "(really training)."
+        ),
+    ] = "relaxation",
+    members: Annotated[int, typer.Option(help="Independent draws of start and target.")] = 8,
+    start: Annotated[str, typer.Option(help="Initial interactions: spindle or zero.")] = "spindle",
+    rho: Annotated[
+        float, typer.Option(help="Growth of the start's interactions with their order.")
+    ] = 2**0.5,
+    scale: Annotated[
+        float, typer.Option(help="Size of the start's interactions at order 0, in log-odds.")
+    ] = 0.05,
+    targets: Annotated[
+        str,
+        typer.Option(
+            help="Number of nonzero target interactions, in all or for each order as a/b/c/…"
+        ),
+    ] = "100",
+    negative: Annotated[
+        float, typer.Option(help="Probability that a target interaction is negative.")
+    ] = 0.5,
+    interactions: Annotated[
+        str | None,
+        typer.Option(
+            help="An interactions.npz: start at its first checkpoint, learn the salient "
+            "interactions of its last; in place of --n, --members, --start and --targets."
+        ),
+    ] = None,
+    salience: Annotated[
+        float, typer.Option(help="Share of |v(N) − v(∅)| from which an interaction counts.")
+    ] = 0.0,
+    rate: Annotated[float, typer.Option(help="relaxation: how much of it in one epoch.")] = 0.2,
+    clock: Annotated[
+        str, typer.Option(help="relaxation: what the rate is measured by, noise or flow.")
+    ] = "noise",
+    substeps: Annotated[
+        int, typer.Option(help="relaxation: parts of an epoch with constant σ².")
+    ] = 8,
+    batch_size: Annotated[int, typer.Option(help="sgd: masks per step.")] = 64,
+    steps_per_epoch: Annotated[int, typer.Option(help="sgd: optimiser steps per epoch.")] = 100,
+    step: Annotated[
+        float, typer.Option(help="sgd: learning rate as a share of the largest stable one.")
+    ] = 0.1,
+    momentum: Annotated[float, typer.Option(help="sgd: momentum, from 0 to below 1.")] = 0.0,
+    white: Annotated[
+        bool, typer.Option(help="sgd: descend in the coordinates in which the noise is white.")
+    ] = True,
+    growth: Annotated[
+        float, typer.Option(help="Factor by which the noise variance grows with each order.")
+    ] = 2.0,
+    correlation: Annotated[float, typer.Option(help="Correlation of the noise.")] = 0.0,
+    keep_interactions: Annotated[
+        bool, typer.Option("--keep-interactions", help="Save the interactions at every epoch too.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="A TOML file of these settings; options on the command line win."),
+    ] = None,
+    overwrite: Overwrite = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Simulate how interactions are learned while the noise falls: both phases, order by order.
+
+    The settings are saved beside the result as config.toml, which --config reads again. The same
+    settings give the same bytes.
+    """
+    settings = _settings(context, config)
+    path = target / TRAJECTORY
+    refuse_existing([path], overwrite)
+    with _progress(quiet) as progress:
+        trajectory = _run(settings, progress)
+    heading = f"interdyn simulate, interaction-dynamics {versions()['interaction-dynamics']}"
+    write_config(target / CONFIG, settings, heading)
+    save_figure(two_phases(trajectory), target, "two_phases")
+    save_figure(phase_map(trajectory), target, "phase_map")
+    trajectory.save(path)  # last: where it is, the run is whole
+    if as_json:
+        print_json(_summary(trajectory, path))
+    else:
+        _print(trajectory, target)
+
+
+def _settings(context: typer.Context, config: Path | None) -> dict[str, Any]:
+    """What the command line says, else the config file, else the default."""
+    given = {name: value for name, value in context.params.items() if name not in NOT_SETTINGS}
+    if config is None:
+        return given
+    defaults = {p.name: p.default for p in context.command.params if p.name in given}
+    written = read_config(config, defaults)  # type: ignore[arg-type]
+    typed = {name for name in given if _is_typed(context, name)}
+    return given | {name: value for name, value in written.items() if name not in typed}
+
+
+def _is_typed(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _run(settings: dict[str, Any], progress: Any) -> Trajectory:
+    epochs = settings["epochs"]
+    if epochs < 1:
+        raise ValueError(f"Option --epochs must be at least 1, but is {epochs}.")
+    schedule = parse_schedule(settings["schedule"], epochs=max(1, epochs - 1))
+    noise = NoiseModel(settings["growth"], settings["correlation"])
+    descent = Descent(
+        **{
+            name: settings[name]
+            for name in ("batch_size", "steps_per_epoch", "step", "momentum", "white")
+        }
+    )
+    initial, goal, key = _ends(settings)
+    return run_simulation(
+        initial, goal, schedule, epochs, settings["method"], noise,
+        salience=settings["salience"], rate=settings["rate"], clock=settings["clock"],
+        substeps=settings["substeps"], descent=descent, key=key,
+        keep_interactions=settings["keep_interactions"], progress=progress,
+    )  # fmt: skip
+
+
+def _ends(settings: dict[str, Any]) -> tuple[Any, Any, jax.Array]:
+    """Initial and target interactions, and the key for the rest."""
+    first, second, rest = jax.random.split(jax.random.key(settings["seed"]), 3)
+    if settings["interactions"] is not None:
+        extraction = Interactions.load(settings["interactions"]).extraction
+        i_and, i_or = np.asarray(extraction.i_and), np.asarray(extraction.i_or)
+        return (i_and[0], i_or[0]), salient_target((i_and[-1], i_or[-1])), rest
+    n, members = settings["n"], settings["members"]
+    if settings["start"] not in ("spindle", "zero"):
+        raise ValueError(f"Option --start must be spindle or zero, but is '{settings['start']}'.")
+    goal = sparse_target(
+        n, second, _counts(settings["targets"]), settings["negative"], 1.0, members
+    )
+    if settings["start"] == "zero":
+        return None, goal, rest
+    return random_start(n, first, settings["rho"], settings["scale"], members), goal, rest
+
+
+def _counts(text: str) -> int | list[int]:
+    try:
+        counts = [int(part) for part in text.split("/")]
+    except ValueError:
+        raise ValueError(
+            f"Option --targets must be a whole number, or one for each order separated by '/', but "
+            f"is '{text}'."
+        ) from None
+    return counts[0] if len(counts) == 1 else counts
+
+
+@contextlib.contextmanager
+def _progress(quiet: bool) -> Iterator[Any]:
+    if quiet:
+        yield None
+        return
+    with progress_bars() as report:
+        yield lambda done, total: report("Simulating epochs", done, total)
+
+
+def _summary(trajectory: Trajectory, path: Path) -> dict[str, Any]:
+    order = np.asarray(trajectory.mean_order)
+    low = int(order.argmin())
+    return {
+        "trajectory": str(path),
+        "epochs": order.size,
+        "mean_order": {"first": order[0], "smallest": order[low], "last": order[-1]},
+        "epoch_of_smallest": float(trajectory.epochs[low]),
+    }
+
+
+def _print(trajectory: Trajectory, folder: Path) -> None:
+    order = np.asarray(trajectory.mean_order)
+    low, last = int(order.argmin()), order.size - 1
+    table = Table(box=SIMPLE_HEAD)
+    for name in ("epoch", "σ²", "mean order", "strength", "loss"):
+        table.add_column(name, justify="right")
+    rows = {0, low, last, *np.linspace(0, last, 7).astype(int).tolist()}
+    for i in sorted(rows):
+        table.add_row(
+            f"{float(trajectory.epochs[i]):g}",
+            f"{float(trajectory.sigma2[i]):.2e}",
+            f"{order[i]:.2f}",
+            f"{float(trajectory.strength[i].sum()):.3g}",
+            f"{float(trajectory.loss[i]):.3g}",
+        )
+    out.print(table)
+    if 0 < low < last:
+        out.print(
+            f"The mean order falls from {order[0]:.2f} to {order[low]:.2f} at epoch "
+            f"{float(trajectory.epochs[low]):g}, and rises to {order[-1]:.2f} after it."
+        )
+    else:
+        out.print(f"The mean order goes from {order[0]:.2f} to {order[-1]:.2f}, one way only.")
+    out.print(f"Saved {TRAJECTORY}, {CONFIG}, two_phases and phase_map in {folder}", markup=False)

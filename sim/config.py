@@ -1,0 +1,65 @@
+"""Settings of a run as a TOML file: read with a check of every name and type, written by hand."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+from sim.files import atomic_path
+
+Value = str | int | float | bool
+
+
+def read_config(path: str | Path, defaults: Mapping[str, Value | None]) -> dict[str, Value]:
+    """Reads a flat TOML file of settings.
+
+    Args:
+        path: the file.
+        defaults: every known setting and its default, whose type a value must have; None for a
+            text without default.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is not TOML, or holds an unknown setting or a value of the wrong type.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file.")
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: must be a TOML file, but {error}") from None
+    settings: dict[str, Value] = {}
+    for name, found in content.items():
+        value: Value = found
+        key = name.replace("-", "_")
+        if key not in defaults:
+            raise ValueError(
+                f"{path}: unknown setting '{name}'; known are {', '.join(sorted(defaults))}."
+            )
+        kind = str if defaults[key] is None else type(defaults[key])
+        if kind is float and type(value) is int:
+            value = float(value)
+        if type(value) is not kind:
+            raise ValueError(f"{path}: setting '{name}' must be {_NAMES[kind]}, but is {value!r}.")
+        settings[key] = value
+    return settings
+
+
+def write_config(path: str | Path, settings: Mapping[str, Value | None], heading: str) -> None:
+    """Writes settings as TOML under a line of comment; None is left out."""
+    lines = [f"# {heading}"]
+    for name, value in settings.items():
+        if isinstance(value, bool):
+            lines.append(f"{name} = {str(value).lower()}")
+        elif isinstance(value, str):
+            lines.append(f"{name} = {json.dumps(value, ensure_ascii=False)}")
+        elif value is not None:
+            lines.append(f"{name} = {value!r}")
+    with atomic_path(path) as temporary:
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+_NAMES = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}

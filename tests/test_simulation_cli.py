@@ -1,0 +1,142 @@
+"""`interdyn simulate`: files, settings, figures, and what it says of bad input."""
+
+import json
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from sim.cli import app
+from sim.config import read_config, write_config
+from sim.figures.simulated import crossing, order_curves, phase_map, two_phases
+from sim.schedules import Schedule
+from sim.simulation import simulate
+from sim.trajectory import Trajectory
+from theory import learning_thresholds
+
+SMALL = ["--n", "5", "--epochs", "12", "--targets", "10", "--members", "2", "--quiet"]
+
+
+def _run(*arguments):
+    return CliRunner().invoke(app, ["simulate", *map(str, arguments)])
+
+
+def test_a_run_leaves_everything_and_is_repeated_from_its_config(tmp_path):
+    first = _run(*SMALL, "--seed", 3, "--out", tmp_path / "a", "--method", "sgd", "--json")
+    assert first.exit_code == 0, first.output
+    summary = json.loads(first.stdout)
+    assert summary["epochs"] == 12
+    names = {"trajectory.npz", "config.toml"} | {
+        f"{figure}.{kind}" for figure in ("two_phases", "phase_map") for kind in ("png", "svg")
+    }
+    assert {path.name for path in (tmp_path / "a").iterdir()} == names
+    with np.load(tmp_path / "a" / "trajectory.npz", allow_pickle=False) as archive:
+        assert archive["epochs"].shape == archive["sigma2"].shape == (12,)
+        assert archive["strength"].shape == (12, 5)
+        assert np.all(np.diff(archive["sigma2"]) < 0)
+    again = _run("--config", tmp_path / "a" / "config.toml", "--out", tmp_path / "b")
+    assert again.exit_code == 0, again.output
+    for name in names:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
+
+
+def test_a_run_is_not_overwritten_unless_told(tmp_path):
+    assert _run(*SMALL, "--out", tmp_path).exit_code == 0
+    before = (tmp_path / "trajectory.npz").read_bytes()
+    refused = _run(*SMALL, "--out", tmp_path, "--seed", 9)
+    assert refused.exit_code == 2
+    assert "already holds a run" in refused.stderr
+    assert (tmp_path / "trajectory.npz").read_bytes() == before
+    assert _run(*SMALL, "--out", tmp_path, "--seed", 9, "--overwrite").exit_code == 0
+    assert (tmp_path / "trajectory.npz").read_bytes() != before
+
+
+def test_the_command_line_wins_over_the_config(tmp_path):
+    config = tmp_path / "mine.toml"
+    config.write_text('n = 4\nepochs = 7\nmethod = "equilibrium"\nsteps-per-epoch = 5\nrate = 1\n')
+    done = _run("--config", config, "--epochs", 9, "--targets", "4", "--out", tmp_path / "run")
+    assert done.exit_code == 0, done.output
+    run = Trajectory.load(tmp_path / "run" / "trajectory.npz")
+    assert run.strength.shape == (9, 4)
+    assert dict(run.metadata)["method"] == "equilibrium"
+    written = (tmp_path / "run" / "config.toml").read_text()
+    assert "epochs = 9" in written
+    assert "rate = 1.0" in written
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--schedule", "constant:sigma2=-1"], "`sigma2` must be nonnegative, but is -1"),
+        (["--schedule", "wave:height=1"], "start with one of constant"),
+        (["--schedule", "exponential:start=1,end=1e999"], "`end` must be finite"),
+        (["--method", "magic"], "`method` must be one of equilibrium, relaxation, sgd"),
+        (["--n", "50"], "50 players needs about"),
+        (["--n", "0"], "`n` must be at least 1"),
+        (["--epochs", "0"], "--epochs must be at least 1"),
+        (["--targets", "many"], "--targets must be a whole number"),
+        (["--targets", "1/2"], "one number for each order 1..5"),
+        (["--start", "cold"], "--start must be spindle or zero"),
+        (["--config", "nowhere.toml"], "no such file"),
+        (["--interactions", "nowhere.npz"], "no such file"),
+        (["--growth", "-1"], "`growth` must be positive"),
+    ],
+)
+def test_bad_input_is_one_line(tmp_path, arguments, message):
+    result = _run(*SMALL, *arguments, "--out", tmp_path / "run")
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_config_files(tmp_path):
+    path = tmp_path / "config.toml"
+    settings = {"text": 'a "b"\\ σ²', "size": 3, "share": 1e-6, "flag": True, "none": None}
+    write_config(path, settings, "made by hand")
+    assert read_config(path, {**settings, "other": 1.0}) == {
+        name: value for name, value in settings.items() if value is not None
+    }
+    for text, message in [
+        ("size = 1.5", "'size' must be a whole number, but is 1.5"),
+        ("flag = 1", "'flag' must be true or false"),
+        ("sise = 1", "unknown setting 'sise'; known are"),
+        ("size = ", "must be a TOML file"),
+    ]:
+        path.write_text(text)
+        with pytest.raises(ValueError, match=message):
+            read_config(path, settings)
+
+
+def test_thresholds_are_marked_where_the_noise_crosses_them():
+    run = simulate(None, np.ones(2**4), Schedule.exponential(1.0, 1e-3, 10), 11)
+    figure = phase_map(run)
+    axis = figure.axes[2]
+    marks = [line.get_xydata()[0] for line in axis.lines[1:]]
+    crossed = [theta for theta in np.asarray(learning_thresholds(4)) if 1e-3 <= theta < 1.0]
+    assert len(marks) == len(crossed) == len(axis.texts) > 1
+    for (epoch, height), theta in zip(marks, crossed, strict=True):
+        assert height == pytest.approx(theta)
+        assert 10 ** (-3 * epoch / 10) == pytest.approx(theta)
+    plt.close(figure)
+    assert crossing([0, 1, 2], [1.0, 0.5, 0.0], 0.1) == 2.0
+    assert crossing([0, 1], [0.1, 0.01], 0.5) is None
+
+
+def test_panels_show_start_minimum_and_end():
+    start = np.random.default_rng(0).normal(size=(3, 2**5))
+    run = simulate(start, np.eye(2**5)[7], Schedule.exponential(5.0, 1e-4, 30), 31, "relaxation")
+    figure = two_phases(run)
+    titles = [axis.get_title() for axis in figure.axes]
+    low = int(np.argmin(run.mean_order))
+    for epoch in (0, low, 30):
+        assert any(title.startswith(f"epoch {epoch}\n") for title in titles)
+    assert len(titles) <= 5
+    heights = [bar.get_height() for bar in figure.axes[0].patches]
+    np.testing.assert_allclose(heights, run.distribution[0])
+    chosen = two_phases(run, epochs=[0, 9.8])
+    assert [axis.get_title().split("\n")[0] for axis in chosen.axes] == ["epoch 0", "epoch 10"]
+    _, axis = plt.subplots()
+    assert order_curves(axis, run, [1, 3]) is axis
+    plt.close("all")
