@@ -13,16 +13,15 @@ from sim.interactions import Interactions
 from sim.measurement import CURVES
 from sim.phases import Phases
 from sim.provenance import versions
+from sim.report import findings
 
 
-def fit_document(
-    interactions: Interactions, fit: NoiseFit, phases: Phases, distance: str
-) -> dict[str, Any]:
+def fit_document(interactions: Interactions, fit: NoiseFit, phases: Phases) -> dict[str, Any]:
     """Gathers a fit into one plain dictionary.
 
     Keys: `checkpoints` (one record each: `epoch`, `sigma2`, `measured` and `predicted` over the
-    orders 1..n, `total_variation`, `mean_order`, `gap`, `nulls`), `phases`, `curves` (losses and
-    accuracies), `settings` (with the seed and the versions).
+    orders 1..n, `total_variation`, `mean_order`, `gap`, `nulls`), `curves` (losses and
+    accuracies), `settings` (with the seed and the versions), and those of `sim.report.findings`.
     """
     measurement, extraction = interactions.measurement, interactions.extraction
     gaps = np.asarray(extraction.gap).max(axis=1)
@@ -32,7 +31,7 @@ def fit_document(
     curves = {name: getattr(measurement, name) for name in CURVES}
     return {
         "checkpoints": records,
-        "phases": _plain(phases),
+        **findings(fit, phases),
         "curves": {k: None if v is None else v.tolist() for k, v in curves.items()},
         "settings": {
             "players": measurement.n,
@@ -41,21 +40,11 @@ def fit_document(
                 "growth": float(fit.noise.growth),
                 "correlation": float(fit.noise.correlation),
             },
-            "distance": distance,
             "extraction": dict(interactions.settings),
             "measurement": dict(measurement.metadata),
             "seed": measurement.metadata.get("seed"),
             "versions": versions(),
         },
-    }
-
-
-def _plain(phases: Phases) -> dict[str, float | None]:
-    """The scalar fields of the phases, as JSON holds them."""
-    return {
-        name: None if value is None else float(value)
-        for name, value in vars(phases).items()
-        if value is None or np.ndim(value) == 0
     }
 
 

@@ -36,8 +36,8 @@ def conclusion(fit: Mapping[str, Any]) -> str:
         return f"{opening} there is nothing to compare, since the last checkpoint is the target."
     away = float(np.median([r["total_variation"] for r in records]))
     sentence = (
-        f"{opening} the fitted σ² goes from {records[0]['sigma2']:.1e} to "
-        f"{records[-1]['sigma2']:.1e} and the theory's distribution is off by a median total "
+        f"{opening} the fitted σ² goes from {noise_text(records[0])} to "
+        f"{noise_text(records[-1])} and the theory's distribution is off by a median total "
         f"variation of {away:.3f}"
     )
     nulls = {
@@ -46,6 +46,13 @@ def conclusion(fit: Mapping[str, Any]) -> str:
     }
     beside = ", ".join(f"{value:.3f} ({label(name)})" for name, value in nulls.items())
     return f"{sentence}, beside {beside} for the null models."
+
+
+def noise_text(record: Mapping[str, Any]) -> str:
+    """A checkpoint's σ², or the end of the range beyond which the prediction no longer changes."""
+    if record.get("inside", True):
+        return f"{record['sigma2']:.1e}"
+    return "→ 0" if record["sigma2"] < 1e-3 else "→ ∞"
 
 
 def short_label(name: str) -> str:

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from sim.cli import app
 from sim.experiments import Settings
 
-PIPELINE_FILES = {"measurement.npz", "interactions.npz", "fit.json"}
+PIPELINE_FILES = {"measurement.npz", "interactions.npz", "fit.json", "report.html"}
 FIGURES = {f"{f}.{s}" for f in ("dynamics", "theory_vs_network", "noise_level")
            for s in ("png", "svg")}  # fmt: skip
 
@@ -85,7 +85,7 @@ def test_the_demo_does_the_same_as_the_steps(run, tmp_path, monkeypatch):
     assert result.exit_code == 0, (result.output, result.stderr)
     assert {p.name for p in (tmp_path / "demo").iterdir()} >= PIPELINE_FILES | FIGURES
     assert "epoch  phase" in result.stdout
-    for name in ("measurement.npz", "interactions.npz", "fit.json"):
+    for name in ("measurement.npz", "interactions.npz", "fit.json", "report.html"):
         assert (tmp_path / "demo" / name).read_bytes() == (folder / name).read_bytes(), name
 
 
@@ -163,7 +163,7 @@ def test_what_is_no_file_of_ours(tmp_path):
         (["--epochs", "4,2"], "`epochs` must be at least two increasing"),
         (["--players", "17"], "between 1 and the 16 patches"),
         (["--samples", "0"], "`samples` must be at least 1"),
-        (["--samples", "5000"], "`samples` must be at most the 797 test images"),
+        (["--samples", "5000"], "`samples` must be at most the 797 test inputs"),
         (["--label-noise", "1.5"], "`label_noise` must be in [0, 1)"),
     ],
 )

@@ -31,6 +31,15 @@ AsJson = Annotated[
     bool, typer.Option("--json", help="Print the result as one JSON object, for scripts.")
 ]
 
+Folder = Annotated[
+    Path | None,
+    typer.Option("--out", help="Folder for the result; beside the input file by default."),
+]
+Seed = Annotated[int, typer.Option(help="Of the data split, the network and the players.")]
+
+MEASUREMENT, INTERACTIONS = "measurement.npz", "interactions.npz"
+FIT, REPORT = "fit.json", "report.html"
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -108,3 +117,13 @@ def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
 def print_json(content: Any) -> None:
     """Prints one JSON object on stdout."""
     typer.echo(json.dumps(content, ensure_ascii=False))
+
+
+def finish(as_json: bool, result: dict[str, Any], text: str, following: str | None) -> None:
+    """Prints the result, and the command that comes next."""
+    if as_json:
+        print_json(result)
+        return
+    out.print(text, markup=False)
+    if following is not None:
+        out.print(f"Next: {following}", markup=False)

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from sim.cli._console import AsJson, Overwrite, out, print_json, progress_bars, refuse_existing
-from sim.cli.pipeline import (
-    FIGURES,
+from sim.cli._console import (
     FIT,
     INTERACTIONS,
     MEASUREMENT,
+    REPORT,
+    AsJson,
+    Overwrite,
     Seed,
-    print_fit,
-    run_extract,
-    run_figures,
-    run_fit,
-    run_measure,
+    out,
+    print_json,
+    progress_bars,
+    refuse_existing,
 )
+from sim.cli.extract import run_extract
+from sim.cli.figures import run_figures
+from sim.cli.fit import print_fit, run_fit
+from sim.cli.measure import run_measure
 from sim.experiments import Settings
+from sim.figures.measured import FIGURES
 from sim.figures.saving import figure_paths
 
 QUICK = Settings(epochs=(0, 1, 2, 4, 8, 16, 32, 64), samples=8, players=6)
@@ -39,24 +45,23 @@ def demo(
     as_json: AsJson = False,
 ) -> None:
     """Train the digits network, measure it, extract, fit and draw: the whole job."""
-    import dataclasses
-
     settings = dataclasses.replace(QUICK if quick else Settings(), seed=seed)
-    files = [target / name for name in (MEASUREMENT, INTERACTIONS, FIT)]
+    files = [target / name for name in (MEASUREMENT, INTERACTIONS, FIT, REPORT)]
     drawn = [path for name in FIGURES for path in figure_paths(target, name)]
     refuse_existing([*files, *drawn], overwrite)
     started = time.monotonic()
     with progress_bars() as report:
         measurement = run_measure("digits-mlp", settings, files[0], report, overwrite=overwrite)
         interactions = run_extract(measurement, files[1], report, 0.02, 1e-3)
-        document = run_fit(interactions, files[2], report)
+        document = run_fit(interactions, target, report)
         run_figures(document, target, report)
     if as_json:
         print_json(document)
         return
     print_fit(document)
     out.print(
-        f"\n{time.monotonic() - started:.0f} s. In {target}: {MEASUREMENT}, {INTERACTIONS}, {FIT}; "
+        f"\n{time.monotonic() - started:.0f} s. In {target}: {MEASUREMENT}, {INTERACTIONS}, {FIT}, "
+        f"{REPORT}; "
         f"figures {', '.join(FIGURES)} (.png, .svg).",
         markup=False,
     )

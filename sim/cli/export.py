@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sim.cli._console import AsJson, Overwrite, refuse_existing
-from sim.cli.pipeline import Folder, finish
+from sim.cli._console import AsJson, Folder, Overwrite, finish, refuse_existing
 from sim.exchange import write_strengths
 from sim.interactions import Interactions
 

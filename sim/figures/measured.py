@@ -31,7 +31,7 @@ def dynamics(fit: Mapping[str, Any], panels: int = 6) -> Figure:
     chosen = _spread(records, panels, fit["phases"]["boundary"])
     with plt.style.context(STYLE):
         figure = plt.figure(figsize=(10.2, 4.4))
-        left, right = np.ravel(figure.subfigures(1, 2, width_ratios=(3, 1.45)))
+        left, right = figure.subfigures(1, 2, width_ratios=(3, 1.45), squeeze=False)[0]
         columns = (len(chosen) + 1) // 2
         axes = left.subplots(2, columns, sharex=True, sharey=True, squeeze=False).ravel()
         for ax, record in zip(axes, chosen, strict=False):
@@ -92,32 +92,41 @@ def noise_level(fit: Mapping[str, Any]) -> Figure:
 def noise_curve(ax: Axes, fit: Mapping[str, Any]) -> Axes:
     """Fitted σ² against the epoch, with its bootstrap interval where there is one.
 
-    Open circles are checkpoints of the first phase, where the theory of the optimum under noise
-    does not claim to hold.
+    Triangles stand for checkpoints that no σ² inside the searched range fits best. Open symbols are
+    those of the first phase, where the theory of the optimum under noise does not claim to hold.
     """
     records = fit["checkpoints"][:-1]  # the last checkpoint is the target itself
-    epochs = np.array([r["epoch"] for r in records])
-    sigma2 = np.array([r["sigma2"] for r in records])
-    if all(r.get("sigma2_interval") for r in records):
-        low, high = np.array([r["sigma2_interval"] for r in records]).T
-        ax.fill_between(
-            epochs, low, high, color=PREDICTED, alpha=0.2, lw=0, label="95 % bootstrap interval"
-        )
-    ax.plot(epochs, sigma2, "o-", color=PREDICTED, label="fitted σ²")
     boundary = fit["phases"]["boundary"]
-    first = epochs < (epochs[0] if boundary is None else boundary)
-    if first.any():
-        ax.plot(
-            epochs[first],
-            sigma2[first],
-            "o",
-            color=PREDICTED,
-            mfc="white",
-            label="the same, first phase",
-        )
+    inside = [r for r in records if r.get("inside", True)]
     ax.set_yscale("log")
     ax.set_ylabel("noise variance σ²")
+    intervals = [(r["epoch"], *r["sigma2_interval"]) for r in inside if r.get("sigma2_interval")]
+    if intervals:
+        at, low, high = zip(*intervals, strict=True)
+        label = "95 % bootstrap interval"
+        ax.fill_between(at, low, high, color=PREDICTED, alpha=0.2, lw=0, label=label)
+    ax.plot([r["epoch"] for r in inside], [r["sigma2"] for r in inside], color=PREDICTED)
+    if inside:
+        smallest = min(r["sigma2"] for r in inside)
+        ax.set_ylim(bottom=smallest / 30)
+    names = {"o": "fitted σ²", "v": "σ² → 0", "^": "σ² → ∞", "open": "first phase"}
+    for record in reversed(records):
+        symbol, height = _noise_symbol(record, ax)
+        early = boundary is not None and record["epoch"] < boundary
+        face = "white" if early else PREDICTED
+        name = names.pop("open" if early and symbol == "o" else symbol, None)
+        ax.plot(
+            record["epoch"], height, symbol, color=PREDICTED, mfc=face, clip_on=False, label=name
+        )
     return _finish(ax, fit, legend=True)
+
+
+def _noise_symbol(record: Mapping[str, Any], ax: Axes) -> tuple[str, float]:
+    """A circle at σ², or a triangle at the edge of the axis where σ² is only a bound."""
+    bottom, top = ax.get_ylim()
+    if record.get("inside", True):
+        return "o", record["sigma2"]
+    return ("v", bottom) if record["sigma2"] < 1e-3 else ("^", top)
 
 
 def misfit_curves(ax: Axes, fit: Mapping[str, Any]) -> Axes:
@@ -210,3 +219,10 @@ def _spread(
 def _spread_evenly(records: Sequence[Mapping[str, Any]], panels: int) -> list[Mapping[str, Any]]:
     index = np.unique(np.linspace(0, len(records) - 1, panels).round().astype(int))
     return [records[i] for i in index]
+
+
+FIGURES = {
+    "dynamics": dynamics,
+    "theory_vs_network": theory_vs_network,
+    "noise_level": noise_level,
+}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -20,10 +21,22 @@ def figure_paths(folder: str | Path, name: str) -> list[Path]:
 def save_figure(figure: Figure, folder: str | Path, name: str) -> list[Path]:
     """Writes a figure as PNG and SVG, closes it, and returns the paths."""
     paths = figure_paths(folder, name)
-    with plt.style.context("sim.interdyn"):  # resolution and SVG identifiers are read on saving
-        for path in paths:
-            metadata = {"Date": None} if path.suffix == ".svg" else {"Software": None}
-            with atomic_path(path) as temporary:
-                figure.savefig(temporary, metadata=metadata)
+    for path in paths:
+        with atomic_path(path) as temporary:
+            _draw(figure, temporary, path.suffix[1:])
     plt.close(figure)
     return paths
+
+
+def figure_bytes(figure: Figure, suffix: str = "svg") -> bytes:
+    """A figure as the content of a PNG or SVG file; closes it."""
+    buffer = io.BytesIO()
+    _draw(figure, buffer, suffix)
+    plt.close(figure)
+    return buffer.getvalue()
+
+
+def _draw(figure: Figure, target: Path | io.BytesIO, suffix: str) -> None:
+    metadata = {"Date": None} if suffix == "svg" else {"Software": None}
+    with plt.style.context("sim.interdyn"):  # resolution and SVG identifiers are read on saving
+        figure.savefig(target, format=suffix, metadata=metadata)

@@ -1,0 +1,49 @@
+"""`interdyn figures`: the figures of a fit, as PNG and SVG."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sim.cli._console import (
+    AsJson,
+    Folder,
+    Overwrite,
+    finish,
+    progress_bars,
+    refuse_existing,
+)
+from sim.figures.measured import FIGURES
+from sim.figures.saving import figure_paths, save_figure
+from sim.files import read_json
+from sim.fit_document import check_fit
+from sim.recording import Report
+
+
+def figures(
+    source: Annotated[Path, typer.Argument(help="A fit.json.", metavar="FIT")],
+    target: Folder = None,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Draw the figures of a fit, as PNG and SVG."""
+    folder = target or source.parent
+    refuse_existing([p for name in FIGURES for p in figure_paths(folder, name)], overwrite)
+    document = check_fit(read_json(source), source)
+    with progress_bars() as report:
+        paths = run_figures(document, folder, report)
+    finish(as_json, {"figures": [str(p) for p in paths]},
+           "Figures: " + ", ".join(str(p) for p in paths if p.suffix == ".png"), None)  # fmt: skip
+
+
+def run_figures(document: Mapping[str, Any], folder: Path, report: Report) -> list[Path]:
+    """Draws and saves."""
+    paths = []
+    report("figures", 0, len(FIGURES))
+    for done, (name, draw) in enumerate(FIGURES.items(), start=1):
+        paths += save_figure(draw(document), folder, name)
+        report("figures", done, len(FIGURES))
+    return paths

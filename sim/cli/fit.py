@@ -1,0 +1,160 @@
+"""`interdyn fit`: the noise level of every checkpoint, beside null models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from sim.cli._console import (
+    FIT,
+    REPORT,
+    AsJson,
+    Folder,
+    Overwrite,
+    finish,
+    out,
+    print_json,
+    progress_bars,
+    refuse_existing,
+)
+from sim.figures.measured import FIGURES
+from sim.figures.saving import figure_bytes
+from sim.files import write_json
+from sim.fit_document import fit_document
+from sim.fitting import fit_noise
+from sim.interactions import Interactions
+from sim.phases import find_phases
+from sim.recording import Report
+from sim.report import write_report
+from sim.summary import conclusion, noise_text, short_label
+from theory import NoiseModel
+
+
+def fit(
+    source: Annotated[Path, typer.Argument(help="An interactions.npz.", metavar="INTERACTIONS")],
+    target: Folder = None,
+    distance: Annotated[
+        str, typer.Option(help="total_variation, jensen_shannon or least_squares.")
+    ] = "total_variation",
+    growth: Annotated[
+        float, typer.Option(help="Factor by which the noise variance grows with each order.")
+    ] = 2.0,
+    correlation: Annotated[
+        float, typer.Option(help="Correlation of the noise; −0.7071 is what Lemma 1 implies.")
+    ] = 0.0,
+    parts: Annotated[
+        str, typer.Option(help="Whose strength is compared: both (added), and, or.")
+    ] = "both",
+    true: Annotated[
+        str, typer.Option("--target", help="What w* is: the last checkpoint's salient or all.")
+    ] = "salient",
+    centred: Annotated[bool, typer.Option("--centred", help="Leave v(∅) out of w*.")] = False,
+    salience: Annotated[
+        float, typer.Option(help="Threshold of salience, as a share of E|v(N) − v(∅)|.")
+    ] = 0.03,
+    per_sample: Annotated[
+        bool, typer.Option("--per-sample", help="Give every sample its own threshold.")
+    ] = False,
+    resamples: Annotated[int, typer.Option(help="Bootstrap resamples; 0 for no intervals.")] = 200,
+    seed: Annotated[int, typer.Option(help="Of the resamples.")] = 0,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Fit the noise level σ² of every checkpoint, beside null models; writes a report too."""
+    folder = target or source.parent
+    refuse_existing([folder / FIT, folder / REPORT], overwrite)
+    interactions = Interactions.load(source)
+    with progress_bars() as report:
+        document = run_fit(
+            interactions,
+            folder,
+            report,
+            noise=NoiseModel(growth, correlation),
+            distance=distance,
+            parts=parts,
+            target=true,
+            centred=centred,
+            salience=salience,
+            per_sample=per_sample,
+            resamples=resamples,
+            seed=seed,
+        )
+    if as_json:
+        print_json(document)
+        return
+    print_fit(document)
+    files = f"\nFit: {folder / FIT}\nReport: {folder / REPORT}"
+    finish(False, {}, files, f"interdyn figures {folder / FIT}")
+
+
+def run_fit(
+    interactions: Interactions,
+    folder: Path,
+    report: Report,
+    *,
+    noise: NoiseModel = NoiseModel(),
+    **options: Any,
+) -> dict[str, Any]:
+    """Fits, finds the phases, and saves the document and the report made of it."""
+    measurement, extraction = interactions.measurement, interactions.extraction
+    report("fit", 0, 3)
+    result = fit_noise(
+        extraction.i_and,
+        extraction.i_or,
+        measurement.outputs,
+        measurement.epochs,
+        noise,
+        **options,
+    )
+    report("fit", 1, 3)
+    phases = find_phases(
+        result.epochs,
+        result.strength,
+        train_loss=measurement.train_loss,
+        test_loss=measurement.test_loss,
+    )
+    report("fit", 2, 3)
+    document = fit_document(interactions, result, phases)
+    drawn = {name: figure_bytes(draw(document)) for name, draw in FIGURES.items()}
+    write_json(folder / FIT, document)
+    write_report(folder / REPORT, document, drawn)
+    report("fit", 3, 3)
+    return document
+
+
+def print_fit(document: Mapping[str, Any]) -> None:
+    """A table that a person can read, and one sentence of conclusion."""
+    nulls = list(document["checkpoints"][0]["nulls"])
+    boundary = document["phases"]["boundary"]
+    table = Table(
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        show_edge=False,
+        pad_edge=False,
+        title="Distance of each model from the measured distribution (total variation)",
+        title_justify="left",
+        caption="* the theory's target, so no test of it. gap: largest certified gap of a sample.",
+        caption_justify="left",
+    )
+    names = ("epoch", "phase", "mean\norder", "σ²", "theory", *map(short_label, nulls), "gap")
+    for name in names:
+        table.add_column(name, justify="center" if name == "phase" else "right", no_wrap=True)
+    *_, last = checkpoints = document["checkpoints"]
+    for fitted in checkpoints:
+        distances = [fitted["nulls"][name]["total_variation"] for name in nulls]
+        table.add_row(
+            f"{fitted['epoch']:g}",
+            "–" if boundary is None else "1" if fitted["epoch"] < boundary else "2",
+            f"{fitted['mean_order']:.2f}",
+            noise_text(fitted),
+            f"{fitted['total_variation']:.3f}" + ("*" if fitted is last else ""),
+            *(f"{value:.3f}" for value in distances),
+            f"{fitted['gap']:.0e}",
+        )
+    out.print(table)
+    out.print(conclusion(document))

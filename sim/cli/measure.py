@@ -1,0 +1,113 @@
+"""`interdyn measure`: a network on all masked inputs, checkpoint by checkpoint."""
+
+from __future__ import annotations
+
+import hashlib
+import runpy
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from sim.cli._console import (
+    MEASUREMENT,
+    AsJson,
+    Overwrite,
+    Seed,
+    finish,
+    progress_bars,
+    refuse_existing,
+)
+from sim.experiments import CHECKPOINT_EPOCHS, Settings, prepare
+from sim.measurement import Measurement
+from sim.provenance import versions
+from sim.recording import Report, record
+
+UNFINISHED = ".measurement-parts"
+
+
+def measure(
+    target: Annotated[Path, typer.Option("--out", help="Folder for measurement.npz.")],
+    experiment: Annotated[
+        str, typer.Option(help="Name of a bundled network and data set.")
+    ] = "digits-mlp",
+    epochs: Annotated[
+        str, typer.Option(help="Epochs of the checkpoints, separated by commas.")
+    ] = ",".join(map(str, CHECKPOINT_EPOCHS)),
+    samples: Annotated[int, typer.Option(help="Number of test inputs to measure.")] = 30,
+    players: Annotated[int, typer.Option(help="Number of players; 2^players outputs each.")] = 10,
+    label_noise: Annotated[
+        float, typer.Option(help="Fraction of training labels replaced by another class.")
+    ] = 0.05,
+    seed: Seed = 0,
+    part: Annotated[str, typer.Option(help="Which inputs to measure: test or train.")] = "test",
+    single: Annotated[
+        bool, typer.Option("--float32", help="Write the outputs in 32 bits: half the file.")
+    ] = False,
+    script: Annotated[
+        Path | None,
+        typer.Option(help="A Python file that registers experiments of your own; run first."),
+    ] = None,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train a network and measure it on all masked inputs, checkpoint by checkpoint.
+
+    A run that was killed goes on from its last checkpoint when the same command is given again.
+    """
+    settings = Settings(parse_epochs(epochs), samples, players, label_noise, seed, part)
+    path = target / MEASUREMENT
+    refuse_existing([path], overwrite)
+    extra = {} if script is None else run_script(script)
+    with progress_bars() as report:
+        measurement = run_measure(
+            experiment, settings, path, report, overwrite=overwrite, single=single, extra=extra
+        )
+    finish(
+        as_json,
+        {"measurement": str(path), "shape": list(measurement.outputs.shape)},
+        f"Measured {measurement.checkpoints} checkpoints × {measurement.samples} samples × "
+        f"2^{measurement.n} masked inputs: {path}",
+        f"interdyn extract {path}",
+    )
+
+
+def run_script(path: Path) -> dict[str, Any]:
+    """Runs a user's script for the experiments that it registers; returns which script it was."""
+    if not path.is_file():
+        raise ValueError(f"--script must be a Python file, but there is none at {path}.")
+    runpy.run_path(str(path), run_name=path.stem)
+    return {"script": {"name": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}}
+
+
+def run_measure(
+    name: str,
+    settings: Settings,
+    path: Path,
+    report: Report,
+    *,
+    overwrite: bool = False,
+    single: bool = False,
+    extra: Mapping[str, Any] | None = None,
+) -> Measurement:
+    """Trains, measures and saves; goes on from the checkpoints that a killed run left behind."""
+    experiment = prepare(name, settings)
+    metadata = {"seed": settings.seed, "versions": versions(), **(extra or {})}
+    unfinished = path.parent / UNFINISHED
+    measurement = record(experiment, metadata, report, folder=unfinished, discard=overwrite)
+    measurement.save(path, np.float32 if single else np.float64)
+    shutil.rmtree(unfinished)
+    return Measurement.load(path) if single else measurement
+
+
+def parse_epochs(text: str) -> tuple[int, ...]:
+    """Epochs from a text such as `0,1,2,4`."""
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise ValueError(
+            f"--epochs must be whole numbers separated by commas, such as 0,4,16, but is '{text}'."
+        ) from None
