@@ -133,7 +133,7 @@ def _sign_changes(
     cell, column = np.nonzero(positive[1:] != positive[:-1])
     low, high, start = nodes[cell], nodes[cell + 1], positive[cell, column]
     row = np.arange(len(cell))
-    for _ in range(40 if len(cell) else 0):
+    for _ in range(32 if len(cell) else 0):
         middle = 0.5 * (low + high)
         same = (f(middle) > 0)[row, column] == start
         low, high = np.where(same, middle, low), np.where(same, high, middle)
