@@ -1,0 +1,104 @@
+"""The range of the AND/OR split, on programmes whose whole set of optima is known."""
+
+import numpy as np
+import pytest
+from scipy.optimize import linprog
+
+from sim.extraction import extract_interactions
+from sim.identifiability import split_uncertainty
+
+AND, OR, TOTAL = 0, 1, 2
+
+
+def test_the_whole_interval_of_optima_is_found():
+    """v = (0, 1, 2, 4): any OR strength o from 0 to 1, with AND strengths |1−o|+|2−o| and 1+o."""
+    found = split_uncertainty([0.0, 1.0, 2.0, 4.0], slack=1e-4, noise_bound=0.0)
+    exact = np.array([[[1, 3], [1, 2]], [[0, 0], [0, 1]], [[1, 3], [1, 3]]], float)
+    # Within the slack OR may move on by slack·4/2; everything else by at most twice that.
+    np.testing.assert_allclose(found.attained, exact, atol=5e-4)
+    np.testing.assert_allclose(found.bound, exact, atol=2e-2)  # (slack + tolerance)·4 / 0.1
+    assert np.all(np.asarray(found.bound)[..., 0] <= exact[..., 0])
+    assert np.all(np.asarray(found.bound)[..., 1] >= exact[..., 1])
+
+
+@pytest.mark.parametrize("kind", [AND, OR])
+def test_a_single_interaction_of_high_order_leaves_no_choice(kind):
+    """One AND (or one OR) of all players costs 1; any other explanation costs far more."""
+    v = np.zeros(8) if kind == AND else np.ones(8)
+    v[0], v[-1] = 0.0, 1.0
+    found = split_uncertainty(v, slack=1e-3, noise_bound=0.0)
+    strength = np.zeros((3, 3))
+    strength[[kind, TOTAL], 2] = 1.0
+    np.testing.assert_allclose(found.strength, strength, atol=1e-6)
+    for ends in (found.attained, found.bound):
+        width = np.asarray(ends)[..., 1] - np.asarray(ends)[..., 0]
+        assert width.max() < 0.03  # 2·(slack + tolerance)/0.1, with room
+
+
+def programme_ranges(v: np.ndarray, slack: float) -> np.ndarray:
+    """Smallest strength of (kind, order) among almost optimal explanations, by SciPy's LP."""
+    n = len(v).bit_length() - 1
+    sets = np.arange(1, 2**n)
+    order = np.array([s.bit_count() for s in sets])
+    both = np.hstack([(sets[:, None] & sets) == sets, (sets[:, None] & sets) > 0]).astype(float)
+    functions = np.hstack([both, -both])
+    cost = np.ones(functions.shape[1])
+    upper = np.where(np.tile(np.concatenate([order > 0, order > 1]), 2), None, 0.0)
+    limits = [(0.0, u) for u in upper]  # no OR of a single player
+    match = {"A_eq": functions, "b_eq": v[1:] - v[0], "bounds": limits, "method": "highs"}
+    optimum = linprog(cost, **match).fun
+    smallest = np.zeros((3, n))
+    for k in range(1, n + 1):
+        for kind, here in enumerate(([1, 0], [0, 1], [1, 1])):
+            chosen = np.tile(np.concatenate([(order == k) * here[0], (order == k) * here[1]]), 2)
+            result = linprog(chosen, A_ub=cost[None], b_ub=[optimum * (1 + slack)], **match)
+            assert result.status == 0
+            smallest[kind, k - 1] = result.fun
+    return smallest
+
+
+def test_lower_ends_enclose_the_exact_minimum():
+    rng = np.random.default_rng(3)
+    v = rng.normal(size=(2, 16)).cumsum(axis=1)
+    slack = 0.01
+    extraction = extract_interactions(v, 0.0, tolerance=1e-7)
+    found = split_uncertainty(
+        v, extraction, slack=slack, noise_bound=0.0, tolerance=1e-6, tilts=(0.1, 0.5)
+    )
+    attained, bound = np.asarray(found.attained), np.asarray(found.bound)
+    for sample in range(2):
+        exact = programme_ranges(v[sample], slack)
+        assert np.all(bound[sample, ..., 0] <= exact + 1e-5)
+        assert np.all(attained[sample, ..., 0] >= exact - 1e-5)
+    assert np.all(bound[..., 0] <= attained[..., 0] + 1e-9)
+    assert np.all(bound[..., 1] >= attained[..., 1] - 1e-9)
+    strength = np.asarray(found.strength)
+    assert np.all((attained[..., 0] <= strength) & (strength <= attained[..., 1]))
+    assert (attained[..., 1] - attained[..., 0]).max() > 0.1  # the case has a choice
+
+
+def test_progress_counts_the_programmes():
+    seen = []
+    split_uncertainty(
+        [0.0, 1.0, 2.0, 4.0],
+        noise_bound=0.0,
+        progress=lambda done, total: seen.append(done / total),
+    )
+    assert seen == sorted(seen)
+    assert seen[-1] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"slack": -1.0}, "`slack`"),
+        ({"tilts": ()}, "`tilts`"),
+        ({"tilts": (1.0,)}, "`tilts`"),
+        ({"outputs": np.zeros((2, 4))}, "`extraction` must hold"),
+    ],
+)
+def test_bad_arguments_are_named(arguments, message):
+    extraction = extract_interactions([0.0, 1.0, 2.0, 4.0], 0.0)
+    arguments = {"outputs": np.zeros(4), "extraction": extraction} | arguments
+    with pytest.raises(ValueError, match=message):
+        split_uncertainty(**arguments)
