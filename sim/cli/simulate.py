@@ -134,10 +134,14 @@ def simulate(
 
 def _settings(context: typer.Context, config: Path | None) -> dict[str, Any]:
     """What the command line says, else the config file, else the default."""
-    given = {name: value for name, value in context.params.items() if name not in NOT_SETTINGS}
+    defaults = {
+        str(parameter.name): parameter.default
+        for parameter in context.command.params
+        if parameter.name in context.params and parameter.name not in NOT_SETTINGS
+    }
+    given = {name: context.params[name] for name in defaults}
     if config is None:
         return given
-    defaults = {p.name: p.default for p in context.command.params if p.name in given}
     written = read_config(config, defaults)  # type: ignore[arg-type]
     typed = {name for name in given if _is_typed(context, name)}
     return given | {name: value for name, value in written.items() if name not in typed}
