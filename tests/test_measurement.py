@@ -1,11 +1,12 @@
 """Measurements: values against direct evaluation, and what is refused."""
 
+import jax.numpy as jnp
 import mpmath
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from sim.masking import image_patches
+from sim.masking import image_patches, tabular_features
 from sim.measurement import Measurement, log_odds, measure_outputs
 
 
@@ -173,3 +174,120 @@ def test_damaged_metadata_is_named(tmp_path):
     np.savez(tmp_path / "m.npz", outputs=np.zeros((1, 1, 2)), epochs=[0], metadata="[1]")
     with pytest.raises(ValueError, match=r"m\.npz: `metadata` must be a JSON object"):
         Measurement.load(tmp_path / "m.npz")
+
+
+def test_memory_is_bounded_whatever_the_number_of_sets():
+    largest = []
+
+    def score(batch):
+        largest.append(batch.nbytes)
+        return batch[:, 0]
+
+    inputs = np.ones((1, 600_000), dtype=np.float32)  # 2.4 MB; all 2^6 of them would be 154 MB
+    measure_outputs(score, inputs, tabular_features(600_000, 6))
+    assert max(largest) <= 2**26
+    assert len(largest) == 4
+    with pytest.raises(ValueError, match="`batch_size` must be at least 1, but is 0"):
+        measure_outputs(score, inputs, tabular_features(600_000, 2), batch_size=0)
+
+
+def test_outputs_too_large_for_memory_say_how_much(monkeypatch):
+    monkeypatch.setattr("sim.memory.available_memory", lambda: 2**29)
+    with pytest.raises(ValueError, match=r"Measuring 3 × 2\^24 outputs needs about 768 MiB") as e:
+        measure_outputs(np.sum, np.ones((3, 24)), tabular_features(24, 24))
+    assert "only 512 MiB are available" in str(e.value)
+
+
+@pytest.mark.parametrize(
+    ("returned", "message"),
+    [
+        (np.full((16, 2), np.inf), "sample 0 has an infinite one"),
+        (np.ones((16, 2), complex), "must return real numbers, but returned dtype complex128"),
+        (np.array([["a", "b"]] * 16), "must return real numbers"),
+        (np.ones((16, 0)), "must return logits of shape"),
+        (np.ones((16, 2, 2)), "must return logits of shape"),
+        (1.0, r"must return logits of shape \(16, classes\) or \(16,\).*shape \(\)"),
+    ],
+)
+def test_more_bad_scores(returned, message):
+    masking = image_patches((4, 4), 2, 4)
+    with pytest.raises(ValueError, match=message):
+        measure_outputs(lambda x: returned, np.ones((1, 4, 4)), masking, np.array([0]))
+
+
+def test_scores_of_any_numeric_type_and_framework():
+    inputs = np.array([[1.0, 2.0, 4.0]])
+    masking = tabular_features(3, 3)
+    expected = np.arange(8.0)[None]
+    for cast in (np.float32, np.int64, jnp.float32, jnp.bfloat16):
+        got = measure_outputs(lambda x, c=cast: x.sum(axis=1).astype(c), inputs, masking)
+        assert got.dtype == np.float64
+        np.testing.assert_array_equal(got, expected)
+    listed = measure_outputs(lambda x: x.sum(axis=1).tolist(), inputs.tolist(), masking)
+    np.testing.assert_array_equal(listed, expected)
+
+
+def test_certainty_is_finite():
+    """Logits so far apart that p rounds to exactly 1, or to exactly 0."""
+    masking = tabular_features(1, 1)
+    logits = np.array([[0.0, 0.0, 0.0], [800.0, -800.0, -900.0]])
+    score = lambda x: logits[x[:, 0].astype(int)]  # noqa: E731
+    got = measure_outputs(score, np.ones((3, 1)), masking, np.array([0, 1, 2]))
+    np.testing.assert_allclose(got[:, 1], [1600.0, -1600.0, -1700.0], rtol=1e-12)
+    np.testing.assert_allclose(got[:, 0], -np.log(2))
+
+
+def test_half_the_file_in_32_bits(measurement, tmp_path):
+    measurement.save(tmp_path / "m.npz", dtype=np.float32)
+    loaded = Measurement.load(tmp_path / "m.npz")
+    np.testing.assert_array_equal(loaded.outputs, measurement.outputs.astype(np.float32))
+    large = Measurement(np.full((1, 1, 2), 1e300), [0])
+    with pytest.raises(ValueError, match="`outputs` are too large for float32"):
+        large.save(tmp_path / "large.npz", dtype=np.float32)
+    assert not (tmp_path / "large.npz").exists()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    logits=st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=6),
+    shift=st.floats(-1e6, 1e6),
+    data=st.data(),
+)
+def test_log_odds_are_finite_and_see_only_differences(logits, shift, data):
+    label = data.draw(st.integers(0, len(logits) - 1))
+    logits = np.array([logits])
+    got = log_odds(logits, label)
+    assert np.isfinite(got).all()
+    np.testing.assert_allclose(log_odds(logits + shift, label), got, atol=1e-8)
+    best = np.delete(logits, label).max()
+    assert -1e-8 <= logits[0, label] - best - got[0] <= np.log(len(logits[0]) - 1) + 1e-8
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    arrays=st.dictionaries(
+        st.sampled_from(["outputs", "epochs", "labels", "train_loss", "metadata", "other"]),
+        st.one_of(
+            st.just(np.zeros((2, 1, 4))),
+            st.just(np.arange(2)),
+            st.just(np.zeros(1, int)),
+            st.just(np.array("{}")),
+            st.just(np.array("{")),
+            st.just(np.array(b"\xff")),
+            st.just(np.zeros((2, 1, 3), complex)),
+            st.just(np.array([np.nan, 1.0])),
+        ),
+    )
+)
+def test_a_file_is_a_measurement_or_a_plain_refusal(tmp_path_factory, arrays):
+    path = tmp_path_factory.mktemp("file") / "any.npz"
+    np.savez(path, **arrays)
+    try:
+        loaded = Measurement.load(path)
+    except ValueError as error:
+        message = str(error)
+    else:
+        message = None
+        assert loaded.outputs.shape == (2, 1, 4)
+        assert loaded.epochs.tolist() == [0, 1]
+    assert message is None or message.startswith(str(path))

@@ -114,8 +114,7 @@ def train(
     parameters = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), parameters)
     train_set = (jnp.asarray(data.train_inputs), jnp.asarray(data.train_labels))
     test_set = (jnp.asarray(data.test_inputs), jnp.asarray(data.test_labels))
-    run_epoch = _epoch_step(static, optimiser, min(batch_size, len(data.train_labels)))
-    evaluate = _evaluation(static)
+    size = min(batch_size, len(data.train_labels))
     key = jax.random.key(seed)
 
     state = (parameters, optimiser.init(parameters))
@@ -126,13 +125,14 @@ def train(
         first = resume.epoch + 1
     for epoch in range(first, epochs[-1] + 1):
         if epoch > 0:
-            state = run_epoch(state, train_set, jax.random.fold_in(key, epoch))
+            now = jax.random.fold_in(key, epoch)
+            state = _run_epoch(state, train_set, now, static, optimiser, size)
             if progress is not None:
                 progress(epoch, epochs[-1])
         if epoch in epochs:
             trained = eqx.combine(state[0], static)
-            train_loss, train_accuracy = evaluate(state[0], train_set)
-            test_loss, test_accuracy = evaluate(state[0], test_set)
+            train_loss, train_accuracy = _evaluate(trained, train_set)
+            test_loss, test_accuracy = _evaluate(trained, test_set)
             score, inputs = trained, None
             if isinstance(trained, Cut) and measured is not None:
                 score, inputs = trained.back, np.asarray(_scores(trained.front, measured))
@@ -153,38 +153,44 @@ def _scores(model: Any, batch: jax.Array | np.ndarray) -> jax.Array:
     return jax.vmap(model)(jnp.asarray(batch, jnp.float32))
 
 
-def _mean_loss(parameters: Any, static: Any, batch: tuple[jax.Array, jax.Array]) -> jax.Array:
-    logits = jax.vmap(eqx.combine(parameters, static))(batch[0])
-    return jnp.mean(optax.softmax_cross_entropy_with_integer_labels(logits, batch[1]))
+@eqx.filter_jit
+def _run_epoch(
+    state: Any,
+    train_set: tuple[jax.Array, jax.Array],
+    key: jax.Array,
+    static: Any,
+    optimiser: optax.GradientTransformation,
+    batch_size: int,
+) -> Any:
+    """One pass over the training set; the last batch is filled up with samples of no weight."""
+    inputs, labels = train_set
+    batches = -(-len(labels) // batch_size)
+    order = jax.random.permutation(key, len(labels))
+    rows = jnp.arange(batches * batch_size).reshape(batches, batch_size)
+    weights = (rows < len(labels)).astype(jnp.float32)
 
-
-def _epoch_step(static: Any, optimiser: optax.GradientTransformation, batch_size: int) -> Any:
     def step(state: Any, batch: tuple[jax.Array, jax.Array]) -> tuple[Any, None]:
         parameters, memory = state
-        gradient = jax.grad(_mean_loss)(parameters, static, batch)
+        chosen, weight = batch
+        gradient = jax.grad(_mean_loss)(parameters, static, inputs[chosen], labels[chosen], weight)
         updates, memory = optimiser.update(gradient, memory, parameters)
         return (optax.apply_updates(parameters, updates), memory), None
 
-    @jax.jit
-    def run(state: Any, train_set: tuple[jax.Array, jax.Array], key: jax.Array) -> Any:
-        inputs, labels = train_set
-        order = jax.random.permutation(key, len(labels))
-        whole = len(labels) // batch_size * batch_size
-        batches = order[:whole].reshape(-1, batch_size)
-        state, _ = jax.lax.scan(lambda s, i: step(s, (inputs[i], labels[i])), state, batches)
-        if whole < len(labels):
-            rest = order[whole:]
-            state, _ = step(state, (inputs[rest], labels[rest]))
-        return state
-
-    return run
+    state, _ = jax.lax.scan(step, state, (order[rows % len(labels)], weights))
+    return state
 
 
-def _evaluation(static: Any) -> Any:
-    @jax.jit
-    def evaluate(parameters: Any, data: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
-        logits = jax.vmap(eqx.combine(parameters, static))(data[0])
-        loss = optax.softmax_cross_entropy_with_integer_labels(logits, data[1])
-        return jnp.mean(loss), jnp.mean(jnp.argmax(logits, axis=-1) == data[1])
+def _mean_loss(
+    parameters: Any, static: Any, inputs: jax.Array, labels: jax.Array, weight: jax.Array
+) -> jax.Array:
+    logits = jax.vmap(eqx.combine(parameters, static))(inputs)
+    loss = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+    return jnp.sum(weight * loss) / jnp.sum(weight)
 
-    return evaluate
+
+@eqx.filter_jit
+def _evaluate(model: Any, data: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+    """Mean loss and accuracy."""
+    logits = jax.vmap(model)(data[0])
+    loss = optax.softmax_cross_entropy_with_integer_labels(logits, data[1])
+    return jnp.mean(loss), jnp.mean(jnp.argmax(logits, axis=-1) == data[1])

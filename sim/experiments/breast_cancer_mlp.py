@@ -36,6 +36,7 @@ def breast_cancer_mlp(settings: Settings) -> Experiment:
     inputs, labels = data.measured(settings)
     key = jax.random.key(settings.seed)
     model = eqx.nn.MLP(FEATURES, 2, width_size=128, depth=3, dtype=jnp.float32, key=key)
+    optimiser = optax.sgd(0.01, momentum=0.9)
     return Experiment(
         inputs=inputs,
         labels=labels,
@@ -45,7 +46,7 @@ def breast_cancer_mlp(settings: Settings) -> Experiment:
             model,
             data,
             settings.epochs,
-            optax.sgd(0.01, momentum=0.9),
+            optimiser,
             batch_size=64,
             seed=settings.seed,
             progress=progress,

@@ -78,6 +78,7 @@ def digits_cnn(settings: Settings) -> Experiment:
             eqx.nn.MLP(4 * CHANNELS[1], 10, width_size=64, depth=1, dtype=jnp.float32, key=head),
         ),
     )
+    optimiser = optax.sgd(0.01, momentum=0.9)
     return Experiment(
         inputs=inputs,
         labels=labels,
@@ -87,7 +88,7 @@ def digits_cnn(settings: Settings) -> Experiment:
             model,
             data,
             settings.epochs,
-            optax.sgd(0.01, momentum=0.9),
+            optimiser,
             seed=settings.seed,
             measured=inputs,
             progress=progress,

@@ -25,6 +25,7 @@ def digits_mlp(settings: Settings) -> Experiment:
     key = jax.random.key(settings.seed)
     network = eqx.nn.MLP(64, 10, width_size=256, depth=3, dtype=jnp.float32, key=key)
     model = eqx.nn.Sequential([eqx.nn.Lambda(jnp.ravel), network])
+    optimiser = optax.sgd(0.01, momentum=0.9)
     return Experiment(
         inputs=inputs,
         labels=labels,
@@ -34,7 +35,7 @@ def digits_mlp(settings: Settings) -> Experiment:
             model,
             data,
             settings.epochs,
-            optax.sgd(0.01, momentum=0.9),
+            optimiser,
             seed=settings.seed,
             progress=progress,
             resume=state,

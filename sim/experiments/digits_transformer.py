@@ -97,6 +97,7 @@ def digits_transformer(settings: Settings) -> Experiment:
     )
     inputs, labels = data.measured(settings)
     model = Transformer(jax.random.key(settings.seed))
+    optimiser = optax.adam(1e-3)
     return Experiment(
         inputs=inputs,
         labels=labels,
@@ -106,7 +107,7 @@ def digits_transformer(settings: Settings) -> Experiment:
             model,
             data,
             settings.epochs,
-            optax.adam(1e-3),
+            optimiser,
             seed=settings.seed,
             progress=progress,
             resume=state,
