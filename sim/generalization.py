@@ -1,0 +1,309 @@
+"""Which interactions generalize: from training to testing data, and from one network to another."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.special import gammaln
+
+from sim.measurement import check_outputs
+from theory import (
+    NoiseModel,
+    optimal_interactions,
+    salience_threshold,
+    sum_by_order,
+)
+from theory._strength import SALIENCE
+
+RULES = ("any", "majority", "all")
+
+_by_order = jax.jit(sum_by_order)
+
+
+def similarity_by_order(train: Any, test: Any) -> np.ndarray:
+    """Similarity of training and testing interactions of each order  [Zhang24].
+
+    Of the class-mean interactions a (training) and b (testing), split into their positive and
+    negative parts: Σ_S [min(a⁺,b⁺) + min(a⁻,b⁻)] / Σ_S [max(a⁺,b⁺) + max(a⁻,b⁻)] over the sets S
+    of an order. 1 where the two agree, 0 where they share nothing, not even a sign.
+
+    Args:
+        train: (samples, 2^n), interactions of training samples of one class, or (..., samples, 2^n)
+            for classes or checkpoints apart. The players must mean the same in every sample.
+        test: (..., samples, 2^n), of testing samples, with the same leading axes.
+
+    Returns:
+        (..., n), for the orders 1..n; NaN where an order has no interaction at all.
+
+    Raises:
+        ValueError: shapes that do not match.
+
+    Example:
+        >>> similarity_by_order([[0.0, 2.0, 0.0, -1.0]], [[0.0, 1.0, 0.0, 1.0]]).tolist()
+        [0.5, 0.0]
+    """
+    a, b = np.asarray(train, dtype=np.float64), np.asarray(test, dtype=np.float64)
+    if a.ndim < 2 or b.ndim != a.ndim or a.shape[:-2] + a.shape[-1:] != b.shape[:-2] + b.shape[-1:]:
+        raise ValueError(
+            f"Arguments `train` and `test` must have shapes (..., samples, 2^n) that differ in the "
+            f"number of samples only, but have shapes {a.shape} and {b.shape}."
+        )
+    a, b = a.mean(axis=-2), b.mean(axis=-2)
+    signs = [(np.maximum(s * a, 0), np.maximum(s * b, 0)) for s in (1, -1)]
+    shared = sum(np.minimum(*pair) for pair in signs)
+    either = sum(np.maximum(*pair) for pair in signs)
+    top, bottom = (np.asarray(_by_order(part))[..., 1:] for part in (shared, either))
+    return np.divide(top, bottom, out=np.full_like(top, np.nan), where=bottom > 0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Generalizable:
+    """A network's strength by order, split by whether other networks have learned the same.
+
+    Attributes:
+        shared_positive: (..., n), strength of generalizable positive interactions, mean over
+            samples, AND and OR added.
+        shared_negative: (..., n), of negative ones (as a positive number).
+        own_positive: (..., n), of non-generalizable positive ones.
+        own_negative: (..., n), of non-generalizable negative ones.
+        rule: how many reference networks had to agree.
+    """
+
+    shared_positive: np.ndarray
+    shared_negative: np.ndarray
+    own_positive: np.ndarray
+    own_negative: np.ndarray
+    rule: str
+
+    @property
+    def shared(self) -> np.ndarray:
+        """Strength of generalizable interactions, (..., n)."""
+        return self.shared_positive + self.shared_negative
+
+    @property
+    def own(self) -> np.ndarray:
+        """Strength of non-generalizable interactions, (..., n)."""
+        return self.own_positive + self.own_negative
+
+    @property
+    def share(self) -> np.ndarray:
+        """Generalizable part of the strength of each order, (..., n); NaN without strength."""
+        total = self.shared + self.own
+        return np.divide(self.shared, total, out=np.full_like(total, np.nan), where=total > 0)
+
+
+def generalizable_strength(
+    i_and: Any,
+    i_or: Any,
+    outputs: Any,
+    reference_and: Any,
+    reference_or: Any,
+    reference_outputs: Any,
+    *,
+    rule: str = "majority",
+    salience: float = SALIENCE,
+) -> Generalizable:
+    """Splits strength into what reference networks share and what they do not  [Cheng25].
+
+    An interaction of a sample is generalizable if it is salient, and with the same sign salient in
+    reference networks for the same sample. The paper trains one reference network on the testing
+    data; train them here on data that the network itself has not seen, or the answer is about the
+    data that they share.
+
+    Args:
+        i_and: (checkpoints, samples, 2^n), AND interactions of the network.
+        i_or: (checkpoints, samples, 2^n), its OR interactions.
+        outputs: (checkpoints, samples, 2^n), v(S), for the threshold of salience.
+        reference_and: (references, samples, 2^n), the same of the trained reference networks.
+        reference_or: (references, samples, 2^n).
+        reference_outputs: (references, samples, 2^n).
+        rule: how many references must agree: `any` (at least one), `majority` (more than half) or
+            `all`.
+        salience: factor of the thresholds, 0.03 in the paper; each network has its own.
+
+    Returns:
+        Strengths with leading axis (checkpoints,).
+
+    Raises:
+        ValueError: shapes that do not match, or an unknown rule.
+    """
+    if rule not in RULES:
+        raise ValueError(f"Argument `rule` must be one of {', '.join(RULES)}, but is {rule!r}.")
+    network = _same_shapes(i_and=i_and, i_or=i_or, outputs=outputs)
+    references = _same_shapes(
+        reference_and=reference_and, reference_or=reference_or, reference_outputs=reference_outputs
+    )
+    if network[0].shape[1:] != references[0].shape[1:]:
+        raise ValueError(
+            f"The reference networks must be measured on the same samples and players, of shape "
+            f"{network[0].shape[1:]}, but have shape {references[0].shape[1:]}."
+        )
+    count = len(references[0])
+    needed = {"any": 1, "majority": count // 2 + 1, "all": count}[rule]
+    threshold, other = (_threshold(part[2], salience) for part in (network, references))
+    found: dict[str, Any] = dict.fromkeys(("shared_1", "own_1", "shared_-1", "own_-1"), 0.0)
+    for mine, theirs in zip(network[:2], references[:2], strict=True):
+        for sign in (1, -1):
+            salient = np.where(sign * mine >= threshold, np.abs(mine), 0.0)
+            agree = (sign * theirs >= other).sum(axis=0) >= needed  # (samples, sets)
+            for name, kept in (("shared", agree[None]), ("own", ~agree[None])):
+                strength = _by_order(np.where(kept, salient, 0.0))[..., 1:]
+                found[f"{name}_{sign}"] = found[f"{name}_{sign}"] + np.asarray(strength).mean(1)
+    return Generalizable(
+        found["shared_1"], found["shared_-1"], found["own_1"], found["own_-1"], rule
+    )
+
+
+def _threshold(outputs: np.ndarray, salience: float) -> np.ndarray:
+    tau = salience_threshold(jnp.asarray(outputs[..., -1]), jnp.asarray(outputs[..., 0]), salience)
+    # A network that says the same of every mask has threshold 0: then nothing is salient.
+    return np.maximum(np.asarray(tau), np.finfo(float).tiny)[..., None]
+
+
+def _same_shapes(**arrays: Any) -> list[np.ndarray]:
+    checked = {name: check_outputs(array, name) for name, array in arrays.items()}
+    shapes = {array.shape for array in checked.values()}
+    if len(shapes) > 1:
+        raise ValueError(
+            "Arguments "
+            + ", ".join(f"`{name}` {array.shape}" for name, array in checked.items())
+            + " must have the same shape."
+        )
+    return list(checked.values())
+
+
+@dataclasses.dataclass(frozen=True)
+class Separation:
+    """Strength by order as a decay plus a spindle (a reconstruction of [Cheng25]).
+
+    Attributes:
+        decay: (checkpoints, n), the part that follows the decay: taken for generalizable.
+        spindle: (checkpoints, n), the part that follows the spindle: taken for non-generalizable.
+        sigma2: (checkpoints,), noise level of the decay's shape.
+        rho: (checkpoints,), ratio of the spindle's shape C(n,k)·ρ^k.
+        residual: (checkpoints,), Σ |strength − decay − spindle| over Σ strength.
+    """
+
+    decay: np.ndarray
+    spindle: np.ndarray
+    sigma2: np.ndarray
+    rho: np.ndarray
+    residual: np.ndarray
+
+    @property
+    def share(self) -> np.ndarray:
+        """The decay's part of all strength at each checkpoint, (checkpoints,)."""
+        decay, spindle = self.decay.sum(axis=1), self.spindle.sum(axis=1)
+        return decay / (decay + spindle)
+
+
+def separate(
+    strength: Any,
+    true: Any,
+    noise: NoiseModel = NoiseModel(),
+    *,
+    sigma2: Any = None,
+    rho: Any = None,
+) -> Separation:
+    """Separates strength by order into a decay and a spindle, without any reference network.
+
+    RECONSTRUCTION: [Cheng25] says that generalizable strength decays with order and that
+    non-generalizable strength is a spindle; its formulas were not available to us. Here the decay
+    is d·Σ_{|S|=k} |ŵ_S(σ²)| for given interactions w, the spindle α·C(n,k)·ρ^k, with d, α ≥ 0. All
+    four numbers are found for each checkpoint: σ² and ρ on a grid, d and α by nonnegative least
+    squares. Whether the parts mean what they are called is for reference networks to say
+    (`generalizable_strength`), and for a control on shuffled labels.
+
+    Args:
+        strength: (checkpoints, n), measured strength of the orders 1..n.
+        true: (samples, 2^n), or (parts, samples, 2^n) for AND and OR: the interactions w whose
+            order strengths at noise σ² give the decay's shape, such as those of the last
+            checkpoint.
+        noise: the noise's covariance.
+        sigma2: noise levels to try; by default 61 from 1e-6 to 1.
+        rho: ratios to try; by default 25 from 0.5 to 2.
+
+    Returns:
+        The separation.
+
+    Raises:
+        ValueError: shapes that do not match, or values that are negative or not finite.
+
+    Example:
+        >>> k = np.arange(1, 4)
+        >>> spindle = np.array([3, 3, 1]) * 1.5 ** k
+        >>> found = separate(spindle[None], np.eye(8)[1][None], rho=[1.0, 1.5])
+        >>> round(float(found.share[0]), 6), float(found.rho[0])
+        (0.0, 1.5)
+    """
+    measured = np.asarray(strength, dtype=np.float64)
+    targets = jnp.asarray(true)
+    n = targets.shape[-1].bit_length() - 1
+    if measured.ndim != 2 or measured.shape[1] != n:
+        raise ValueError(
+            f"Argument `strength` must have shape (checkpoints, {n}), one entry for each order of "
+            f"`true`, but has shape {measured.shape}."
+        )
+    if not np.isfinite(measured).all() or (measured < 0).any():
+        raise ValueError("Argument `strength` must be finite and nonnegative, but is not.")
+    levels = np.geomspace(1e-6, 1.0, 61) if sigma2 is None else np.atleast_1d(sigma2)
+    ratios = np.geomspace(0.5, 2.0, 25) if rho is None else np.atleast_1d(rho)
+    decays = np.asarray(_decay_strength(targets, jnp.asarray(levels), noise))  # (levels, n)
+    k = np.arange(1, n + 1)
+    choose = np.asarray(gammaln(n + 1.0) - gammaln(k + 1.0) - gammaln(n - k + 1.0))
+    spindles = np.exp(choose[None] + k[None] * np.log(ratios)[:, None])  # (ratios, n)
+    shapes = [part / part.sum(axis=1, keepdims=True) for part in (decays, spindles)]
+    a, b, error = _nonnegative_pairs(measured, *shapes)
+    flat = error.reshape(len(measured), -1).argmin(axis=1)
+    level, ratio = np.unravel_index(flat, error.shape[1:])
+    rows = np.arange(len(measured))
+    decay = a[rows, level, ratio][:, None] * shapes[0][level]
+    spindle = b[rows, level, ratio][:, None] * shapes[1][ratio]
+    missed = np.abs(measured - decay - spindle).sum(axis=1)
+    total = measured.sum(axis=1)
+    return Separation(
+        decay=decay,
+        spindle=spindle,
+        sigma2=levels[level],
+        rho=ratios[ratio],
+        residual=np.divide(missed, total, out=np.zeros_like(total), where=total > 0),
+    )
+
+
+@jax.jit
+def _decay_strength(true: jax.Array, sigma2: jax.Array, noise: NoiseModel) -> jax.Array:
+    def at(variance: jax.Array) -> jax.Array:
+        learned = jnp.abs(optimal_interactions(true, variance, noise))
+        return jnp.sum(sum_by_order(learned)[..., 1:], axis=tuple(range(learned.ndim - 1)))
+
+    return jax.lax.map(at, sigma2)
+
+
+def _nonnegative_pairs(
+    measured: np.ndarray, first: np.ndarray, second: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Least squares a·first[i] + b·second[j] ≈ measured with a, b ≥ 0, for every i and j.
+
+    Returns:
+        a, b and the squared error, (checkpoints, len(first), len(second)) each.
+    """
+    xx, yy = (first**2).sum(axis=1)[:, None], (second**2).sum(axis=1)[None]
+    xy = first @ second.T
+    mx, my = (measured @ first.T)[:, :, None], (measured @ second.T)[:, None, :]
+    determinant = np.maximum(xx * yy - xy**2, 1e-12 * xx * yy)
+    a, b = (mx * yy - my * xy) / determinant, (my * xx - mx * xy) / determinant
+    shape = np.broadcast_shapes(a.shape, b.shape)
+    alone_a, alone_b = np.broadcast_to(mx / xx, shape), np.broadcast_to(my / yy, shape)
+    candidates = [(a, b), (alone_a, np.zeros(shape)), (np.zeros(shape), alone_b)]
+    best_a, best_b, best = np.zeros(shape), np.zeros(shape), np.full(shape, np.inf)
+    norm = (measured**2).sum(axis=1)[:, None, None]
+    for u, v in candidates:
+        error = norm - 2 * (u * mx + v * my) + u**2 * xx + v**2 * yy + 2 * u * v * xy
+        better = (u >= 0) & (v >= 0) & (error < best)
+        best_a, best_b = np.where(better, u, best_a), np.where(better, v, best_b)
+        best = np.where(better, error, best)
+    return best_a, best_b, best

@@ -1,0 +1,172 @@
+"""Noise family, schedules, whole trajectories and the noise law itself, on data made by each."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from sim.fitting import fit_noise
+from sim.noise_law import neighbour_residuals, observe_noise, perturb
+from sim.noise_profile import profile_noise
+from sim.schedules import Schedule
+from sim.trajectory_fit import fit_schedules, fit_trajectory, isotonic
+from theory import NoiseModel, optimal_interactions, orders, reconstruct, relax, zeta
+
+N, SAMPLES = 5, 8
+EPOCHS = np.array([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0])
+
+
+def _target(seed=0):
+    rng = np.random.default_rng(seed)
+    true = rng.normal(size=(SAMPLES, 2**N)) * (rng.uniform(size=(SAMPLES, 2**N)) < 0.4)
+    return true * 0.8 ** np.asarray(orders(N))
+
+
+def _fit(sigma2, noise=NoiseModel(), seed=0):
+    """A fit, under the paper's noise law, of data made under `noise`."""
+    i_and = np.array(optimal_interactions(_target(seed), np.append(sigma2, 0.0), noise))
+    epochs = np.append(EPOCHS, 2 * EPOCHS[-1])[-len(i_and) :]
+    return fit_noise(i_and, 0 * i_and, zeta(i_and), epochs, resamples=0, salience=0.0)
+
+
+def test_the_profile_finds_the_law_that_made_the_data():
+    law = NoiseModel(3.0, -0.4)
+    fit = _fit(np.geomspace(0.1, 1e-3, 4), law)
+    calls = []
+    profile = profile_noise(
+        fit, [1.0, 2.0, 3.0], [-0.4, 0.0], resamples=40, progress=lambda *at: calls.append(at)
+    )
+    assert (float(profile.best.growth), float(profile.best.correlation)) == (3.0, -0.4)
+    assert profile.distance[2, 0] < 2e-3 < 5e-3 < np.delete(profile.distance.ravel(), 4).min()
+    assert profile.growth_interval == (3.0, 3.0)
+    assert profile.correlation_interval == (-0.4, -0.4)
+    assert profile.references["paper"]["verdict"] == "better"
+    assert profile.references["paper"]["distance"] == pytest.approx(profile.distance[1, 1])
+    assert calls[-1] == (9, 9)
+    np.testing.assert_array_equal(profile.checkpoints, range(4))
+
+
+def test_the_profile_without_resamples_and_bad_choices():
+    fit = _fit(np.geomspace(0.1, 1e-3, 4))
+    profile = profile_noise(fit, [2.0], [0.0], resamples=0)
+    assert set(profile.references["paper"]) == {"distance"}
+    with pytest.raises(ValueError, match="at least one checkpoint"):
+        profile_noise(fit, checkpoints=[])
+    with pytest.raises(ValueError, match="positive definite"):
+        profile_noise(fit, [2.0], [1.0])
+
+
+@pytest.fixture(scope="module")
+def schedules():
+    """A power law, which is neither an exponential nor a logistic."""
+    true = Schedule.power_law(0.3, 2.0, 1.5)
+    return true, fit_schedules(_fit(np.asarray(true(EPOCHS))))
+
+
+def test_the_right_schedule_is_recovered_and_predicts_what_was_left_out(schedules):
+    true, found = schedules
+    fitted = np.log(found["power_law"].schedule(EPOCHS) / true(EPOCHS))
+    np.testing.assert_allclose(fitted, 0.0, atol=0.05)
+    assert found["power_law"].distance < 2e-3
+    assert found["power_law"].held_out.mean() < 5e-3
+    assert found["exponential"].held_out.mean() > 5 * found["power_law"].held_out.mean()
+    assert found["monotone"].distance < 2e-3  # it holds the power law
+    assert found["monotone"].held_out.mean() > found["power_law"].held_out.mean()
+    sizes = {name: fit.parameters for name, fit in found.items()}
+    assert sizes == {"exponential": 2, "power_law": 3, "logistic": 4, "monotone": 7}
+
+
+def test_monotone_schedules_never_rise(schedules):
+    values = np.asarray(schedules[1]["monotone"].schedule(np.linspace(1, 64, 200)))
+    assert (np.diff(values) <= 1e-15).all()
+
+
+def test_isotonic_is_the_nearest_falling_sequence():
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=7)
+    found = isotonic(values)
+    assert (np.diff(found) <= 0).all()
+    candidates = np.sort(rng.normal(size=(200_000, 7)), axis=1)[:, ::-1]
+    assert ((found - values) ** 2).sum() <= ((candidates - values) ** 2).sum(axis=1).min()
+    # The projection onto a cone: the residual is orthogonal to it, and no member does better.
+    assert abs((values - found) @ found) < 1e-12
+    assert ((candidates @ (values - found)) < 1e-12).all()
+
+
+def test_schedules_need_checkpoints():
+    with pytest.raises(ValueError, match="at least 4 checkpoints"):
+        fit_schedules(_fit(np.geomspace(0.1, 1e-3, 4)), checkpoints=slice(0, 3))
+
+
+def test_a_whole_trajectory_is_recovered_from_its_start():
+    rng = np.random.default_rng(1)
+    true, start = _target(2), rng.normal(size=(SAMPLES, 2**N)) * 2 ** (np.asarray(orders(N)) / 2)
+    values, edges = [0.3, 0.02, 1e-3], (3.0, 12.0)
+    i_and, now, at = [start], start, 0.0
+    for epoch in EPOCHS:  # composed by hand: one call of `relax` for each stretch of constant σ²
+        for edge in [*(e for e in edges if at < e < epoch), epoch]:
+            level = values[sum(e <= at for e in edges)]
+            now, at = relax(now, true, level, 1.7 * (edge - at)), edge
+        i_and.append(np.asarray(now))
+    i_and = np.array([*i_and, true])
+    epochs = [0.0, *EPOCHS, 1e4]
+    outputs = np.asarray(zeta(i_and))
+    fit = fit_noise(i_and, 0 * i_and, outputs, epochs, resamples=0, salience=0.0)
+    right = Schedule.piecewise(edges, values)
+    exact = fit_trajectory(
+        fit, i_and, 0 * i_and, outputs, right, rate=1.7, clock="flow", steps=1, substeps=12
+    )
+    assert exact.total_variation[[0, 1]].max() < 1e-9
+    assert exact.total_variation[:-1].max() < 0.02  # a substep may straddle an edge
+    wrong = Schedule.piecewise(edges, [1.0, 0.01, 1e-2])
+    options = {"rate": 1.0, "clock": "flow"}
+    fitted = fit_trajectory(fit, i_and, 0 * i_and, outputs, wrong, steps=120, **options)
+    assert fitted.history[0] > 0.05
+    assert fitted.history.min() < 0.2 * fitted.history[0]
+    assert fitted.parameters == 4
+    np.testing.assert_allclose(fitted.mean_order, fit.mean_order, atol=0.15)
+
+
+def test_trajectory_arguments_are_checked():
+    fit = _fit(np.geomspace(0.1, 1e-3, 4))
+    data = np.ones((5, SAMPLES, 2**N))
+    with pytest.raises(ValueError, match="`clock` must be `noise` or `flow`"):
+        fit_trajectory(fit, data, data, data, Schedule.constant(0.1), clock="wall")
+    with pytest.raises(ValueError, match="as fitted"):
+        fit_trajectory(fit, data[:3], data[:3], data[:3], Schedule.constant(0.1))
+
+
+def test_independent_errors_of_the_outputs_obey_lemma_1():
+    rng = np.random.default_rng(2)
+    clean = np.asarray(reconstruct(_target(), np.zeros((SAMPLES, 2**N))))
+    scale = np.array([0.5, 0.1, 0.02])
+    repeats = clean + scale[:, None, None, None] * rng.normal(size=(3, 60, SAMPLES, 2**N))
+    law = observe_noise(repeats, [1, 2, 3])
+    np.testing.assert_array_less(np.abs(law.growth - 2), 4 * law.growth_error)
+    assert (law.growth_error < 0.1).all()
+    effect = ((clean[:, -1] - clean[:, 0]) ** 2).mean()
+    np.testing.assert_allclose(law.sigma2 * effect, scale**2, rtol=0.2)
+    np.testing.assert_allclose(law.variance[0] / 2.0 ** np.arange(N + 1), 0.25, rtol=0.3)
+    assert law.agreement([3.0, 2.0, 1.0]) == 1.0
+    assert law.agreement([1.0, 2.0, 3.0]) == -1.0
+    assert np.isnan(law.agreement([1.0, np.nan, 3.0]))
+
+
+def test_neighbours_keep_independent_noise_and_drop_a_drift():
+    rng = np.random.default_rng(3)
+    drift = np.arange(400.0)[:, None, None] * rng.normal(size=(1, 2, 8))
+    residuals = neighbour_residuals(drift + 0.3 * rng.normal(size=(400, 2, 8)))
+    assert residuals.shape == (398, 2, 8)
+    assert residuals.std() == pytest.approx(0.3, rel=0.05)
+    with pytest.raises(ValueError, match="at least 3 checkpoints"):
+        neighbour_residuals(np.ones((2, 2, 8)))
+
+
+def test_perturbed_parameters_have_the_noise_asked_for():
+    model = {"weight": 3 * jnp.ones((200, 200)), "steps": jnp.arange(4), "name": "net"}
+    noisy = perturb(model, 0.1, jax.random.key(1))
+    assert float(jnp.std(noisy["weight"] - model["weight"])) == pytest.approx(0.3, rel=0.02)
+    np.testing.assert_array_equal(noisy["steps"], model["steps"])
+    assert noisy["name"] == "net"
+    with pytest.raises(ValueError, match="`scale` must be finite"):
+        perturb(model, -1, jax.random.key(1))
