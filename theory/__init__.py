@@ -13,6 +13,22 @@ A set of players is the integer whose bit i is set iff player i belongs to it. E
 sets has its last axis of size 2^n in that order, and leading axes are batch axes. Functions work in
 the dtype they are given (switch on `jax_enable_x64` for 64-bit), are pure, and can be transformed
 by `jax.jit`, `jax.vmap` and `jax.grad`.
+
+Where each numbered statement of [Ren24] is, whether it holds, and which test shows it
+(theory/README.md has the tests' names, what is added here, and the paper's slips):
+
+    Eq. 1, 2, axioms  and_interactions, or_interactions        hold; test_theory_interactions
+    Theorem 2         reconstruct                              holds; test_theory_interactions
+    Eq. 8             strength_by_order, salience_threshold    definition; test_theory_strength
+    Lemma 1           interaction_variance, estimate_noise     holds; test_theory_fluctuation
+    Assumption 1      NoiseModel                               not what Lemma 1 implies
+    Lemma 2           zeta, reconstruct                        holds on masked inputs
+    Theorem 5         and_interactions                         for analytic functions only
+    Theorem 3         optimal_interactions, noisy_loss         holds; test_theory_learning
+    Theorem 4         row_norms                                holds; test_theory_rows
+    Proposition 1     norm_ratios, norm_ratio_violations       false from n = 10; test_theory_rows
+    (corrected)       recovery, half_recovery_levels           proven; test_theory_rows
+    first phase       relax                                    exact flow; test_relaxation
 """
 
 from theory._fluctuation import (
