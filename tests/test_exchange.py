@@ -1,0 +1,131 @@
+"""Interactions in other programs' hands, against shapiq's own transforms and sums by hand."""
+
+import csv
+
+import jax
+import numpy as np
+import pytest
+import shapiq
+from hypothesis import given, settings, strategies as st
+from typer.testing import CliRunner
+
+from sim import Interactions, Measurement, extract_interactions, to_shapiq, write_strengths
+from sim.cli import app
+from theory import and_interactions, or_interactions
+
+N = 5
+
+
+class Table(shapiq.Game):
+    """A game from a table of values over sets."""
+
+    def __init__(self, values):
+        self.values = values
+        super().__init__(n_players=N, normalize=False)
+
+    def value_function(self, coalitions):
+        return self.values[coalitions @ (1 << np.arange(N))]
+
+
+def moebius_by_shapiq(values):
+    return shapiq.ExactComputer(n_players=N, game=Table(values))("Moebius", order=N)
+
+
+@pytest.mark.parametrize("kind", ["and", "or"])
+def test_shapiq_finds_the_same_interactions(kind):
+    v = np.random.default_rng(0).normal(size=2**N)
+    if kind == "and":
+        ours, theirs = to_shapiq(and_interactions(v)), moebius_by_shapiq(v)
+    else:  # the dual game
+        ours, theirs = to_shapiq(or_interactions(v)), moebius_by_shapiq(v[-1] - v[::-1])
+    assert (ours.index, ours.n_players, ours.max_order, ours.min_order) == ("Moebius", N, N, 0)
+    for s in range(1, 2**N):
+        name = tuple(i for i in range(N) if s >> i & 1)
+        np.testing.assert_allclose(ours[name], theirs[name], atol=1e-12)
+    np.testing.assert_allclose(ours.baseline_value, v[0] if kind == "and" else 0)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.floats(-1e3, 1e3, width=32), min_size=8, max_size=8), st.floats(0, 10))
+def test_only_what_reaches_the_threshold_is_handed_over(values, threshold):
+    got = to_shapiq(values, threshold)
+    for s in range(1, 8):
+        name = tuple(i for i in range(3) if s >> i & 1)
+        kept = abs(values[s]) >= threshold and values[s] != 0
+        assert got[name] == (values[s] if kept else 0.0)
+        assert (name in got.interaction_lookup) == kept
+    assert got.baseline_value == values[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((np.zeros((2, 8)),), r"those of one sample, \(2\^n,\), but has shape \(2, 8\)"),
+        ((np.zeros(6),), "last axis of size 2"),
+        ((np.zeros(8), -1.0), "`threshold` must be nonnegative, but is -1"),
+        ((np.zeros(8), np.nan), "`threshold` must be nonnegative, but is nan"),
+    ],
+)
+def test_what_is_not_one_samples_interactions(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        to_shapiq(*arguments)
+
+
+@pytest.fixture(scope="module")
+def interactions():
+    outputs = np.random.default_rng(1).normal(size=(2, 3, 8)).cumsum(axis=2)
+    return Interactions(Measurement(outputs, [0, 4]), extract_interactions(outputs), {})
+
+
+def test_a_table_of_strengths(interactions, tmp_path):
+    write_strengths(interactions, tmp_path / "strengths.csv")
+    with (tmp_path / "strengths.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 2 * 3 * 3  # checkpoints, parts, orders
+    assert [float(row["epoch"]) for row in rows] == [0.0] * 9 + [4.0] * 9
+    outputs = interactions.measurement.outputs
+    for c, epoch in enumerate([0, 4]):
+        threshold = 0.03 * np.mean([abs(v[7] - v[0]) for v in outputs[c]])
+        totals = {}
+        for part, names in (("and", ["i_and"]), ("or", ["i_or"]), ("both", ["i_and", "i_or"])):
+            for order in (1, 2, 3):
+                each = [
+                    sum(
+                        abs(float(getattr(interactions.extraction, name)[c, sample, s]))
+                        for name in names
+                        for s in range(8)
+                        if s.bit_count() == order
+                        and abs(getattr(interactions.extraction, name)[c, sample, s]) >= threshold
+                    )
+                    for sample in range(3)
+                ]
+                totals[part, order] = each
+        for (part, order), each in totals.items():
+            (row,) = (r for r in rows if (float(r["epoch"]), r["part"], int(r["order"]))
+                      == (epoch, part, order))  # fmt: skip
+            total = sum(np.mean(totals[part, k]) for k in (1, 2, 3))
+            np.testing.assert_allclose(float(row["strength"]), np.mean(each), atol=1e-12)
+            error = np.std(each, ddof=1) / np.sqrt(3)
+            np.testing.assert_allclose(float(row["standard_error"]), error, atol=1e-12)
+            share = np.mean(each) / total if total else 0.0
+            np.testing.assert_allclose(float(row["share"]), share, atol=1e-12)
+
+
+def test_the_command(interactions, tmp_path):
+    interactions.save(tmp_path / "interactions.npz")
+    result = CliRunner().invoke(app, ["export", str(tmp_path / "interactions.npz")])
+    assert result.exit_code == 0, result.stderr
+    write_strengths(interactions, tmp_path / "again.csv")
+    written = (tmp_path / "strengths.csv").read_bytes()
+    assert written == (tmp_path / "again.csv").read_bytes()
+    again = CliRunner().invoke(app, ["export", str(tmp_path / "interactions.npz")])
+    assert again.exit_code == 2
+    assert "already holds a run (strengths.csv)" in again.stderr
+
+
+def test_a_single_sample_has_no_standard_error(interactions, tmp_path):
+    measurement = Measurement(interactions.measurement.outputs[:1, :1], [0])
+    extraction = jax.tree.map(lambda array: array[:1, :1], interactions.extraction)
+    write_strengths(Interactions(measurement, extraction, {}), tmp_path / "one.csv")
+    with (tmp_path / "one.csv").open(newline="", encoding="utf-8") as file:
+        assert {row["standard_error"] for row in csv.DictReader(file)} == {""}
