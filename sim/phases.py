@@ -295,15 +295,24 @@ def _loss_gap(train_loss: Any, test_loss: Any, checkpoints: int) -> np.ndarray |
 def _onset(epochs: np.ndarray, gap: np.ndarray, deviations: float = 3.0) -> float | None:
     """First epoch from which the gap stays above its smallest value by more than its noise.
 
-    The noise is that of the gap about the line through its neighbours in log(1 + epoch), median
-    over the checkpoints; curvature can only enlarge it.
+    The noise is that of the gap about a smooth curve through its neighbours in log(1 + epoch): the
+    cubic through two on either side, or with few checkpoints the line through one. The median over
+    the checkpoints is taken; what curvature is left can only enlarge it.
     """
     if len(gap) < 3:
         return None
     time = np.log1p(epochs)
-    share = (time[1:-1] - time[:-2]) / (time[2:] - time[:-2])
-    strays = gap[1:-1] - ((1 - share) * gap[:-2] + share * gap[2:])
-    noise = MAD * np.median(np.abs(strays) / np.sqrt(1 + share**2 + (1 - share) ** 2))
+    reach = 2 if len(gap) >= ROUGH else 1
+    strays = []
+    for at in range(reach, len(gap) - reach):
+        near = np.array([i for i in range(at - reach, at + reach + 1) if i != at])
+        others = [near[near != i] for i in near]
+        shares = [
+            np.prod((time[at] - time[rest]) / (time[i] - time[rest]))
+            for i, rest in zip(near, others, strict=True)
+        ]
+        strays.append((gap[at] - shares @ gap[near]) / np.sqrt(1 + np.square(shares).sum()))
+    noise = MAD * np.median(np.abs(strays))
     lowest = int(np.argmin(gap))
     above = gap > gap[lowest] + deviations * np.sqrt(2) * noise + ROUNDING
     stays = np.flip(np.cumprod(np.flip(above))).astype(bool)
