@@ -257,21 +257,19 @@ def _project(geo: Geometry, v: jax.Array, x: Point) -> tuple[Point, jax.Array]:
 def advance(geo: Geometry, costs: Costs, lanes: Lanes, steps: int) -> Lanes:
     """Takes `steps` steps in every lane, renews its two bounds, and restarts it where that pays."""
 
-    def step(_: int, carry: tuple) -> tuple:
-        state, _, _, _, since = carry
+    def step(k: jax.Array | int, state: Point) -> tuple[Point, Point, Point, jax.Array]:
         x = _proximal(geo, costs, lanes, state)
         y, m = _project(geo, lanes.v, combine(lambda xi, si: 2.0 * xi - si, x, state))
-        pull_back = column(1.0 / (since + 2.0))
+        pull_back = column(1.0 / (lanes.since + k + 2.0))
         state = combine(
-            lambda si, xi, yi, ai: (
-                (1.0 - pull_back) * (si + 2.0 * (yi - xi)) + pull_back * ai
-            ),
+            lambda si, xi, yi, ai: (1.0 - pull_back) * (si + 2.0 * (yi - xi)) + pull_back * ai,
             state, x, y, lanes.anchor,
         )  # fmt: skip
-        return state, x, y, m, since + 1.0
+        return state, x, y, m
 
-    carry = (lanes.state, lanes.state, lanes.state, lanes.v, lanes.since)
-    state, x, y, m, since = jax.lax.fori_loop(0, steps, step, carry)
+    # The last step apart: the others need not write down what only the bounds are made of.
+    state = jax.lax.fori_loop(0, steps - 1, lambda k, state: step(k, state)[0], lanes.state)
+    state, x, y, m = step(steps - 1, state)
 
     best = (lanes.i_and, lanes.i_or, lanes.upper)
     for point in (x, y):
@@ -281,7 +279,7 @@ def advance(geo: Geometry, costs: Costs, lanes: Lanes, steps: int) -> Lanes:
     dual = choose(certificate[1] > lanes.lower, certificate, (lanes.multipliers, lanes.lower))
 
     lanes = lanes._replace(
-        state=state, since=since, i_and=best[0], i_or=best[1], upper=best[2],
+        state=state, since=lanes.since + steps, i_and=best[0], i_or=best[1], upper=best[2],
         multipliers=dual[0], lower=dual[1], steps=lanes.steps + steps,
     )  # fmt: skip
     return _restart(geo, costs, lanes, _norm(geo, combine(jnp.subtract, y, x)))

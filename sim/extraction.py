@@ -73,7 +73,10 @@ def extract_interactions(
     rounding. Its distance from the optimum is certified by a feasible point m of the dual,
 
         maximise   Σ m(S)·(v(S) − v(∅)) − ζ|m(S)|
-        such that  |Σ_{S⊇T} m(S)| ≤ 1,  |Σ_{S∩T≠∅} m(S)| ≤ 1   for every T ≠ ∅.
+        such that  |Σ_{S⊇T} m(S)| ≤ 1,  |Σ_{S∩T≠∅} m(S)| ≤ 1   for every T ≠ ∅
+
+    (with weights, these replace the ones). The optimum need not be unique: see
+    `sim.identifiability.split_uncertainty`.
 
     Args:
         outputs: (..., 2^n), v(S) of every sample, for instance in log-odds.
@@ -84,7 +87,9 @@ def extract_interactions(
         and_weights: (n+1,), cost of a unit of AND interaction by order, 1 by default; that of
             order 0 is not used.
         or_weights: the same for OR. Order 1 takes the weight of AND.
-        warm_start: answers for similar outputs of the same shape, such as the checkpoint before.
+        warm_start: answers to start from, for the same outputs (with other weights, or a looser
+            tolerance) or similar ones, such as those of the checkpoint before. It pays where the
+            outputs differ by less than ζ; it never changes what is certified.
         batch_size: samples solved side by side; bounds the memory, about 25·2^n numbers each.
         progress: called as progress(done, total) whenever samples are finished.
 
@@ -95,12 +100,12 @@ def extract_interactions(
         ValueError: an argument is out of range, or an output is not finite.
 
     Example:
-        >>> import jax.numpy as jnp
         >>> found = extract_interactions([0.0, 1.0, 1.0, 1.0], noise_bound=0.0)
         >>> print(found.i_or.round(2) + 0.0, bool(found.converged))
         [0. 0. 0. 1.] True
     """
     outputs, n = as_sets(outputs, "outputs")
+    outputs = outputs.astype(jnp.promote_types(outputs.dtype, jnp.float32))  # no half precision
     _check_finite(outputs)
     noise_bound = _check_number(noise_bound, "noise_bound", positive=False)
     tolerance = _check_number(tolerance, "tolerance", positive=True)
