@@ -10,7 +10,7 @@ powers of 2×2 matrices, which is why everything here runs on the full lattice.
 
 Peaceman–Rachford splitting alternates the proximal step of the costs (soft thresholds and a clip)
 with the projection onto the linear constraint, in a metric that weights a set by its order. The
-projection solves with K = Z W⁻¹ Zᵀ + E W⁻¹ Eᵀ + W_δ⁻¹; neither K nor the metric depends on the step
+projection solves with K = Z W⁻¹ Zᵀ + E W⁻¹ Eᵀ + 1; neither K nor the metric depends on the step
 size σ, which therefore adapts to every sample at no cost. Halpern's iteration pulls the state back
 towards an anchor, with weight 1/(k+2) after k steps, which makes the residual fall like 1/k; moving
 the anchor to the state each time that the residual has fallen enough makes it fall geometrically.
@@ -30,7 +30,6 @@ import numpy as np
 from sim._schur import SumInverse, kronecker_power
 
 _GROWTH = 1.4  # of the metric with the order of a set
-_BOUND_WEIGHT = 1.0  # of δ in the metric
 _FIRST_SIGMA = 0.05
 
 _ZETA = np.array([[1.0, 0.0], [1.0, 1.0]])
@@ -61,7 +60,16 @@ class Power:
         return jnp.einsum("hk,bkl,ml->bhm", self.high, pairs, self.low).reshape(x.shape)
 
 
-class Geometry(NamedTuple):
+@functools.partial(
+    jax.tree_util.register_dataclass,
+    data_fields=[
+        "zeta", "zeta_t", "moebius", "disjoint", "disjoint_t", "disjoint_inverse", "weight",
+        "inverse",
+    ],
+    meta_fields=["bounded"],
+)  # fmt: skip
+@dataclasses.dataclass(frozen=True)
+class Geometry:
     """The linear algebra of the programme for one n; nothing in it depends on the data."""
 
     zeta: Power
@@ -70,9 +78,9 @@ class Geometry(NamedTuple):
     disjoint: Power
     disjoint_t: Power
     disjoint_inverse: Power
-    weight: jax.Array  # (2^n,) metric of a and o
-    weight_bound: jax.Array | None  # (2^n,) metric of δ, or None where there is no noise bound
+    weight: jax.Array  # (2^n,) metric of a and o; that of δ is 1
     inverse: SumInverse  # of K
+    bounded: bool  # whether δ is a variable
 
 
 @functools.lru_cache(maxsize=8)
@@ -81,7 +89,7 @@ def geometry(n: int, bounded: bool, dtype: jnp.dtype) -> Geometry:
     metric = np.diag([1.0, 1.0 / _GROWTH])
     forms = [m @ metric @ m.T for m in (_ZETA, _DISJOINT)]
     if bounded:
-        forms.append(np.diag([1.0, 1.0]) / _BOUND_WEIGHT ** (1 / n))
+        forms.append(np.eye(2))
     order = np.array([s.bit_count() for s in range(2**n)])
     return Geometry(
         Power.of(_ZETA, n, dtype),
@@ -91,8 +99,8 @@ def geometry(n: int, bounded: bool, dtype: jnp.dtype) -> Geometry:
         Power.of(_DISJOINT.T, n, dtype),
         Power.of(np.linalg.inv(_DISJOINT), n, dtype),
         jnp.asarray(_GROWTH**order, dtype),
-        jnp.full(2**n, _BOUND_WEIGHT, dtype) if bounded else None,
         SumInverse.of(forms, n, dtype),
+        bounded,
     )
 
 
@@ -210,23 +218,18 @@ def start(
 
     sigma = zero + _FIRST_SIGMA
     rest = v - geo.zeta(i_and) + geo.disjoint(i_or)
-    weight, weight_bound = _metric(geo)
+    weight = geo.weight[None]
     pull_and, pull_or = pull(geo, m)
     state = Point(
         i_and + column(sigma) * pull_and / weight,
         i_or + column(sigma) * pull_or / weight,
-        jnp.clip(rest, -box, box) + column(sigma) * m / weight_bound,
+        jnp.clip(rest, -box, box) + column(sigma) * m,
     )
     return Lanes(
         v=v, box=box, state=state, anchor=state, since=zero, first=zero + jnp.inf,
         last=zero + jnp.inf, sigma=sigma, i_and=best[0], i_or=best[1], upper=best[2],
         multipliers=dual[0], lower=dual[1], steps=jnp.zeros(v.shape[0], jnp.int32),
     )  # fmt: skip
-
-
-def _metric(geo: Geometry) -> tuple[jax.Array, jax.Array]:
-    bound = jnp.ones_like(geo.weight) if geo.weight_bound is None else geo.weight_bound
-    return geo.weight[None], bound[None]
 
 
 def _proximal(geo: Geometry, costs: Costs, lanes: Lanes, state: Point) -> Point:
@@ -242,14 +245,13 @@ def _proximal(geo: Geometry, costs: Costs, lanes: Lanes, state: Point) -> Point:
 
 
 def _project(geo: Geometry, v: jax.Array, x: Point) -> tuple[Point, jax.Array]:
-    weight, weight_bound = _metric(geo)
+    weight = geo.weight[None]
     rest = geo.zeta(x.i_and) - geo.disjoint(x.i_or) - v
-    bounded = geo.weight_bound is not None
-    m = geo.inverse(rest + x.bound if bounded else rest)
+    m = geo.inverse(rest + x.bound if geo.bounded else rest)
     return Point(
         x.i_and - geo.zeta_t(m) / weight,
         x.i_or + geo.disjoint_t(m) / weight,
-        x.bound - m / weight_bound if bounded else jnp.zeros_like(m),
+        x.bound - m if geo.bounded else jnp.zeros_like(m),
     ), m
 
 
@@ -286,8 +288,8 @@ def advance(geo: Geometry, costs: Costs, lanes: Lanes, steps: int) -> Lanes:
 
 
 def _norm(geo: Geometry, x: Point) -> jax.Array:
-    weight, weight_bound = _metric(geo)
-    return jnp.sqrt(jnp.sum(weight * (x.i_and**2 + x.i_or**2) + weight_bound * x.bound**2, axis=-1))
+    squares = geo.weight[None] * (x.i_and**2 + x.i_or**2) + x.bound**2
+    return jnp.sqrt(jnp.sum(squares, axis=-1))
 
 
 def _restart(geo: Geometry, costs: Costs, lanes: Lanes, residual: jax.Array) -> Lanes:
