@@ -253,7 +253,8 @@ def measure_outputs(
 
     Args:
         score: from a batch of masked inputs (m, *shape) to logits (m, classes), or to single
-            outputs (m,) or (m, 1). Anything that `numpy.asarray` reads will do.
+            outputs (m,) or (m, 1). Anything that `numpy.asarray` reads will do: a JAX function, a
+            numpy one, or `torch_score(module)`.
         inputs: (samples, *shape).
         masking: the players and their baseline.
         labels: (samples,) the class of each input; None takes single outputs as they are.

@@ -32,12 +32,16 @@ UNFINISHED = ".measurement-parts"
 def measure(
     target: Annotated[Path, typer.Option("--out", help="Folder for measurement.npz.")],
     experiment: Annotated[
-        str, typer.Option(help="Name of a bundled network and data set.")
+        str,
+        typer.Option(
+            help="digits-mlp, digits-cnn, digits-transformer, breast-cancer-mlp, or a name that "
+            "--script registers."
+        ),
     ] = "digits-mlp",
     epochs: Annotated[
         str, typer.Option(help="Epochs of the checkpoints, separated by commas.")
     ] = ",".join(map(str, CHECKPOINT_EPOCHS)),
-    samples: Annotated[int, typer.Option(help="Number of test inputs to measure.")] = 30,
+    samples: Annotated[int, typer.Option(help="Number of inputs to measure.")] = 30,
     players: Annotated[int, typer.Option(help="Number of players; 2^players outputs each.")] = 10,
     label_noise: Annotated[
         float, typer.Option(help="Fraction of training labels replaced by another class.")
