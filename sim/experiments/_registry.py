@@ -121,10 +121,31 @@ def register(
 ) -> Callable[[Callable[[Settings], Experiment]], Callable[[Settings], Experiment]]:
     """Decorator that adds an experiment under a name, for `prepare` and the command line.
 
-    The function makes an `Experiment` from `Settings`.
+    The function makes an `Experiment` from `Settings`. In a file of your own, it is found by
+    `interdyn measure --script file.py --experiment name`.
+
+    Args:
+        name: for `prepare` and `--experiment`.
 
     Raises:
         ValueError: another experiment has the name already.
+
+    Example:
+        >>> from sim.masking import tabular_features
+        >>> from sim.recording import record
+        >>> @register("growing-line")
+        ... def growing_line(settings):
+        ...     def train(progress, state):
+        ...         for epoch in settings.epochs:
+        ...             yield Checkpoint(epoch, lambda x, e=epoch: e * x.sum(axis=1), 1, 1, 0, 0)
+        ...
+        ...     inputs, labels = np.ones((settings.samples, 2)), np.ones(settings.samples, int)
+        ...     players = tabular_features(2, 2)
+        ...     return Experiment(inputs, labels, players, settings.epochs, train, {})
+        >>> experiment = prepare("growing-line", Settings(epochs=(0, 3), samples=1))
+        >>> record(experiment, {}).outputs[:, 0]
+        array([[0., 0., 0., 0.],
+               [0., 3., 3., 6.]])
     """
 
     def add(build: Callable[[Settings], Experiment]) -> Callable[[Settings], Experiment]:
