@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from sim import Interactions, Measurement, extract_interactions
 from sim.cli import app
 from sim.config import read_config, write_config
 from sim.figures.simulated import crossing, order_curves, phase_map, two_phases
@@ -35,27 +36,39 @@ def test_a_run_leaves_everything_and_is_repeated_from_its_config(tmp_path):
         assert archive["epochs"].shape == archive["sigma2"].shape == (12,)
         assert archive["strength"].shape == (12, 5)
         assert np.all(np.diff(archive["sigma2"]) < 0)
-    again = _run("--config", tmp_path / "a" / "config.toml", "--out", tmp_path / "b")
+    again = _run("--quiet", "--config", tmp_path / "a" / "config.toml", "--out", tmp_path / "b")
     assert again.exit_code == 0, again.output
     for name in names:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
 
 
 def test_a_run_is_not_overwritten_unless_told(tmp_path):
-    assert _run(*SMALL, "--out", tmp_path).exit_code == 0
+    assert _run(*SMALL, "--no-figures", "--out", tmp_path).exit_code == 0
     before = (tmp_path / "trajectory.npz").read_bytes()
-    refused = _run(*SMALL, "--out", tmp_path, "--seed", 9)
+    refused = _run(*SMALL, "--no-figures", "--out", tmp_path, "--seed", 9)
     assert refused.exit_code == 2
     assert "already holds a run" in refused.stderr
     assert (tmp_path / "trajectory.npz").read_bytes() == before
-    assert _run(*SMALL, "--out", tmp_path, "--seed", 9, "--overwrite").exit_code == 0
+    assert (
+        _run(*SMALL, "--no-figures", "--out", tmp_path, "--seed", 9, "--overwrite").exit_code == 0
+    )
     assert (tmp_path / "trajectory.npz").read_bytes() != before
 
 
 def test_the_command_line_wins_over_the_config(tmp_path):
     config = tmp_path / "mine.toml"
     config.write_text('n = 4\nepochs = 7\nmethod = "equilibrium"\nsteps-per-epoch = 5\nrate = 1\n')
-    done = _run("--config", config, "--epochs", 9, "--targets", "4", "--out", tmp_path / "run")
+    done = _run(
+        "--config",
+        config,
+        "--no-figures",
+        "--epochs",
+        9,
+        "--targets",
+        "4",
+        "--out",
+        tmp_path / "run",
+    )
     assert done.exit_code == 0, done.output
     run = Trajectory.load(tmp_path / "run" / "trajectory.npz")
     assert run.strength.shape == (9, 4)
@@ -63,6 +76,24 @@ def test_the_command_line_wins_over_the_config(tmp_path):
     written = (tmp_path / "run" / "config.toml").read_text()
     assert "epochs = 9" in written
     assert "rate = 1.0" in written
+
+
+def test_measured_interactions_are_start_and_target(tmp_path):
+    outputs = np.random.default_rng(0).normal(size=(3, 2, 2**4)).cumsum(axis=-1)
+    measurement = Measurement(outputs=outputs, epochs=np.array([0.0, 5.0, 9.0]))
+    extraction = extract_interactions(outputs)
+    Interactions(measurement, extraction, {}).save(tmp_path / "interactions.npz")
+    done = _run(
+        "--interactions", tmp_path / "interactions.npz", "--epochs", 6, "--schedule", "0.0",
+        "--no-figures", "--keep-interactions", "--quiet", "--out", tmp_path / "run",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    run = Trajectory.load(tmp_path / "run" / "trajectory.npz")
+    np.testing.assert_allclose(run.i_or[0], extraction.i_or[0], rtol=1e-9, atol=1e-10)
+    last_and, last_or = np.asarray(extraction.i_and[-1]), np.asarray(extraction.i_or[-1])
+    threshold = 0.03 * np.mean(np.abs((last_and + last_or)[:, 1:].sum(-1)))
+    salient = np.where(np.abs(last_or) >= threshold, last_or, 0)
+    np.testing.assert_allclose(run.i_or[1], salient, rtol=1e-8, atol=1e-9)
 
 
 @pytest.mark.parametrize(

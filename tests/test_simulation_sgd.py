@@ -48,8 +48,9 @@ def test_gradient_has_the_law_of_the_sampled_loss(white):
     )
     literal = _literal_gradients(x, sigma2, white, batch, draws, jax.random.key(1))
     expected = expected_gradient(x, outputs, sigma2, axes)
+    sampled, literal, expected = map(np.asarray, (sampled, literal, expected))
     for gradients in (sampled, literal):
-        error = jnp.std(gradients, axis=0) / draws**0.5
+        error = np.std(gradients, axis=0) / draws**0.5
         assert np.all(np.abs(gradients.mean(0) - expected) < 5 * error)
     # All second moments, and the fourth of each coordinate: bounded by the error of their means.
     i, j = np.triu_indices(2**N)
@@ -76,7 +77,10 @@ def test_expected_gradient_is_that_of_the_noisy_loss(white):
     "descent",
     [
         Descent(batch_size=8, steps_per_epoch=50),
-        Descent(batch_size=8, steps_per_epoch=50, momentum=0.9, white=False),
+        pytest.param(
+            Descent(batch_size=8, steps_per_epoch=50, momentum=0.9, white=False),
+            marks=pytest.mark.slow,
+        ),
         Descent(optax.sgd(0.01, momentum=0.5, nesterov=True), batch_size=4, steps_per_epoch=50),
     ],
     ids=["default", "momentum in w", "optax"],
@@ -138,15 +142,18 @@ def test_members_and_parts_train_apart_and_keys_decide():
     descent = Descent(batch_size=4, steps_per_epoch=10)
     arguments = ((start, start), (target, target), falling, 6, "sgd")
     first = simulate(*arguments, descent=descent, key=5, keep_interactions=True)
-    again = simulate(*arguments, descent=descent, key=5, progress=lambda done, total: None)
+    again = simulate(
+        *arguments, descent=descent, key=5, keep_interactions=True, progress=lambda *at: None
+    )
     np.testing.assert_array_equal(first.strength, again.strength)
-    other = simulate(*arguments, descent=descent, key=jax.random.key(6))
+    other = simulate(*arguments, descent=descent, key=jax.random.key(6), keep_interactions=True)
     assert np.max(np.abs(other.strength - first.strength)) > 1e-3
     assert np.max(np.abs(first.i_and[-1] - first.i_or[-1])) > 1e-3
     assert np.max(np.abs(first.members[-1, 0] - first.members[-1, 1])) > 1e-3
     np.testing.assert_allclose(first.i_and[0], start, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_two_phases_of_real_training():
     n = 7
     start = random_start(n, jax.random.key(0), scale=0.3, members=3)

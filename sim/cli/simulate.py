@@ -27,7 +27,7 @@ from sim.trajectory import Trajectory
 from theory import NoiseModel
 
 TRAJECTORY, CONFIG = "trajectory.npz", "config.toml"
-NOT_SETTINGS = {"context", "target", "config", "overwrite", "quiet", "as_json"}
+NOT_SETTINGS = {"context", "target", "config", "figures", "overwrite", "quiet", "as_json"}
 
 
 def simulate(
@@ -107,6 +107,7 @@ def simulate(
         Path | None,
         typer.Option(help="A TOML file of these settings; options on the command line win."),
     ] = None,
+    figures: Annotated[bool, typer.Option(help="Draw two_phases and phase_map.")] = True,
     overwrite: Overwrite = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
     as_json: AsJson = False,
@@ -123,8 +124,9 @@ def simulate(
         trajectory = _run(settings, progress)
     heading = f"interdyn simulate, interaction-dynamics {versions()['interaction-dynamics']}"
     write_config(target / CONFIG, settings, heading)
-    save_figure(two_phases(trajectory), target, "two_phases")
-    save_figure(phase_map(trajectory), target, "phase_map")
+    if figures:
+        save_figure(two_phases(trajectory), target, "two_phases")
+        save_figure(phase_map(trajectory), target, "phase_map")
     trajectory.save(path)  # last: where it is, the run is whole
     if as_json:
         print_json(_summary(trajectory, path))
@@ -245,4 +247,4 @@ def _print(trajectory: Trajectory, folder: Path) -> None:
         )
     else:
         out.print(f"The mean order goes from {order[0]:.2f} to {order[-1]:.2f}, one way only.")
-    out.print(f"Saved {TRAJECTORY}, {CONFIG}, two_phases and phase_map in {folder}", markup=False)
+    out.print(f"Saved in {folder}: {', '.join(sorted(p.name for p in folder.iterdir()))}")
