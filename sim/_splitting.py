@@ -29,7 +29,9 @@ import numpy as np
 
 from sim._schur import SumInverse, kronecker_power
 
-_GROWTH = 1.4  # of the metric with the order of a set
+# Growth of the metric with the order of a set, by measurement: the iterations hardly depend on it
+# between 1.2 and 1.7 up to n = 12; at n = 14 the larger one saves a third of them.
+_GROWTH, _GROWTH_OF_MANY, _MANY = 1.4, 1.6, 13
 _FIRST_SIGMA = 0.05
 
 _ZETA = np.array([[1.0, 0.0], [1.0, 1.0]])
@@ -86,7 +88,8 @@ class Geometry:
 @functools.lru_cache(maxsize=8)
 def geometry(n: int, bounded: bool, dtype: jnp.dtype) -> Geometry:
     """Builds the transforms and the inverse of K; `bounded` says whether δ is a variable."""
-    metric = np.diag([1.0, 1.0 / _GROWTH])
+    growth = _GROWTH if n < _MANY else _GROWTH_OF_MANY
+    metric = np.diag([1.0, 1.0 / growth])
     forms = [m @ metric @ m.T for m in (_ZETA, _DISJOINT)]
     if bounded:
         forms.append(np.eye(2))
@@ -98,7 +101,7 @@ def geometry(n: int, bounded: bool, dtype: jnp.dtype) -> Geometry:
         Power.of(_DISJOINT, n, dtype),
         Power.of(_DISJOINT.T, n, dtype),
         Power.of(np.linalg.inv(_DISJOINT), n, dtype),
-        jnp.asarray(_GROWTH**order, dtype),
+        jnp.asarray(growth**order, dtype),
         SumInverse.of(forms, n, dtype),
         bounded,
     )
@@ -274,9 +277,8 @@ def advance(geo: Geometry, costs: Costs, lanes: Lanes, steps: int) -> Lanes:
     state, x, y, m = step(steps - 1, state)
 
     best = (lanes.i_and, lanes.i_or, lanes.upper)
-    for point in (x, y):
-        trial = repaired(geo, costs, point.i_and, point.i_or, lanes.v, lanes.box)
-        best = choose(_cheaper(trial[2], best[2]), trial, best)
+    trial = repaired(geo, costs, y.i_and, y.i_or, lanes.v, lanes.box)  # y needs less repair than x
+    best = choose(_cheaper(trial[2], best[2]), trial, best)
     certificate = certified(geo, costs, -m / column(lanes.sigma), lanes.v, lanes.box)
     dual = choose(certificate[1] > lanes.lower, certificate, (lanes.multipliers, lanes.lower))
 
