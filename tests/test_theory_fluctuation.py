@@ -111,9 +111,10 @@ def test_random_interactions_have_the_chosen_spindle():
     draws, n, rho = 4000, 6, 1.4
     i = random_interactions(jax.random.key(0), n, rho, shape=(draws,))
     strength = np.asarray(strength_by_order(i))
-    expected = np.asarray(initial_strength(n, rho)) * strength.mean(axis=0).sum()
+    expected = [math.sqrt(2 / math.pi) * math.comb(n, k) * rho**k for k in range(1, n + 1)]
+    np.testing.assert_allclose(order_distribution(expected), initial_strength(n, rho), rtol=1e-12)
     error = strength.std(axis=0) / np.sqrt(draws)
-    assert np.all(error < 0.02 * expected)
+    assert np.all(error < 0.02 * np.array(expected))
     assert np.all(np.abs(strength.mean(axis=0) - expected) < 4 * error)
     single = random_interactions(jax.random.key(0), 3, jnp.float32(1.4))
     assert single.dtype == jnp.float32

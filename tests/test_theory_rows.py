@@ -260,7 +260,7 @@ def test_jit_vmap_float32_and_derivatives():
         np.testing.assert_allclose(mapped, whole, rtol=1e-12)
         single = function(7, sigma2.astype(jnp.float32))
         assert single.dtype == jnp.float32
-        np.testing.assert_allclose(single, whole, rtol=2e-4)
+        np.testing.assert_allclose(single, whole, rtol=1e-5)
     gradient = jax.grad(lambda g: row_norms(4, 0.01, NoiseModel(g, -0.2))[2])(1.7)
     norm = lambda g: by_order(np.linalg.norm(learning_matrix(4, 0.01, g, -0.2), axis=1))[2]  # noqa: E731
     np.testing.assert_allclose(gradient, (norm(1.7001) - norm(1.6999)) / 2e-4, rtol=1e-5)

@@ -74,7 +74,11 @@ class NoiseModel:
         return jnp.stack([jnp.stack([jnp.ones_like(growth), cross]), jnp.stack([cross, growth])])
 
     def eigenbasis(self, dtype: jnp.dtype | type = float) -> Eigenbasis:
-        """The 2×2 eigenproblem that diagonalises Theorem 3 for every n."""
+        """The 2×2 eigenproblem that diagonalises Theorem 3 for every n.
+
+        At growth ½ and correlation √½, D is a multiple of A and any basis will do: values are right
+        there, but derivatives by growth and correlation are not.
+        """
         growth = jnp.asarray(self.growth, dtype)
         correlation = jnp.asarray(self.correlation, dtype)
         # D = LLᵀ with L = [[1, 0], [s, r]]; C = L⁻¹AL⁻ᵀ is symmetric, its eigenvectors a rotation.

@@ -40,7 +40,7 @@ def row_norms(n: int, sigma2: ArrayLike, noise: NoiseModel = NoiseModel()) -> ja
     relative error is below 1e-8 up to n = 64 (below 1e-12 for the paper's noise up to n = 80, and
     growing slowly beyond). With correlation·√growth > ½ the averages in the module's docstring have
     negative weights: up to n = 32 the error stays below 1e-8, and near n = 64 nothing is left. In
-    32-bit, orders whose norm is below about 1e-19 come out as 0.
+    32-bit the error is a few 1e-6 up to n = 30; beyond, the smallest norms come out as 0.
 
     Args:
         n: number of players.
