@@ -15,6 +15,10 @@ from sim.extraction import (
     extract_interactions as extract_interactions,
 )
 from sim.fitting import NoiseFit as NoiseFit, fit_noise as fit_noise
+from sim.identifiability import (
+    SplitUncertainty as SplitUncertainty,
+    split_uncertainty as split_uncertainty,
+)
 from sim.interactions import Interactions as Interactions
 from sim.masking import (
     Masking as Masking,
