@@ -70,7 +70,7 @@ def test_rows_and_recovery_of_the_dense_matrix(growth, correlation):
     """Theorem 4 (the norm depends on |T| only) is checked by `by_order` on the way."""
     noise = NoiseModel(growth, correlation)
     variances = [0.0, 1e-6, 1e-3, 0.1, 1.0, 1e4]
-    for n in [1, 4] if (growth, correlation) != (2.0, 0.0) else [1, 4, 8]:
+    for n in [4] if (growth, correlation) != (2.0, 0.0) else [1, 4, 8]:
         norms, diagonal = row_norms(n, variances, noise), recovery(n, variances, noise)
         ratios = norm_ratios(n, variances, noise)
         for i, sigma2 in enumerate(variances):
@@ -89,8 +89,8 @@ VARIANCES = [0.0, 1e-60, 1e-45, 1e-30, 1e-20, 1e-12, 1e-8, 1e-5, 1e-3, 0.03, 1.0
 @pytest.mark.parametrize(
     ("n", "growth", "correlation", "orders"),
     [
-        (30, 2.0, 0.0, (0, 1, 16, 30)),
-        (64, 2.0, 0.0, (0, 1, 33, 64)),
+        (30, 2.0, 0.0, (0, 30)),
+        (64, 2.0, 0.0, (0, 1, 64)),
         (64, 1.0, 0.0, (40,)),
         (64, 2.0, -(0.5**0.5), (64,)),
         (32, 2.0, 0.5, (16, 32)),

@@ -60,7 +60,9 @@ def row_norms(n: int, sigma2: ArrayLike, noise: NoiseModel = NoiseModel()) -> ja
          [0.867 0.594 0.273]]
     """
     n = check_players(n)
-    return jnp.exp(_log_row_norms(check_variance(sigma2), noise, n))
+    sigma2 = check_variance(sigma2)
+    log_norms, log_scale = _log_row_norms(sigma2, noise, jnp.zeros((), sigma2.dtype), n)
+    return jnp.exp(log_norms + log_scale[..., None])
 
 
 def norm_ratios(n: int, sigma2: ArrayLike, noise: NoiseModel = NoiseModel()) -> jax.Array:
@@ -94,7 +96,7 @@ def norm_ratios(n: int, sigma2: ArrayLike, noise: NoiseModel = NoiseModel()) -> 
 
 def log_norm_ratios(sigma2: jax.Array, noise: NoiseModel, n: int) -> jax.Array:
     """ln r^(k), (n,) or (m, n): accurate also where r^(k) − 1 is tiny."""
-    log_norms = _log_row_norms(sigma2, noise, n, absolute=False)
+    log_norms, _ = _log_row_norms(sigma2, noise, jnp.zeros((), sigma2.dtype), n)
     return log_norms[..., :-1] - log_norms[..., 1:]
 
 
@@ -147,9 +149,11 @@ def expected_strength(
     sigma2 = check_variance(sigma2)
     if isinstance(rho, (int, float)) and not rho > 0:
         raise ValueError(f"Argument `rho` must be positive, but is {rho}.")
-    log_norms = _log_row_norms(sigma2, noise, n, log_rho=jnp.log(jnp.asarray(rho, sigma2.dtype)))
+    log_rho = jnp.log(jnp.asarray(rho, sigma2.dtype))
+    log_norms, log_scale = _log_row_norms(sigma2, noise, log_rho, n)
     log_number = _log_binomials(n, sigma2.dtype)[n] + 0.5 * math.log(2 / math.pi)
-    return jnp.exp(log_norms + jnp.broadcast_to(log_number, log_norms.shape))[..., 1:]
+    log_number = jnp.broadcast_to(log_number, log_norms.shape)
+    return jnp.exp(log_norms + log_scale[..., None] + log_number)[..., 1:]
 
 
 class Mixture(NamedTuple):
@@ -194,33 +198,31 @@ def mix(values: jax.Array, mixture: Mixture, dropped: jax.Array) -> jax.Array:
     return jax.lax.scan(add_absent, values, jnp.arange(n + 1))[1]
 
 
-@functools.partial(jax.jit, static_argnames=("n", "absolute"))
+@functools.partial(jax.jit, static_argnames="n")
 def _log_row_norms(
-    sigma2: jax.Array,
-    noise: NoiseModel,
-    n: int,
-    absolute: bool = True,
-    log_rho: jax.Array | None = None,
-) -> jax.Array:
-    """ln ‖m̂_k‖, or up to a term common to all orders unless `absolute`, which σ² = ∞ needs."""
+    sigma2: jax.Array, noise: NoiseModel, log_rho: jax.Array, n: int
+) -> tuple[jax.Array, jax.Array]:
+    """ln ‖m̂_k‖ in two parts: (n+1,) or (m, n+1), finite even at σ² = ∞, and () or (m,)."""
 
-    def at(sigma2: jax.Array) -> jax.Array:
-        return _log_row_norms_at(sigma2, noise, n, absolute, log_rho)
+    def at(sigma2: jax.Array) -> tuple[jax.Array, jax.Array]:
+        return _log_row_norms_at(sigma2, noise, log_rho, n)
 
     return at(sigma2) if sigma2.ndim == 0 else jax.lax.map(at, sigma2)
 
 
 def _log_row_norms_at(
-    sigma2: jax.Array, noise: NoiseModel, n: int, absolute: bool, log_rho: jax.Array | None
-) -> jax.Array:
+    sigma2: jax.Array, noise: NoiseModel, log_rho: jax.Array, n: int
+) -> tuple[jax.Array, jax.Array]:
     mixture = mixture_of(noise, sigma2.dtype)
     gains, losses, log_scale = _scaled_gains(n, sigma2, noise)
-    entries = mix(_differences(gains, losses, noise), mixture, jnp.arange(n + 1))  # (b, m)
     a, b = jnp.arange(n + 1)[:, None], jnp.arange(n + 1)[None, :]
     m = n - a - b  # players in only one of T and U
+    values = jnp.concatenate([_differences(gains, losses, noise), losses[None]])
+    entries = mix(values, mixture, jnp.append(jnp.arange(n + 1), 0))  # (b, m)
+    lost = entries[::-1, -1]  # 1 − M̂_TT
     squares = jnp.where(m >= 0, entries[b, jnp.maximum(m, 0)], 0.0) ** 2
-    scale = jnp.ones_like(sigma2) if log_rho is None else jnp.exp(2 * log_rho)  # of a player in U
-    outside, inside = mixture.cross**2 * jnp.stack([scale, jnp.ones_like(scale)])
+    scale = jnp.exp(2 * log_rho)  # of the players of U
+    inside, outside = mixture.cross[1] ** 2, mixture.cross[0] ** 2 * scale
     binomials = jnp.exp(_log_binomials(n, sigma2.dtype))
     spread = jnp.maximum(a - b, 0)
     shared = binomials * scale**b * inside**spread  # (t, a): the players of T
@@ -229,15 +231,11 @@ def _log_row_norms_at(
     def total(squares: jax.Array) -> jax.Array:
         return jnp.sum((shared @ squares) * absent, axis=1)
 
-    log_norms = 0.5 * jnp.log(total(squares))
-    if log_rho is None:  # near 1, ln ‖m̂‖ from 1 − ‖m̂‖² = (1−M̂_TT)(1+M̂_TT) − Σ_{U≠T} M̂_TU²
-        lost = mix(losses[None], mixture, jnp.zeros(1, int))[::-1, 0]
-        deficit = lost * (2 - lost) - total(jnp.where(m > 0, squares, 0.0))
-        near_one = (log_scale == 0) & (deficit < 0.5)
-        log_norms = jnp.where(
-            near_one, 0.5 * jnp.log1p(-jnp.where(near_one, deficit, 0)), log_norms
-        )
-    return log_norms + log_scale if absolute else log_norms
+    # Near 1, ln ‖m̂‖ comes from 1 − ‖m̂‖² = (1−M̂_TT)(1+M̂_TT) − Σ_{U≠T} M̂_TU².
+    deficit = lost * (2 - lost) - total(jnp.where(m > 0, squares, 0.0))
+    near_one = (log_scale == 0) & (log_rho == 0) & (deficit < 0.5)
+    log_near_one = 0.5 * jnp.log1p(-jnp.where(near_one, deficit, 0.0))
+    return jnp.where(near_one, log_near_one, 0.5 * jnp.log(total(squares))), log_scale
 
 
 def _scaled_gains(
