@@ -95,6 +95,13 @@ class Generalizable:
         total = self.shared + self.own
         return np.divide(self.shared, total, out=np.full_like(total, np.nan), where=total > 0)
 
+    @property
+    def total_share(self) -> np.ndarray:
+        """Generalizable part of the strength of all orders, (...); NaN without strength."""
+        shared, own = self.shared.sum(axis=-1), self.own.sum(axis=-1)
+        total = shared + own
+        return np.divide(shared, total, out=np.full_like(total, np.nan), where=total > 0)
+
 
 def generalizable_strength(
     i_and: Any,
@@ -219,7 +226,8 @@ def separate(
     (`generalizable_strength`), and for a control on shuffled labels.
 
     Args:
-        strength: (checkpoints, n), measured strength of the orders 1..n.
+        strength: (checkpoints, n), measured strength of the orders 1..n, without a threshold of
+            salience (`threshold=0`), since the shapes have none.
         true: (samples, 2^n), or (parts, samples, 2^n) for AND and OR: the interactions w whose
             order strengths at noise σ² give the decay's shape, such as those of the last
             checkpoint.

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from sim.generalization import generalizable_strength, separate, similarity_by_order
+from sim.reference_networks import train_network
 from theory import optimal_interactions, orders
 
 
@@ -74,6 +75,7 @@ def test_stricter_rules_share_less_and_oneself_shares_everything():
     assert shares[0] > shares[1] > shares[2]
     alone = generalizable_strength(*mine, outputs, *mine, outputs, rule="all")
     np.testing.assert_allclose(alone.share, 1.0)
+    np.testing.assert_allclose(alone.total_share, 1.0)
 
 
 def test_a_decay_and_a_spindle_are_separated():
@@ -118,3 +120,23 @@ def test_bad_input_is_refused_by_name():
         separate(np.ones((2, 4)), ok[0])
     with pytest.raises(ValueError, match="finite and nonnegative"):
         separate(-np.ones((2, 3)), ok[0])
+
+
+def test_networks_train_on_what_they_are_given_and_repeat():
+    rng = np.random.default_rng(0)
+    inputs = rng.normal(size=(200, 2, 3))
+    labels = (inputs[:, 0, 0] > 0).astype(int) + (inputs[:, 1, 2] > 0)
+    options = {"hidden": [24], "learning_rate": 0.1}
+    start, end = train_network(inputs, labels, [0, 60], **options)
+    right = [(net(inputs).argmax(axis=1) == labels).mean() for net in (start, end)]
+    assert right[0] < 0.7 < 0.95 < right[1]
+    again = train_network(inputs, labels, [60], **options)[0]
+    np.testing.assert_array_equal(again(inputs), end(inputs))
+    other = train_network(inputs, labels, [60], seed=1, **options)[0]
+    assert np.abs(other(inputs) - end(inputs)).max() > 0.1
+    hidden = np.maximum(inputs.reshape(200, 6) @ end.layers[0][0] + end.layers[0][1], 0)
+    np.testing.assert_allclose(end(inputs), hidden @ end.layers[1][0] + end.layers[1][1], atol=1e-4)
+    with pytest.raises(ValueError, match="`labels` must be one integer"):
+        train_network(inputs, labels[:-1], [1])
+    with pytest.raises(ValueError, match="`epochs` must increase"):
+        train_network(inputs, labels, [3, 3])
