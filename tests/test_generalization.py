@@ -134,8 +134,9 @@ def test_networks_train_on_what_they_are_given_and_repeat():
     np.testing.assert_array_equal(again(inputs), end(inputs))
     other = train_network(inputs, labels, [60], seed=1, **options)[0]
     assert np.abs(other(inputs) - end(inputs)).max() > 0.1
-    hidden = np.maximum(inputs.reshape(200, 6) @ end.layers[0][0] + end.layers[0][1], 0)
-    np.testing.assert_allclose(end(inputs), hidden @ end.layers[1][0] + end.layers[1][1], atol=1e-4)
+    (weight, bias), (weight_2, bias_2) = [map(np.asarray, layer) for layer in end.layers]
+    hidden = np.maximum(inputs.reshape(200, 6) @ weight + bias, 0)
+    np.testing.assert_allclose(end(inputs), hidden @ weight_2 + bias_2, atol=1e-4)
     with pytest.raises(ValueError, match="`labels` must be one integer"):
         train_network(inputs, labels[:-1], [1])
     with pytest.raises(ValueError, match="`epochs` must increase"):
