@@ -24,7 +24,9 @@ def test_there_are_notebooks():
 def test_opens_with_the_question_it_answers(path):
     first = json.loads(path.read_text())["cells"][0]
     assert first["cell_type"] == "markdown"
-    assert re.match(r"# .*\?", "".join(first["source"]))
+    text = "".join(first["source"])
+    assert text.startswith("# ")
+    assert "?" in text
 
 
 @every_notebook
