@@ -57,6 +57,11 @@ def test_only_what_reaches_the_threshold_is_handed_over(values, threshold):
     assert got.baseline_value == values[0]
 
 
+def test_an_interaction_at_the_threshold_is_salient():
+    got = to_shapiq([0.0, 2.0, -2.0, 1.9], threshold=2.0)
+    assert (got[(0,)], got[(1,)], got[(0, 1)]) == (2.0, -2.0, 0.0)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
