@@ -31,6 +31,8 @@ def epoch_axis(ax: Axes, epochs: ArrayLike) -> Axes:
         ax.set_xticks([*([0.0] if values[0] == 0 else []), *ticks])
         ax.set_xticks([], minor=True)
         ax.xaxis.set_major_formatter("{x:g}")
+        left = -0.3 * positive[0] if values[0] == 0 else 0.8 * positive[0]
+        ax.set_xlim(left, 1.3 * positive[-1])
     ax.set_xlabel("epoch")
     return ax
 
@@ -114,7 +116,8 @@ def _boundary(ax: Axes, phases: Phases) -> Axes:
 def profile_map(ax: Axes, profile: NoiseProfile) -> Axes:
     """Distance of the best fit under each noise law, with the paper's and Lemma 1's laws marked."""
     rows, columns = np.arange(profile.growth.size), np.arange(profile.correlation.size)
-    image = ax.imshow(profile.distance, origin="lower", aspect="auto", cmap="cividis_r")
+    image = ax.imshow(profile.distance, origin="lower", aspect="auto", cmap="cividis_r",
+                      vmax=float(np.quantile(profile.distance, 0.95)))  # fmt: skip
     ax.set_xticks(columns, [f"{c:.2f}" for c in profile.correlation])
     ax.set_yticks(rows, [f"{g:g}" for g in profile.growth])
     marks = {"paper": (2.0, 0.0, "o"), "Lemma 1": (2.0, -(0.5**0.5), "s")}
@@ -122,10 +125,10 @@ def profile_map(ax: Axes, profile: NoiseProfile) -> Axes:
     for name, (growth, correlation, mark) in {**marks, "best": (*best, "*")}.items():
         y = np.interp(np.log(growth), np.log(profile.growth), rows)
         x = np.interp(correlation, profile.correlation, columns)
-        ax.plot(x, y, mark, mfc="none", mec="#D55E00", mew=1.6, ms=10, ls="none", label=name)
+        ax.plot(x, y, mark, mfc="none", mec="black", mew=1.6, ms=10, ls="none", label=name)
     ax.set_xlabel("correlation c of the noise")
     ax.set_ylabel("growth g of its variance per order")
-    ax.figure.colorbar(image, ax=ax, label="mean distance")
+    ax.figure.colorbar(image, ax=ax, label="mean distance", extend="max")
     return ax
 
 
