@@ -108,6 +108,11 @@ def extract_interactions(
     outputs = outputs.astype(jnp.promote_types(outputs.dtype, jnp.float32))  # no half precision
     _check_finite(outputs)
     noise_bound = _check_number(noise_bound, "noise_bound", positive=False)
+    if noise_bound >= 1:
+        raise ValueError(
+            f"Argument `noise_bound` must be a share below 1 of |v(N) − v(∅)| (0.02 for 2 %), but "
+            f"is {noise_bound:g}."
+        )
     tolerance = _check_number(tolerance, "tolerance", positive=True)
     if max_iterations < 1:
         raise ValueError(f"Argument `max_iterations` must be positive, but is {max_iterations}.")

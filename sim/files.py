@@ -57,7 +57,7 @@ def write_json(path: str | Path, content: Any) -> None:
         temporary.write_text(text + "\n", encoding="utf-8")
 
 
-def read_npz(path: str | Path, required: tuple[str, ...]) -> dict[str, np.ndarray]:
+def read_npz(path: str | Path, required: tuple[str, ...], hint: str = "") -> dict[str, np.ndarray]:
     """Reads every array of an `.npz`, never executing anything in it.
 
     Raises:
@@ -76,7 +76,7 @@ def read_npz(path: str | Path, required: tuple[str, ...]) -> dict[str, np.ndarra
             if missing:
                 raise ValueError(
                     f"{path}: must hold the array(s) {', '.join(required)}, but has no "
-                    f"{', '.join(missing)}; it holds {', '.join(names) or 'nothing'}."
+                    f"{', '.join(missing)}; it holds {', '.join(names) or 'nothing'}.{hint}"
                 )
             return {name: _plain_array(archive, name, path) for name in names}
     except ValueError as error:

@@ -213,6 +213,10 @@ def fit_noise(
     """
     i_and, i_or, outputs = check_interactions(i_and, i_or, outputs)
     epochs = check_epochs(epochs, len(outputs))
+    if len(epochs) < 2:
+        raise ValueError(
+            "A fit needs at least two checkpoints, since the last is the target, but there is one."
+        )
     away = distance_named(distance)
     _check_options(parts, target, salience, resamples, level)
 

@@ -14,6 +14,7 @@ from sim.files import read_npz, write_npz
 from sim.measurement import Measurement, check_outputs
 
 SETS = ("i_and", "i_or", "multipliers")
+FIRST = " A measurement becomes interactions by `interdyn extract`."
 RESULTS = ("objective", "gap", "iterations", "converged")
 
 
@@ -67,7 +68,7 @@ class Interactions:
             ValueError: the file is damaged, or its arrays do not fit together; names the file.
         """
         names = (*SETS, *RESULTS)
-        arrays = read_npz(path, required=("outputs", "epochs", *names))
+        arrays = read_npz(path, required=("outputs", "epochs", *names), hint=FIRST)
         measurement = Measurement.from_arrays(arrays, path)
         metadata = dict(measurement.metadata)
         settings = metadata.pop("extraction", {})

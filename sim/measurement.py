@@ -21,15 +21,33 @@ Progress = Callable[[int, int], None]
 """Called with (steps done, steps in all)."""
 
 
+def as_array(values: Any, name: str) -> np.ndarray:
+    """Returns values as a numpy array; says what to do where a library refuses."""
+    try:
+        return np.asarray(values)
+    except (RuntimeError, TypeError, ValueError) as error:  # a torch tensor with a gradient, say
+        raise ValueError(
+            f"`{name}` must be an array that numpy can read (for a torch tensor: "
+            f"tensor.detach().cpu().numpy()), but {type(values).__name__} refused: {error}"
+        ) from error
+
+
 def check_outputs(outputs: Any, name: str = "outputs") -> np.ndarray:
     """Returns outputs as float64 (checkpoints, samples, 2^n); refuses any other shape or a NaN."""
-    array = np.asarray(outputs)
+    array = as_array(outputs, name)
+    if array.dtype == np.float16:
+        raise ValueError(
+            f"`{name}` must be float32 or float64, but is float16: interactions are differences of "
+            f"many outputs, and three digits do not survive that."
+        )
     if not (np.issubdtype(array.dtype, np.floating) or np.issubdtype(array.dtype, np.integer)):
         raise ValueError(f"`{name}` must be real numbers, but has dtype {array.dtype}.")
     size = array.shape[-1] if array.ndim else 0
     if array.ndim != 3 or 0 in array.shape:
+        hint = f"; for a single checkpoint give {name}[None]" if array.ndim == 2 else ""
         raise ValueError(
-            f"`{name}` must have shape (checkpoints, samples, 2^n), but has shape {array.shape}."
+            f"`{name}` must have shape (checkpoints, samples, 2^n), but has shape "
+            f"{array.shape}{hint}."
         )
     if size < 2 or size & (size - 1):
         raise ValueError(
@@ -48,13 +66,13 @@ def check_outputs(outputs: Any, name: str = "outputs") -> np.ndarray:
 
 def check_epochs(epochs: Any, checkpoints: int) -> np.ndarray:
     """Returns epochs as float64 (checkpoints,), strictly increasing and nonnegative."""
-    array = np.asarray(epochs)
+    array = as_array(epochs, "epochs")
     if not (np.issubdtype(array.dtype, np.floating) or np.issubdtype(array.dtype, np.integer)):
         raise ValueError(f"`epochs` must be numbers, but has dtype {array.dtype}.")
     if array.shape != (checkpoints,):
         raise ValueError(
-            f"`epochs` must have one entry for each of the {checkpoints} checkpoints, but has "
-            f"shape {array.shape}."
+            f"`epochs` must have one entry for each of the {checkpoints} checkpoints (the first "
+            f"axis of the outputs), but has shape {array.shape}."
         )
     array = array.astype(np.float64)
     if not np.isfinite(array).all() or (array < 0).any():
@@ -65,6 +83,17 @@ def check_epochs(epochs: Any, checkpoints: int) -> np.ndarray:
         raise ValueError(
             f"`epochs` must increase strictly, but goes from {array[at]:g} to {array[at + 1]:g} at "
             f"checkpoint {at + 1}."
+        )
+    return array
+
+
+def check_labels(labels: Any, samples: int) -> np.ndarray:
+    """Returns labels as integers (samples,)."""
+    array = as_array(labels, "labels")
+    if array.shape != (samples,) or not np.issubdtype(array.dtype, np.integer):
+        raise ValueError(
+            f"`labels` must be one integer for each of the {samples} samples, but has shape "
+            f"{array.shape} and dtype {array.dtype}."
         )
     return array
 
@@ -106,13 +135,7 @@ class Measurement:
         object.__setattr__(self, "outputs", outputs)
         object.__setattr__(self, "epochs", check_epochs(self.epochs, len(outputs)))
         if self.labels is not None:
-            labels = np.asarray(self.labels)
-            if labels.shape != (outputs.shape[1],) or not np.issubdtype(labels.dtype, np.integer):
-                raise ValueError(
-                    f"`labels` must be one integer for each of the {outputs.shape[1]} samples, but "
-                    f"has shape {labels.shape} and dtype {labels.dtype}."
-                )
-            object.__setattr__(self, "labels", labels)
+            object.__setattr__(self, "labels", check_labels(self.labels, outputs.shape[1]))
         for name in CURVES:
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, self._curve(name))
@@ -274,12 +297,14 @@ def measure_outputs(
         >>> measure_outputs(lambda x: x @ [2.0, 3.0], [[1.0, 1.0]], tabular_features(2, 2))
         array([[0., 2., 3., 5.]])
     """
-    inputs = np.asarray(inputs)
+    inputs = as_array(inputs, "inputs")
     masking.check(inputs)
-    if labels is not None and len(labels) != len(inputs):
-        raise ValueError(
-            f"Argument `labels` must have one entry for each of the {len(inputs)} inputs, but has "
-            f"{len(labels)}."
+    if labels is not None:
+        labels = check_labels(labels, len(inputs))
+    if any(base.__module__.startswith("torch.nn") for base in type(score).__mro__):
+        raise TypeError(
+            "Argument `score` must be a function of numpy arrays, but is a torch module; wrap it: "
+            "sim.torch_score(module)."
         )
     if batch_size is None:
         batch_size = min(BATCH, max(1, BATCH_BYTES // max(1, inputs[0].nbytes)))
@@ -301,7 +326,7 @@ def measure_outputs(
 
 
 def _checked_scores(returned: Any, batch: int, label: int | None, sample: int) -> np.ndarray:
-    scores = np.asarray(returned)
+    scores = as_array(returned, "score(inputs)")
     if scores.ndim not in (1, 2) or len(scores) != batch or not scores.size:
         raise ValueError(
             f"`score` must return logits of shape ({batch}, classes) or ({batch},) for a batch of "
@@ -323,5 +348,10 @@ def _checked_scores(returned: Any, batch: int, label: int | None, sample: int) -
         kind = "a NaN" if np.isnan(scores).any() else "an infinite one"
         raise ValueError(
             f"`score` must return finite logits, but sample {sample} has {kind} among them."
+        )
+    if classes > 1 and scores.min() >= 0 and np.allclose(scores.sum(axis=1), 1, atol=1e-3):
+        raise ValueError(
+            "`score` must return logits, but its values are nonnegative and sum to 1, like "
+            "probabilities; return what comes before the softmax, or the logarithms."
         )
     return log_odds(scores, label)

@@ -22,6 +22,7 @@ from sim.training import train
 from sim.trajectory import Trajectory
 from theory import NoiseModel
 from theory._lattice import as_sets
+from theory._noise import check_noise
 
 METHODS = ("equilibrium", "relaxation", "sgd")
 CLOCKS = ("noise", "flow")
@@ -99,6 +100,12 @@ def simulate(
     """
     _check_choice("method", method, METHODS)
     _check_choice("clock", clock, CLOCKS)
+    check_noise(noise)
+    if not callable(schedule):
+        raise TypeError(
+            f"Argument `schedule` must be a function of the epoch, such as "
+            f"Schedule.exponential(start=10.0, end=1e-6, epochs=100), but is {schedule!r}."
+        )
     _check_numbers(salience, rate, substeps)
     starts, targets, batch = _check_interactions(initial, target)
     times = _check_epochs(epochs)

@@ -24,19 +24,25 @@ def as_sets(values: ArrayLike, name: str) -> tuple[jax.Array, int]:
         ValueError: the last axis is not a power of two, or there is none.
         TypeError: the values are not real numbers.
     """
-    array = jnp.asarray(values)
+    array = as_real(values, name)
     size = array.shape[-1] if array.ndim else 0
     if size < 2 or size & (size - 1):
         raise ValueError(
             f"Argument `{name}` must have a last axis of size 2^n (one entry for each set of n >= 1"
             f" players), but has shape {array.shape}."
         )
-    return as_real(array, name), size.bit_length() - 1
+    return array, size.bit_length() - 1
 
 
 def as_real(values: ArrayLike, name: str) -> jax.Array:
     """Returns `values` as a real floating array; integers take JAX's default float type."""
-    array = jnp.asarray(values)
+    try:
+        array = jnp.asarray(values)
+    except (TypeError, ValueError) as error:  # None, text, ragged lists
+        raise TypeError(
+            f"Argument `{name}` must be an array of numbers, but is a {type(values).__name__}: "
+            f"{error}"
+        ) from error
     if jnp.issubdtype(array.dtype, jnp.floating):
         return array
     if jnp.issubdtype(array.dtype, jnp.complexfloating):

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from theory._lattice import apply_power, as_real, as_sets, by_order, check_players, zeta
-from theory._noise import NoiseModel
+from theory._noise import NoiseModel, check_noise
 
 BLOCK = 2**16  # numbers transformed at once for a vector of variances
 
@@ -54,6 +54,7 @@ def learning_thresholds(n: int, noise: NoiseModel = NoiseModel()) -> jax.Array:
         >>> print(round(float(theta[0] / theta[1]), 3))
         10.404
     """
+    check_noise(noise)
     return jnp.exp(log_thresholds(check_players(n), noise, float))
 
 
@@ -76,6 +77,7 @@ def mode_gains(n: int, sigma2: ArrayLike, noise: NoiseModel = NoiseModel()) -> j
         [[1. 1. 1.]
          [0. 0. 0.]]
     """
+    check_noise(noise)
     sigma2 = check_variance(sigma2)
     return _gains(check_players(n), sigma2, noise)
 
@@ -142,6 +144,7 @@ def optimal_interactions(
         >>> print(w.round(3))
         [0.354 0.75  0.75  0.44 ]
     """
+    check_noise(noise)
     true, n = as_sets(true, "true")
     sigma2 = check_variance(sigma2, true.dtype)
     return _optimal(true, sigma2, noise, n)
@@ -187,6 +190,7 @@ def noisy_loss(
         >>> noisy_loss([0.0, 0.0], [1.0, 2.0], sigma2=0.1)  # (1² + 3²) / 2
         Array(5., dtype=float64)
     """
+    check_noise(noise)
     return _noisy_loss(*_check_loss(w, true, sigma2), noise)
 
 
@@ -213,6 +217,7 @@ def noisy_loss_gradient(
         >>> noisy_loss_gradient([0.0, 0.0], [1.0, 2.0], sigma2=0.1)
         Array([-4., -3.], dtype=float64)
     """
+    check_noise(noise)
     return _noisy_loss_gradient(*_check_loss(w, true, sigma2), noise)
 
 

@@ -96,5 +96,14 @@ class NoiseModel:
         return Eigenbasis(vectors, dual, jnp.stack([upper, lower]))
 
 
+def check_noise(noise: object) -> None:
+    """Raises unless `noise` is a `NoiseModel`."""
+    if not isinstance(noise, NoiseModel):
+        raise TypeError(
+            f"Argument `noise` must be a NoiseModel, such as NoiseModel(growth=2.0), but is "
+            f"{noise!r}."
+        )
+
+
 def _matrix(a: ArrayLike, b: ArrayLike, c: ArrayLike, d: ArrayLike) -> jax.Array:
     return jnp.stack([jnp.stack([a, b]), jnp.stack([c, d])])

@@ -29,7 +29,7 @@ from jax.typing import ArrayLike
 
 from theory._lattice import check_players
 from theory._learning import check_variance, gains_and_losses, log_thresholds, logistic
-from theory._noise import NoiseModel
+from theory._noise import NoiseModel, check_noise
 from theory._rows import mix, mixture_of
 
 
@@ -60,6 +60,7 @@ def recovery(n: int, sigma2: ArrayLike, noise: NoiseModel = NoiseModel()) -> jax
         [[1.    1.    1.   ]
          [0.826 0.547 0.228]]
     """
+    check_noise(noise)
     n = check_players(n)
     return _recovery(check_variance(sigma2), noise, n)
 
@@ -101,6 +102,7 @@ def half_recovery_levels(n: int, noise: NoiseModel = NoiseModel()) -> jax.Array:
         5.8e-03
         1.0e-03
     """
+    check_noise(noise)
     n = check_players(n)
     if isinstance(noise.correlation, (int, float)) and noise.correlation != 0:
         raise ValueError(

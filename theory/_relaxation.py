@@ -10,7 +10,7 @@ from jax.typing import ArrayLike
 
 from theory._lattice import apply_power, as_real, as_sets, check_players, orders
 from theory._learning import check_variance, learning_thresholds, mode_gains
-from theory._noise import NoiseModel
+from theory._noise import NoiseModel, check_noise
 
 
 def relaxation_gains(
@@ -39,6 +39,7 @@ def relaxation_gains(
         >>> print(kept, learned.round(3))
         [0. 0. 0.] [0.565 0.111 0.012]
     """
+    check_noise(noise)
     n = check_players(n)
     sigma2, time = _check_times(sigma2, time, None)
     return _relaxation_gains(n, sigma2, time, noise)
@@ -81,6 +82,7 @@ def relax(
         [[0.    0.    0.    1.   ]
          [0.183 0.126 0.026 0.157]]
     """
+    check_noise(noise)
     initial, n = as_sets(initial, "initial")
     true, n_true = as_sets(true, "true")
     if n != n_true:

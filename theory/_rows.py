@@ -27,7 +27,7 @@ from jax.typing import ArrayLike
 
 from theory._lattice import check_players
 from theory._learning import check_variance, gains_and_losses, log_thresholds
-from theory._noise import NoiseModel
+from theory._noise import NoiseModel, check_noise
 
 
 def row_norms(n: int, sigma2: ArrayLike, noise: NoiseModel = NoiseModel()) -> jax.Array:
@@ -59,6 +59,7 @@ def row_norms(n: int, sigma2: ArrayLike, noise: NoiseModel = NoiseModel()) -> ja
         [[1.    1.    1.   ]
          [0.867 0.594 0.273]]
     """
+    check_noise(noise)
     n = check_players(n)
     sigma2 = check_variance(sigma2)
     log_norms, log_scale = _log_row_norms(sigma2, noise, jnp.zeros((), sigma2.dtype), n)
@@ -90,6 +91,7 @@ def norm_ratios(n: int, sigma2: ArrayLike, noise: NoiseModel = NoiseModel()) -> 
         [[1.09  1.351 1.88 ]
          [3.162 3.162 3.162]]
     """
+    check_noise(noise)
     n = check_players(n)
     return jnp.exp(log_norm_ratios(check_variance(sigma2), noise, n))
 
@@ -116,6 +118,7 @@ def limiting_norm_ratio(noise: NoiseModel = NoiseModel()) -> jax.Array:
         >>> print(round(float(limiting_norm_ratio()) ** 2, 9))
         10.0
     """
+    check_noise(noise)
     matrix = noise.matrix()
     rows = jnp.linalg.solve(matrix, jnp.array([[2, 1], [1, 1]], matrix.dtype))
     norms = jnp.sqrt(jnp.sum(rows**2, axis=1))
@@ -145,6 +148,7 @@ def expected_strength(
         >>> print(strength.argmax(axis=-1) + 1)  # the peak moves down as noise comes in
         [5 4 3]
     """
+    check_noise(noise)
     n = check_players(n)
     sigma2 = check_variance(sigma2)
     if isinstance(rho, (int, float)) and not rho > 0:

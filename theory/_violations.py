@@ -12,7 +12,7 @@ import numpy as np
 
 from theory._lattice import check_players
 from theory._learning import log_thresholds
-from theory._noise import NoiseModel
+from theory._noise import NoiseModel, check_noise
 from theory._rows import log_norm_ratios
 
 STEP = 0.1  # of the search in ln σ²; gains vary over about 1, their poles being at distance π
@@ -83,6 +83,7 @@ def norm_ratio_violations(n: int, noise: NoiseModel = NoiseModel()) -> RatioViol
         >>> print(f"r^(0) <= 1 from {low:.2e} to {high:.2e}")
         r^(0) <= 1 from 2.01e-07 to 6.02e-07
     """
+    check_noise(noise)
     n = check_players(n)
     largest = 32 if float(noise.correlation) * float(noise.growth) ** 0.5 > 0.5 else 64
     if n > largest:

@@ -80,8 +80,11 @@ def _message(error: BaseException) -> str:
 
 
 def refuse_existing(paths: Iterable[Path], overwrite: bool) -> None:
-    """Raises where a result would be replaced without `--overwrite`."""
+    """Raises where a result would be replaced without `--overwrite`, or has nowhere to go."""
     paths = list(paths)
+    for folder in {path.parent for path in paths}:
+        if folder.exists() and not folder.is_dir():
+            raise ValueError(f"{folder}: must be a folder, but is a file.")
     if overwrite:
         return
     for path in paths:

@@ -37,8 +37,8 @@ def extract(
 ) -> None:
     """Extract sparse AND–OR interactions, each with a certified gap to the optimum."""
     path = (target or source.parent) / INTERACTIONS
-    refuse_existing([path], overwrite)
     measurement = Measurement.load(source)
+    refuse_existing([path], overwrite)
     with progress_bars() as report:
         interactions = run_extract(measurement, path, report, noise_bound, tolerance)
     extraction = interactions.extraction

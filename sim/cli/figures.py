@@ -31,8 +31,8 @@ def figures(
 ) -> None:
     """Draw the figures of a fit, as PNG and SVG."""
     folder = target or source.parent
-    refuse_existing([p for name in FIGURES for p in figure_paths(folder, name)], overwrite)
     document = check_fit(read_json(source), source)
+    refuse_existing([p for name in FIGURES for p in figure_paths(folder, name)], overwrite)
     with progress_bars() as report:
         paths = run_figures(document, folder, report)
     finish(as_json, {"figures": [str(p) for p in paths]},

@@ -67,8 +67,8 @@ def fit(
 ) -> None:
     """Fit the noise level σ² of every checkpoint, beside null models; writes a report too."""
     folder = target or source.parent
-    refuse_existing([folder / FIT, folder / REPORT], overwrite)
     interactions = Interactions.load(source)
+    refuse_existing([folder / FIT, folder / REPORT], overwrite)
     with progress_bars() as report:
         document = run_fit(
             interactions,

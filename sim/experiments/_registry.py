@@ -44,6 +44,8 @@ class Settings:
             )
         if self.samples < 1:
             raise ValueError(f"`samples` must be at least 1, but is {self.samples}.")
+        if self.seed < 0:
+            raise ValueError(f"`seed` must be nonnegative, but is {self.seed}.")
         if not 0 <= self.label_noise < 1:
             raise ValueError(f"`label_noise` must be in [0, 1), but is {self.label_noise}.")
         if self.part not in ("test", "train"):
