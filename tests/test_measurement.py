@@ -90,7 +90,7 @@ def test_progress_ends_at_the_total():
             "label of sample 1 must be a class below 2",
         ),
         (lambda x: np.full((16, 2), np.nan), [0, 0], "sample 0 has a NaN"),
-        (lambda x: np.zeros((16, 2)), [0], "one integer for each of the 2 samples, but has shape \\(1,\\)"),
+        (lambda x: np.zeros((16, 2)), [0], r"has shape \(1,\)"),
     ],
 )
 def test_bad_scores(score, labels, message):

@@ -110,7 +110,10 @@ MISTAKES = {
         "`sigma2` must be nonnegative",
     ),
     "players as a float": (lambda: theory.learning_thresholds(10.0), "must be an integer"),
-    "text for an array": (lambda: theory.zeta(np.array(["x", "y"])), "`f` must be an array of numbers"),
+    "text for an array": (
+        lambda: theory.zeta(np.array(["x", "y"])),
+        "`f` must be an array of numbers",
+    ),
     "nothing for an array": (lambda: theory.zeta(None), "array of numbers, but is a NoneType"),
 }
 

@@ -41,7 +41,7 @@ def as_real(values: ArrayLike, name: str) -> jax.Array:
     except (TypeError, ValueError) as error:  # None, text, ragged lists
         raise TypeError(
             f"Argument `{name}` must be an array of numbers, but is a {type(values).__name__}: "
-            f"{error}"
+            f"{' '.join(str(error).split())}"
         ) from error
     if jnp.issubdtype(array.dtype, jnp.floating):
         return array
