@@ -9,6 +9,7 @@ found (`find_phases`, `Phases`). `simulate` runs the same process from the theor
 command line does.
 """
 
+from sim.clusters import point_clusters as point_clusters
 from sim.exchange import to_shapiq as to_shapiq, write_strengths as write_strengths
 from sim.extraction import (
     Extraction as Extraction,
@@ -24,7 +25,6 @@ from sim.masking import (
     Masking as Masking,
     image_patches as image_patches,
     mean_baseline as mean_baseline,
-    point_clusters as point_clusters,
     tabular_features as tabular_features,
     tokens as tokens,
 )

@@ -226,7 +226,7 @@ def image_patches(
             f"Argument `allowed` must have shape {(height, width)}, but has shape {inside.shape}."
         )
     whole = inside.reshape(rows, patch, columns, patch).all(axis=(1, 3))
-    chosen = _choose(np.flatnonzero(whole), n, seed, samples, "patches")
+    chosen = choose(np.flatnonzero(whole), n, seed, samples, "patches")
     index = np.arange(rows)[:, None] * columns + np.arange(columns)
     pixels = np.kron(index, np.ones((patch, patch), dtype=int))  # patch number of every pixel
     regions = np.broadcast_to(pixels, shape) == chosen.reshape(*chosen.shape, *[1] * len(shape))
@@ -260,7 +260,7 @@ def tabular_features(
         [[-1.0, 6.0, -1.0, -1.0], [-1.0, 6.0, 7.0, 8.0]]
     """
     if isinstance(players, int | np.integer):
-        chosen = _choose(np.arange(features), int(players), seed, samples, "features", "players")
+        chosen = choose(np.arange(features), int(players), seed, samples, "features", "players")
         return Masking(chosen[..., None] == np.arange(features), baseline, (features,))
     groups = [np.atleast_1d(np.asarray(group, dtype=int)) for group in players]
     for group in groups:
@@ -311,7 +311,7 @@ def tokens(
             f"shape {inside.shape}."
         )
     if inside.ndim == 1:
-        chosen = _choose(np.flatnonzero(inside), n, seed, samples, "tokens")
+        chosen = choose(np.flatnonzero(inside), n, seed, samples, "tokens")
     else:
         rng = np.random.default_rng(seed)
         chosen = np.array([_draw(np.flatnonzero(row), n, rng, "tokens") for row in inside])
@@ -321,94 +321,10 @@ def tokens(
     return Masking(regions, mask, shape)
 
 
-def point_clusters(
-    points: ArrayLike,
-    clusters: int | ArrayLike,
-    n: int | None = None,
-    *,
-    seed: int = 0,
-) -> Masking:
-    """Players are clusters of points; an absent one is moved to its centre, each sample its own.
-
-    Args:
-        points: (samples, count, dimensions), the inputs to be masked.
-        clusters: how many clusters to find in each sample, by k-means; or the number of each
-            point's cluster, (samples, count), counted from 0 and the same count in every sample.
-        n: how many of the clusters are players, chosen at random; None takes all of them.
-        seed: of the clusters and of the choice.
-
-    Raises:
-        ValueError: fewer distinct points than clusters, or fewer clusters than players.
-
-    Example:
-        >>> cloud = np.array([[[0.0, 0.0], [0.0, 2.0], [9.0, 9.0], [11.0, 9.0]]])
-        >>> masking = point_clusters(cloud, np.array([[0, 0, 1, 1]]))
-        >>> masking.masked(cloud, 0, np.array([0b10])).tolist()
-        [[[0.0, 1.0], [0.0, 1.0], [9.0, 9.0], [11.0, 9.0]]]
-    """
-    points = np.asarray(points)
-    if points.ndim != 3 or not np.issubdtype(points.dtype, np.floating):
-        raise ValueError(
-            f"Argument `points` must be floating (samples, count, dimensions), but has shape "
-            f"{points.shape} and dtype {points.dtype}."
-        )
-    rng = np.random.default_rng(seed)
-    if isinstance(clusters, int | np.integer):
-        members = np.array([_k_means(cloud, int(clusters), rng) for cloud in points])
-    else:
-        members = np.asarray(clusters)
-        if members.shape != points.shape[:2] or not np.issubdtype(members.dtype, np.integer):
-            raise ValueError(
-                f"Argument `clusters` must be a number, or integers of shape {points.shape[:2]}, "
-                f"but has shape {members.shape} and dtype {members.dtype}."
-            )
-    count = int(members.max()) + 1
-    belongs = members[:, None, :] == np.arange(count)[:, None]  # (samples, clusters, count)
-    sizes = belongs.sum(axis=-1, keepdims=True)
-    if not sizes.all():
-        sample, cluster, _ = np.argwhere(sizes == 0)[0].tolist()
-        raise ValueError(
-            f"Every sample must have all {count} clusters, but in sample {sample} cluster "
-            f"{cluster} is empty."
-        )
-    centres = belongs @ points / sizes  # (samples, clusters, dimensions)
-    moved = np.take_along_axis(centres, members[:, :, None], axis=1)
-    chosen = _choose(np.arange(count), count if n is None else n, seed, len(points), "clusters")
-    regions = np.take_along_axis(belongs, chosen[:, :, None], axis=1)
-    regions = np.repeat(regions[..., None], points.shape[-1], axis=-1)
-    return Masking(regions, moved.astype(points.dtype), points.shape[1:])
-
-
-def _k_means(points: np.ndarray, clusters: int, rng: np.random.Generator) -> np.ndarray:
-    """Cluster of every point: Lloyd's algorithm from centres that lie far apart."""
-    distinct = len(np.unique(points, axis=0))
-    if not 1 <= clusters <= distinct:
-        raise ValueError(
-            f"Argument `clusters` must be between 1 and the {distinct} distinct points of a sample,"
-            f" but is {clusters}."
-        )
-    centres = points[rng.integers(len(points))][None]
-    while len(centres) < clusters:
-        farthest = _distances(points, centres).min(axis=1).argmax()
-        centres = np.concatenate([centres, points[farthest][None]])
-    members = _distances(points, centres).argmin(axis=1)
-    for _ in range(100):
-        centres = np.array([points[members == k].mean(axis=0) for k in range(clusters)])
-        closest = _distances(points, centres).argmin(axis=1)
-        if len(np.unique(closest)) < clusters or (closest == members).all():
-            break
-        members = closest
-    return members
-
-
-def _distances(points: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    return np.linalg.norm(points[:, None] - centres, axis=-1)
-
-
-def _choose(
+def choose(
     candidates: np.ndarray, n: int, seed: int, samples: int | None, what: str, name: str = "n"
 ) -> np.ndarray:
-    """n of the candidates, sorted: (n,), or (samples, n) drawn anew for each sample."""
+    """n of the candidates at random, sorted: (n,), or (samples, n), drawn anew for each sample."""
     rng = np.random.default_rng(seed)
     if samples is None:
         return _draw(candidates, n, rng, what, name)

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from sim.clusters import point_clusters
 from sim.masking import (
     Masking,
     image_patches,
     mean_baseline,
-    point_clusters,
     present_players,
     tabular_features,
     tokens,
