@@ -1,0 +1,114 @@
+"""Figures of fits and of generalization: they draw the numbers that they are given."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from sim.figures import fits as draw
+from sim.figures.generalization import separation_bars, similarity_map, split_bars
+from sim.fitting import fit_noise
+from sim.generalization import Generalizable, Separation
+from sim.noise_law import NoiseLaw
+from sim.noise_profile import NoiseProfile
+from sim.phases import find_phases
+from theory import NoiseModel, optimal_interactions, zeta
+
+EPOCHS = np.array([0.0, 1.0, 4.0, 16.0, 64.0])
+
+
+@pytest.fixture(scope="module")
+def fit():
+    rng = np.random.default_rng(0)
+    true = rng.normal(size=(6, 16)) * (rng.uniform(size=(6, 16)) < 0.5)
+    learned = np.array(optimal_interactions(true, [0.1, 0.05, 0.01, 1e-3, 0.0]))
+    return fit_noise(learned, 0 * learned, zeta(learned), EPOCHS, resamples=20)
+
+
+@pytest.fixture
+def ax():
+    figure, ax = plt.subplots()
+    yield ax
+    figure.canvas.draw()  # whatever cannot be drawn fails here
+    plt.close(figure)
+
+
+def test_noise_levels_leave_mere_bounds_out(ax, fit):
+    draw.noise_levels(ax, fit)
+    np.testing.assert_array_equal(ax.lines[0].get_ydata(), fit.sigma2[fit.inside])
+    assert not fit.inside[-1]
+    assert ax.get_yscale() == "log"
+    low, high = ax.get_xlim()
+    assert -1 < low < 0
+    assert high > 64
+
+
+def test_filled_marks_are_told_apart(ax, fit):
+    draw.model_distances(ax, fit)
+    theory = [line for line in ax.lines if line.get_label() == "theory"]
+    np.testing.assert_array_equal(theory[0].get_ydata(), fit.total_variation[:-1])
+    verdict = np.array(fit.comparison.differences["frozen"].verdict[:-1])
+    filled = ax.lines[1].get_ydata()
+    told = verdict != "not distinguishable"
+    np.testing.assert_array_equal(filled, fit.nulls["frozen"].total_variation[:-1][told])
+
+
+def test_phases_and_loss_gap(ax, fit):
+    strength = np.exp(-((np.arange(1, 5) - np.array([4, 3, 1, 2, 3])[:, None, None]) ** 2.0))
+    strength = strength * np.linspace(0.9, 1.1, 8)[None, :, None]
+    gap = np.array([0.0, 0.0, 0.0, 0.5, 1.0])
+    phases = find_phases(EPOCHS, strength, train_loss=0 * gap, test_loss=gap)
+    assert phases.boundary == 4
+    draw.phase_curve(ax, phases)
+    np.testing.assert_array_equal(ax.lines[0].get_ydata(), phases.mean_order)
+    assert ax.lines[1].get_xdata()[0] == 4
+    draw.loss_gap_curve(ax, phases)
+    star = next(line for line in ax.lines if line.get_label() == "onset of the gap")
+    assert (star.get_xdata()[0], star.get_ydata()[0]) == (16, 0.5)
+
+
+def test_profile_marks_lie_on_their_laws(ax):
+    distance = np.array([[0.3, 0.2], [0.1, 0.4]])
+    profile = NoiseProfile(np.array([1.0, 2.0]), np.array([-0.5, 0.0]), distance,
+                           NoiseModel(2.0, -0.5), (2, 2), (0, 0), {}, np.arange(2))  # fmt: skip
+    draw.profile_map(ax, profile)
+    np.testing.assert_array_equal(ax.images[0].get_array(), distance)
+    at = {line.get_label(): (line.get_xdata()[0], line.get_ydata()[0]) for line in ax.lines}
+    assert at["paper"] == (1, 1)
+    assert at["best"] == (0, 1)
+
+
+def test_observed_beside_fitted(ax, fit):
+    one = np.ones(2)
+    law = NoiseLaw(EPOCHS[1:3], one, one, np.array([0.2, 0.1]), 0.01 * one, np.ones((2, 5)))
+    draw.law_scatter(ax, law, fit)
+    np.testing.assert_array_equal(ax.lines[0].get_xdata(), [0.2, 0.1])
+    np.testing.assert_array_equal(ax.lines[0].get_ydata(), fit.sigma2[1:3])
+    assert [text.get_text() for text in ax.texts] == ["1", "4"]
+
+
+def test_held_out_bars(ax):
+    draw.held_out_bars(ax, {"power_law": (0.1, 0.2), "monotone": (0.05, 0.3)}, free=0.04)
+    assert sorted(bar.get_height() for bar in ax.patches) == [0.05, 0.1, 0.2, 0.3]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["power law", "monotone"]
+
+
+def test_similarity_runs_upwards_with_order(ax):
+    similarity = np.array([[0.9, 0.1, np.nan], [0.8, 0.2, 0.0]])
+    image = similarity_map(ax, [0, 8], similarity)
+    np.testing.assert_array_equal(image.get_array().filled(np.nan), similarity.T)
+    assert ax.get_ylim()[0] < ax.get_ylim()[1]
+
+
+def test_split_strength_is_stacked_away_from_zero(ax):
+    parts = np.array([[[1.0, 2.0]], [[0.5, 0.25]], [[3.0, 0.0]], [[0.1, 0.2]]])
+    split_bars(ax, Generalizable(*parts, rule="any"), 0)
+    tops = sorted(bar.get_y() + bar.get_height() for bar in ax.patches)
+    assert tops == pytest.approx(sorted([1, 2, 4, 2, -0.5, -0.25, -0.6, -0.45]))
+
+
+def test_the_separation_is_stacked_below_the_measured_steps(ax):
+    one = np.ones(1)
+    found = Separation(np.array([[2.0, 1.0]]), np.array([[0.5, 0.5]]), one, one, one)
+    separation_bars(ax, found, 0, np.array([[2.4, 1.6]]))
+    heights = [bar.get_height() for bar in ax.patches if hasattr(bar, "get_height")]
+    assert heights == [2.0, 1.0, 0.5, 0.5]
