@@ -91,14 +91,16 @@ def test_no_noise_gives_the_truth_and_infinite_noise_nothing():
     np.testing.assert_allclose(difference, slope, rtol=1e-3)
 
 
-def test_a_vector_of_variances_and_a_batch_equal_loops():
+@pytest.mark.parametrize("between", [2, 6])  # fewer variances than orders, and more
+def test_a_vector_of_variances_and_a_batch_equal_loops(between):
     true = true_interactions(2, 3)
-    variances = np.array([0.0, 1e-4, 0.3, np.inf])
+    variances = np.array([0.0, *np.geomspace(1e-4, 0.3, between), np.inf])
     got = optimal_interactions(true, variances)
-    assert got.shape == (4, 2, 3, 2**N)
-    for m, a, b in np.ndindex(4, 2, 3):
+    assert got.shape == (between + 2, 2, 3, 2**N)
+    for m, a, b in np.ndindex(got.shape[:-1]):
         alone = optimal_interactions(true[a, b], variances[m])
         np.testing.assert_allclose(got[m, a, b], alone, atol=1e-12)
+    assert np.all(np.asarray(got[-1]) == 0)
 
 
 def test_players_may_be_renamed():

@@ -12,7 +12,7 @@ from jax.typing import ArrayLike
 from theory._lattice import apply_power, as_real, as_sets, by_order, check_players, zeta
 from theory._noise import NoiseModel, check_noise
 
-BLOCK = 2**16  # numbers transformed at once for a vector of variances
+BLOCK = 2**16  # numbers transformed at once where there are many variances
 
 
 def check_variance(sigma2: ArrayLike, dtype: jnp.dtype | None = None) -> jax.Array:
@@ -126,7 +126,7 @@ def optimal_interactions(
 
     ŵ = (JᵀJ + 2ⁿ Cov ε)⁻¹ JᵀJ w*, solved exactly in O(n·2^n) as V^{⊗n} · g_{|T|}(σ²) · (VᵀD)^{⊗n}
     w*: the true interactions are turned into eigenmodes, each is damped by its gain, and turned
-    back. The forward transform is shared by all values of σ².
+    back. All values of σ² share the forward transform, and no more than n+1 transforms back.
 
     Args:
         true: (..., 2^n), the true interactions w*.
@@ -162,8 +162,15 @@ def _optimal(true: jax.Array, sigma2: jax.Array, noise: NoiseModel, n: int) -> j
     gains = _gains(n, sigma2, noise)
     if sigma2.ndim == 0:
         return damped(gains)
-    # A few variances at a time: enough for wide products, and no more memory than the result.
-    return jax.lax.map(damped, gains, batch_size=max(1, BLOCK // true.size))
+    # A few transforms at a time: enough for wide products, and no more memory than the result.
+    few = max(1, BLOCK // true.size)
+    if len(sigma2) <= n + 1:
+        return jax.lax.map(damped, gains, batch_size=few)
+    # ŵ is linear in the gains, of which there are n+1: as many transforms serve all variances.
+    parts = jax.lax.map(damped, jnp.eye(n + 1, dtype=true.dtype), batch_size=few)
+    return jax.lax.dot_general(
+        gains, parts, (((1,), (0,)), ((), ())), precision=jax.lax.Precision.HIGHEST
+    )
 
 
 def noisy_loss(

@@ -99,7 +99,7 @@ def theorem_3(quick: bool) -> Table:
 
 
 def many_variances(quick: bool) -> Table:
-    table = Table(title="64 values of σ²: the forward transform is shared")
+    table = Table(title="64 values of σ²: one transform forward, n+1 back")
     for heading in ["n", "one σ²", "64 σ²", "times the cost"]:
         table.add_column(heading, justify="right")
     for n in [12] if quick else [12, 16]:
