@@ -21,7 +21,8 @@ GREY = "#666666"
 def dynamics(fit: Mapping[str, Any], panels: int = 6) -> Figure:
     """Distribution over orders at chosen checkpoints, with loss and mean order beside them.
 
-    After [Ren24] Fig. 2.
+    Bars are measured; in the second phase dots show what the theory predicts at the fitted σ².
+    After [Ren24] Fig. 2 and 4.
 
     Args:
         fit: content of `fit.json`.
@@ -29,14 +30,22 @@ def dynamics(fit: Mapping[str, Any], panels: int = 6) -> Figure:
     """
     records = fit["checkpoints"]
     chosen = _spread(records, panels, fit["phases"]["boundary"])
+    predicted = second_phase(fit)
     with plt.style.context(STYLE):
         figure = plt.figure(figsize=(10.2, 4.4))
         left, right = figure.subfigures(1, 2, width_ratios=(3, 1.45), squeeze=False)[0]
         columns = (len(chosen) + 1) // 2
         axes = left.subplots(2, columns, sharex=True, sharey=True, squeeze=False).ravel()
         for ax, record in zip(axes, chosen, strict=False):
-            order_bars(ax, record["measured"])
+            order_bars(ax, record["measured"], label="measured")
+            if any(record is other for other in predicted):
+                orders = range(1, len(record["predicted"]) + 1)
+                ax.plot(orders, record["predicted"], "o", color=PREDICTED, label="theory")
             ax.set_title(epoch_title(record["epoch"]))
+        for ax in axes[::-1]:
+            if len(ax.get_legend_handles_labels()[1]) == 2:
+                ax.legend(loc="upper right")
+                break
         axes[0].set_ylim(0, 1.08 * max(max(record["measured"]) for record in chosen))
         for i, ax in enumerate(axes):
             ax.set_visible(i < len(chosen))
