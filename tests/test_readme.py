@@ -5,6 +5,12 @@ import io
 import re
 from pathlib import Path
 
+import numpy as np
+import pytest
+
+import sim
+import theory
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -34,3 +40,34 @@ def test_the_commands_exist():
     makefile = (ROOT / "Makefile").read_text()
     for target in re.findall(r"^make ([a-z-]+)", "\n".join(blocks("sh")), flags=re.MULTILINE):
         assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target
+
+
+def numbers(pattern):
+    """The numbers in the README's sentence that fits a pattern, line ends folded."""
+    found = re.search(pattern, " ".join(README.split()))
+    assert found, pattern
+    return [float(x) for x in re.findall(r"\d+(?:\.\d+)?", found.group(1))]
+
+
+@pytest.mark.slow
+def test_where_proposition_1_fails():
+    fails = {n: theory.norm_ratio_violations(n) for n in range(9, 15)}
+    below = [min(n for n, f in fails.items() if k in f.orders_below_one) for k in range(4)]
+    bent = [min(n for n, f in fails.items() if k in f.orders_not_increasing) for k in range(4)]
+    assert numbers(r"k = 0, 1, 2, 3 from n = ([\d, ]+), and") == below
+    assert numbers(r"stops increasing from n = ([\d, ]+);") == bent
+
+
+@pytest.mark.slow
+def test_the_theory_beside_null_models():
+    measured = sim.Measurement.load(ROOT / "notebooks/measurements/digits-mlp.npz")
+    found = sim.extract_interactions(measured.outputs)
+    assert found.converged.all()
+    fit = sim.fit_noise(found.i_and, found.i_or, measured.outputs, measured.epochs, resamples=0)
+    boundary = sim.find_phases(fit.epochs, fit.strength).boundary
+    later = np.flatnonzero(measured.epochs >= boundary)[:-1]
+    medians = {name: np.median(null.total_variation[later]) for name, null in fit.nulls.items()}
+    shown = numbers(r"median total variation (is [\d.]+, beside [^;]+);")
+    expected = [np.median(fit.total_variation[later])]
+    expected += [medians[name] for name in ("cut_off", "tilt", "binomial", "frozen")]
+    np.testing.assert_allclose(shown, expected, atol=6e-4)
