@@ -136,7 +136,9 @@ def test_faulty_arguments_are_named():
         estimate_noise(np.zeros(8))
     with pytest.raises(ValueError, match="`outputs` must vary between repeats at every order"):
         estimate_noise(np.ones((5, 8)))
-    with pytest.raises(ValueError, match=r"`rho` must be positive, but is -1\.0"):
+    with pytest.raises(ValueError, match=r"`rho` must be positive and finite, but is -1\.0"):
         random_interactions(jax.random.key(0), 3, -1.0)
-    with pytest.raises(ValueError, match=r"`rho` must be positive, but is 0"):
-        initial_strength(3, 0)
+    with pytest.raises(ValueError, match=r"`rho` must be positive and finite, but is 0"):
+        initial_strength(3, jnp.array(0))
+    with pytest.raises(ValueError, match=r"`rho` must be a number, but has shape \(2,\)"):
+        initial_strength(3, [1.0, 2.0])

@@ -224,6 +224,13 @@ def test_faulty_arguments_are_named():
 def test_noise_that_is_not_positive_definite_is_refused(growth, correlation, name):
     with pytest.raises(ValueError, match=f"Argument `{name}` must .*positive definite"):
         NoiseModel(growth, correlation)
+    with pytest.raises(ValueError, match=f"Argument `{name}` must .*positive definite"):
+        mode_gains(3, 0.1, NoiseModel(jnp.array(growth), jnp.array(correlation)))
+
+
+def test_a_batch_of_noise_models_is_refused_unless_mapped():
+    with pytest.raises(ValueError, match=r"`growth` must be a number .* but has shape \(2,\)"):
+        mode_gains(3, 0.1, NoiseModel(jnp.array([1.0, 2.0])))
 
 
 def test_lemma_1s_noise_is_the_correlated_member_of_the_family():

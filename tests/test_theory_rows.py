@@ -278,5 +278,5 @@ def test_faulty_arguments_are_named():
         norm_ratio_violations(33, NoiseModel(2.0, 0.5))
     with pytest.raises(ValueError, match="`noise` must have correlation 0"):
         half_recovery_levels(5, NoiseModel(2.0, -0.1))
-    with pytest.raises(ValueError, match="`rho` must be positive, but is 0"):
+    with pytest.raises(ValueError, match="`rho` must be positive and finite, but is 0"):
         expected_strength(5, 0.1, rho=0)

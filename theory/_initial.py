@@ -10,6 +10,16 @@ from jax.typing import ArrayLike
 from theory._lattice import as_real, by_order, check_players
 
 
+def check_rho(rho: ArrayLike) -> jax.Array:
+    """Returns the growth ρ with order as a real number > 0."""
+    number = as_real(rho, "rho")
+    if number.ndim:
+        raise ValueError(f"Argument `rho` must be a number, but has shape {number.shape}.")
+    if not isinstance(number, jax.core.Tracer) and not 0 < number < jnp.inf:
+        raise ValueError(f"Argument `rho` must be positive and finite, but is {rho}.")
+    return number
+
+
 def initial_strength(n: int, rho: ArrayLike = 2**0.5) -> jax.Array:
     """Distribution over orders of the strength of an untrained network: ∝ C(n,k)·ρ^k.
 
@@ -23,14 +33,16 @@ def initial_strength(n: int, rho: ArrayLike = 2**0.5) -> jax.Array:
     Returns:
         (n,), for the orders 1..n, summing to 1.
 
+    Raises:
+        TypeError: n is not an integer.
+        ValueError: n < 1, or ρ is not a positive number.
+
     Example:
         >>> int(initial_strength(10).argmax()) + 1
         6
     """
     n = check_players(n)
-    if isinstance(rho, (int, float)) and not rho > 0:
-        raise ValueError(f"Argument `rho` must be positive, but is {rho}.")
-    rho = jnp.asarray(rho, float)
+    rho = check_rho(rho).astype(float)
     k = jnp.arange(1, n + 1, dtype=rho.dtype)
     log_binomial = gammaln(n + 1.0) - gammaln(k + 1) - gammaln(n - k + 1)
     return jax.nn.softmax(log_binomial + k * jnp.log(rho))
@@ -57,7 +69,7 @@ def random_interactions(
 
     Raises:
         TypeError: n is not an integer.
-        ValueError: n < 1, or ρ ≤ 0.
+        ValueError: n < 1, or ρ is not a positive number.
 
     Example:
         >>> import jax
@@ -65,9 +77,7 @@ def random_interactions(
         (5, 8)
     """
     n = check_players(n)
-    if isinstance(rho, (int, float)) and not rho > 0:
-        raise ValueError(f"Argument `rho` must be positive, but is {rho}.")
-    rho = as_real(rho, "rho")
+    rho = check_rho(rho)
     normal = jax.random.normal(key, (*shape, 2**n), rho.dtype)
     scale = by_order(rho ** jnp.arange(n + 1, dtype=rho.dtype), n)
     return normal * scale.reshape((1,) * len(shape) + (-1,))

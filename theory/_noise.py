@@ -10,6 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from theory._lattice import as_real
+
+NUMBER = (int, float, np.number)
+
 
 class Eigenbasis(NamedTuple):
     """Solution of the 2×2 generalised eigenproblem VᵀDV = I, VᵀAV = diag(μ₀, μ₁), μ₀ > μ₁.
@@ -52,10 +56,11 @@ class NoiseModel:
     correlation: float | jax.Array = 0.0
 
     def __post_init__(self) -> None:
-        if not isinstance(self.growth, (int, float, np.number)) or not isinstance(
-            self.correlation, (int, float, np.number)
-        ):
-            return  # traced or batched by a JAX transformation: only numbers can be checked
+        # Arrays wait for `check_noise`: JAX also makes models of batches, tracers and derivatives.
+        if isinstance(self.growth, NUMBER) and isinstance(self.correlation, NUMBER):
+            self._check_positive_definite()
+
+    def _check_positive_definite(self) -> None:
         if not 0 < self.growth < np.inf:
             raise ValueError(
                 f"Argument `growth` must be positive and finite (the noise covariance must be "
@@ -97,12 +102,20 @@ class NoiseModel:
 
 
 def check_noise(noise: object) -> None:
-    """Raises unless `noise` is a `NoiseModel`."""
+    """Raises unless `noise` is one `NoiseModel` with a positive definite covariance."""
     if not isinstance(noise, NoiseModel):
         raise TypeError(
             f"Argument `noise` must be a NoiseModel, such as NoiseModel(growth=2.0), but is "
             f"{noise!r}."
         )
+    for name, value in [("growth", noise.growth), ("correlation", noise.correlation)]:
+        if not isinstance(value, NUMBER) and as_real(value, name).ndim:
+            raise ValueError(
+                f"Argument `{name}` must be a number (jax.vmap takes a batch of them), but has "
+                f"shape {jnp.shape(value)}."
+            )
+    if not isinstance(noise.growth + noise.correlation, jax.core.Tracer):
+        noise._check_positive_definite()
 
 
 def _matrix(a: ArrayLike, b: ArrayLike, c: ArrayLike, d: ArrayLike) -> jax.Array:

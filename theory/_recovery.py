@@ -104,7 +104,7 @@ def half_recovery_levels(n: int, noise: NoiseModel = NoiseModel()) -> jax.Array:
     """
     check_noise(noise)
     n = check_players(n)
-    if isinstance(noise.correlation, (int, float)) and noise.correlation != 0:
+    if not isinstance(noise.correlation, jax.core.Tracer) and noise.correlation != 0:
         raise ValueError(
             f"Argument `noise` must have correlation 0 (recovery under correlated noise need not "
             f"fall with sigma2), but has correlation {noise.correlation}."

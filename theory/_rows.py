@@ -25,6 +25,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from theory._initial import check_rho
 from theory._lattice import check_players
 from theory._learning import check_variance, gains_and_losses, log_thresholds
 from theory._noise import NoiseModel, check_noise
@@ -143,6 +144,10 @@ def expected_strength(
     Returns:
         (n,) or (m, n), for the orders 1..n, in the units of w*.
 
+    Raises:
+        TypeError: n is not an integer.
+        ValueError: n < 1, ρ is not a positive number, or a negative or matrix-valued σ².
+
     Example:
         >>> strength = expected_strength(10, [0.0, 1e-3, 1.0])
         >>> print(strength.argmax(axis=-1) + 1)  # the peak moves down as noise comes in
@@ -151,9 +156,7 @@ def expected_strength(
     check_noise(noise)
     n = check_players(n)
     sigma2 = check_variance(sigma2)
-    if isinstance(rho, (int, float)) and not rho > 0:
-        raise ValueError(f"Argument `rho` must be positive, but is {rho}.")
-    log_rho = jnp.log(jnp.asarray(rho, sigma2.dtype))
+    log_rho = jnp.log(check_rho(rho).astype(sigma2.dtype))
     log_norms, log_scale = _log_row_norms(sigma2, noise, log_rho, n)
     log_number = _log_binomials(n, sigma2.dtype)[n] + 0.5 * math.log(2 / math.pi)
     log_number = jnp.broadcast_to(log_number, log_norms.shape)

@@ -84,6 +84,10 @@ def salience_threshold(
     Returns:
         (..., samples), ready to be the `threshold` of `strength_by_order`; the same for every
         sample unless `per_sample`.
+
+    Example:
+        >>> salience_threshold([3.0, 1.0], [1.0, 1.0])  # 0.03 · (2 + 0) / 2
+        Array([0.03, 0.03], dtype=float64)
     """
     effect = jnp.abs(as_real(full, "full") - as_real(empty, "empty"))
     if not per_sample:
