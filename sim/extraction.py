@@ -88,8 +88,10 @@ def extract_interactions(
             order 0 is not used.
         or_weights: the same for OR. Order 1 takes the weight of AND.
         warm_start: answers to start from, for the same outputs (with other weights, or a looser
-            tolerance) or similar ones, such as those of the checkpoint before. It pays where the
-            outputs differ by less than ζ; it never changes what is certified.
+            tolerance) or similar ones. It never changes what is certified. Outputs of digits
+            networks that differ by 0.01, 0.1 and 0.3 of ζ took a fifth, a half and three quarters
+            of the iterations, and from ζ on as many as without; neighbouring checkpoints differ by
+            more than 10·ζ, so the command line solves each checkpoint from nothing.
         batch_size: samples solved side by side; bounds the memory, about 25·2^n numbers each.
         progress: called as progress(done, total) whenever samples are finished.
 
@@ -108,10 +110,10 @@ def extract_interactions(
     outputs = outputs.astype(jnp.promote_types(outputs.dtype, jnp.float32))  # no half precision
     _check_finite(outputs)
     noise_bound = _check_number(noise_bound, "noise_bound", positive=False)
-    if noise_bound >= 1:
+    if noise_bound > 1:
         raise ValueError(
-            f"Argument `noise_bound` must be a share below 1 of |v(N) − v(∅)| (0.02 for 2 %), but "
-            f"is {noise_bound:g}."
+            f"Argument `noise_bound` must be a share of |v(N) − v(∅)|, at most 1 (0.02 for 2 %), "
+            f"but is {noise_bound:g}."
         )
     tolerance = _check_number(tolerance, "tolerance", positive=True)
     if max_iterations < 1:
