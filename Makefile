@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 OUT ?= runs/demo
 
-.PHONY: install demo test test-all bench notebooks lint format clean
+.PHONY: install demo test test-slow bench notebooks lint format clean
 
 # One stamp for the package with its experiments, one for the tools that check it,
 # so that a first `make demo` downloads no more than it needs.
@@ -23,13 +23,13 @@ $(VENV)/.tools: $(VENV)/.package
 install: $(VENV)/.tools
 
 demo: $(VENV)/.package
-	$(BIN)/interdyn demo --out $(OUT)
+	$(BIN)/interdyn demo --out $(OUT) $(ARGS)
 
 test: $(VENV)/.tools
 	$(BIN)/python -m pytest -n 2
 
-test-all: $(VENV)/.tools
-	$(BIN)/python -m pytest -n 2 -m ''
+test-slow: $(VENV)/.tools
+	$(BIN)/python -m pytest -n 2 -m slow tests
 
 bench: $(VENV)/.tools
 	$(BIN)/python tests/benchmarks/run.py
