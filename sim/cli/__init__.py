@@ -20,11 +20,16 @@ app = typer.Typer(
     name="interdyn",
     help=(
         "Which AND/OR interactions a network learns, order by order, while it trains, and whether "
-        "theory predicts it.\n\nThe steps, each reading the file of the one before: measure, "
-        "extract, fit, figures. `demo` does them all. `simulate` runs the theory "
-        "without a network."
+        "theory predicts it.\n\n"
+        "Each step reads the file of the one before: measure → measurement.npz → extract → "
+        "interactions.npz → fit → fit.json and report.html → figures. `demo` does them all; "
+        "`simulate` runs the theory alone.\n\n"
+        "Your own network enters at extract: save its outputs v(S), the log-odds of the true "
+        "class, with numpy.savez('measurement.npz', outputs=…, epochs=…); outputs has shape (checkpoints, "
+        "samples, 2^n), and bit i of the last index says whether player i is shown."
     ),
     no_args_is_help=True,
+    epilog="INTERDYN_DEBUG=1 shows the traceback behind a one-line error.",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
