@@ -25,8 +25,8 @@ app = typer.Typer(
         "interactions.npz → fit → fit.json and report.html → figures. `demo` does them all; "
         "`simulate` runs the theory alone.\n\n"
         "Your own network enters at extract: save its outputs v(S), the log-odds of the true "
-        "class, with numpy.savez('measurement.npz', outputs=…, epochs=…); outputs has shape (checkpoints, "
-        "samples, 2^n), and bit i of the last index says whether player i is shown."
+        "class, with numpy.savez('measurement.npz', outputs=…, epochs=…); outputs has shape "
+        "(checkpoints, samples, 2^n), and bit i of the last index says whether player i is shown."
     ),
     no_args_is_help=True,
     epilog="INTERDYN_DEBUG=1 shows the traceback behind a one-line error.",
