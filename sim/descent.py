@@ -93,18 +93,26 @@ class Coordinates(NamedTuple):
     to_interactions: jax.Array  # w = M x
     from_interactions: jax.Array  # x = M⁻¹ w
     to_outputs: jax.Array  # J w = K x
-    to_white: jax.Array  # Lᵀ w = N x
+    to_white: jax.Array | None  # Lᵀ w = N x; None where x is white already
+
+    def whiten(self, x: jax.Array) -> jax.Array:
+        """Lᵀ w, the coordinates in which the noise is white."""
+        return x if self.to_white is None else apply_power(self.to_white, x)
+
+    def colour(self, noise: jax.Array) -> jax.Array:
+        """What white noise on the interactions is in the gradient by x."""
+        return noise if self.to_white is None else apply_power(self.to_white.T, noise)
 
 
 def coordinates(noise: NoiseModel, white: bool, dtype: jnp.dtype) -> Coordinates:
     """The factors for the given noise: M = L⁻ᵀ in white coordinates, else the identity."""
     factor = jnp.linalg.cholesky(noise.matrix(dtype))
     outputs = jnp.array([[1.0, 0.0], [1.0, 1.0]], dtype)
-    identity = jnp.eye(2, dtype=dtype)
     if not white:
+        identity = jnp.eye(2, dtype=dtype)
         return Coordinates(identity, identity, outputs, factor.T)
     inverse = jnp.linalg.inv(factor.T)
-    return Coordinates(inverse, factor.T, outputs @ inverse, identity)
+    return Coordinates(inverse, factor.T, outputs @ inverse, None)
 
 
 def expected_gradient(
@@ -112,7 +120,7 @@ def expected_gradient(
 ) -> jax.Array:
     """Gradient of `theory.noisy_loss` in the optimiser's coordinates, all 2^n masks at once."""
     residual = outputs - apply_power(axes.to_outputs, x)
-    noise = sigma2 * apply_power(axes.to_white.T, apply_power(axes.to_white, x))
+    noise = sigma2 * axes.colour(axes.whiten(x))
     return 2 * (noise - apply_power(axes.to_outputs.T, residual) / x.size)
 
 
@@ -137,30 +145,32 @@ def sampled_gradient(
     Returns:
         (2^n,).
     """
-    masks, along, across = jax.random.split(key, 3)
-    drawn = jax.random.randint(masks, (batch_size,), 0, x.size)
+    masks, normals = jax.random.split(key)
+    # The number of sets is a power of two, so that the low bits of random ones number a set.
+    drawn = jax.random.bits(masks, (batch_size,), "uint32") & jnp.uint32(x.size - 1)
+    white_noise = jax.random.normal(normals, (batch_size + x.size,), x.dtype)
+    shifts, other = white_noise[:batch_size], white_noise[batch_size:]
     sigma = jnp.sqrt(sigma2)
-    white = apply_power(axes.to_white, x)
+    white = axes.whiten(x)
     length = jnp.linalg.norm(white)
     direction = white / jnp.where(length > 0, length, 1.0)
-    shifts = jax.random.normal(along, (batch_size,), x.dtype)
     mistaken = (outputs - apply_power(axes.to_outputs, x))[drawn]
     residuals = mistaken - sigma * length * shifts
-    other = jax.random.normal(across, x.shape, x.dtype)
     other = other - direction * jnp.vdot(direction, other)
     noise = direction * jnp.vdot(residuals, shifts) + jnp.linalg.norm(residuals) * other
     scattered = jnp.zeros_like(x).at[drawn].add(residuals)
     gradient = apply_power(axes.to_outputs.T, scattered)
-    gradient = gradient + sigma * apply_power(axes.to_white.T, noise)
+    gradient = gradient + sigma * axes.colour(noise)
     return (-2.0 / batch_size) * gradient
 
 
 def stable_rate(n: int, sigma2: jax.Array, axes: Coordinates, batch_size: int | None) -> jax.Array:
     """An estimate of the largest learning rate at which the mean square of the error shrinks."""
     signal = (jnp.linalg.norm(axes.to_outputs, 2) ** 2 / 2) ** n  # θ₀ in white coordinates
-    largest = signal + sigma2 * jnp.linalg.norm(axes.to_white, 2) ** (2 * n)
+    to_white = jnp.eye(2, dtype=axes.to_outputs.dtype) if axes.to_white is None else axes.to_white
+    largest = signal + sigma2 * jnp.linalg.norm(to_white, 2) ** (2 * n)
     if batch_size is None:
         return 1 / largest
     # E‖x‖² of a noisy row x = Mᵀ(J_S + ε), a product over players.
-    square = (jnp.sum(axes.to_outputs**2) / 2) ** n + sigma2 * jnp.sum(axes.to_white**2) ** n
+    square = (jnp.sum(axes.to_outputs**2) / 2) ** n + sigma2 * jnp.sum(to_white**2) ** n
     return 1 / (largest + 3 * square / batch_size)

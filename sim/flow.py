@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sim.snapshot import Snapshot, snapshot
+from sim.snapshot import Snapshot, joined, snapshot
 from theory import NoiseModel, learning_thresholds, mode_gains, orders, relaxation_gains
 from theory._lattice import apply_power
 
@@ -67,7 +67,7 @@ def follow(
         pieces.append(jax.tree.map(lambda array, m=done - first: array[:m], piece))
         jax.block_until_ready(pieces[-1])
         progress(done, epochs.size)
-    return jax.tree.map(lambda *arrays: jnp.concatenate(arrays), *pieces)
+    return joined(pieces)
 
 
 def relaxation_path(

@@ -194,7 +194,7 @@ def _number(
     if array.shape != shape:
         what = "a number" if not shape else f"of shape {shape}"
         raise ValueError(f"Argument `{name}` must be {what}, but has shape {array.shape}.")
-    if not isinstance(array, jax.core.Tracer) and not bool(jnp.all(jnp.isfinite(array))):
+    if not isinstance(array, jax.core.Tracer) and not np.all(np.isfinite(array)):
         raise ValueError(f"Argument `{name}` must be finite, but is {value}.")
     return array
 
@@ -204,7 +204,7 @@ def _log(
 ) -> jax.Array:
     array = _number(value, name, shape)
     if not isinstance(array, jax.core.Tracer):
-        smallest = float(jnp.min(array))
+        smallest = float(np.min(array))
         if smallest < 0 or (smallest == 0 and not zero):
             sign = "nonnegative" if zero else "positive"
             raise ValueError(f"Argument `{name}` must be {sign}, but is {value}.")

@@ -36,3 +36,9 @@ def snapshot(interactions: jax.Array, loss: jax.Array, salience: float, keep: bo
         loss,
         interactions if keep else None,
     )
+
+
+@jax.jit
+def joined(pieces: list[Snapshot]) -> Snapshot:
+    """One snapshot of all epochs from those of stretches of them."""
+    return jax.tree.map(lambda *arrays: jnp.concatenate(arrays), *pieces)

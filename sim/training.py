@@ -19,7 +19,7 @@ from sim.descent import (
     sampled_gradient,
     stable_rate,
 )
-from sim.snapshot import Snapshot, snapshot
+from sim.snapshot import Snapshot, joined, snapshot
 from theory import NoiseModel, noisy_loss, zeta
 from theory._lattice import apply_power
 
@@ -63,24 +63,18 @@ def train(
     steps = variance(middles.ravel()).reshape(middles.shape)  # (E-1, most)
     firsts = np.concatenate([[0], np.cumsum(counts)])[:-1]
 
-    axes = coordinates(noise, descent.white, targets.dtype)
-    parameters = apply_power(axes.from_interactions, starts)
-    optimiser = descent.transformation()
-    state = jax.vmap(jax.vmap(optimiser.init))(parameters)
-    keys = jax.random.split(key, targets.shape[:2])
-    # The run's own copies, so that the loop may write over them.
-    carry = (jnp.array(parameters), jax.tree.map(jnp.array, state))
+    sigma2 = variance(epochs)
+    carry, keys, begin = _begin(
+        starts, targets, sigma2, noise, salience, key, descent=descent, keep=keep
+    )
+    pieces = [begin]
+    intervals = (steps, jnp.asarray(counts), jnp.asarray(firsts), sigma2[1:])
     settings = (noise, salience, targets, keys)
-
-    begin = _record(starts, targets, variance(epochs[:1])[0], noise, salience, keep)
-    pieces = [jax.tree.map(lambda array: array[None], begin)]
-    sigma2 = variance(epochs)[1:]
     size = max(1, -(-lengths.size // CHUNKS))
     for first in range(0, lengths.size, size):
-        index = np.minimum(np.arange(first, first + size), lengths.size - 1)
-        real = np.arange(first, first + size) < lengths.size
-        intervals = (steps[index], counts[index] * real, firsts[index], sigma2[index])
-        carry, piece = _advance(carry, intervals, settings, descent=descent, keep=keep)
+        carry, piece = _advance(
+            carry, first, intervals, settings, size=size, descent=descent, keep=keep
+        )
         done = min(first + size, lengths.size)
         pieces.append(jax.tree.map(lambda array, m=done - first: array[:m], piece))
         if progress is not None:
@@ -88,19 +82,47 @@ def train(
             progress(done + 1, epochs.size)
     if progress is not None and lengths.size == 0:
         progress(1, 1)
-    return jax.tree.map(lambda *arrays: jnp.concatenate(arrays), *pieces)
+    return joined(pieces)
 
 
-@functools.partial(jax.jit, static_argnames=("descent", "keep"), donate_argnames="carry")
-def _advance(
-    carry: tuple[jax.Array, Any],
-    intervals: tuple[jax.Array, jax.Array, jax.Array, jax.Array],
-    settings: tuple[NoiseModel, float, jax.Array, jax.Array],
+@functools.partial(jax.jit, static_argnames=("descent", "keep"))
+def _begin(
+    starts: jax.Array,
+    targets: jax.Array,
+    sigma2: jax.Array,
+    noise: NoiseModel,
+    salience: float,
+    key: jax.Array,
     *,
     descent: Descent,
     keep: bool,
+) -> tuple[tuple[jax.Array, Any], jax.Array, Snapshot]:
+    """Parameters and optimiser state, a key for each member's part, and the first snapshot."""
+    axes = coordinates(noise, descent.white, targets.dtype)
+    parameters = apply_power(axes.from_interactions, starts)
+    state = jax.vmap(jax.vmap(descent.transformation().init))(parameters)
+    keys = jax.random.split(key, targets.shape[:2])
+    begin = _record(starts, targets, sigma2[0], noise, salience, keep)
+    return (parameters, state), keys, jax.tree.map(lambda array: array[None], begin)
+
+
+@functools.partial(jax.jit, static_argnames=("size", "descent", "keep"), donate_argnames="carry")
+def _advance(
+    carry: tuple[jax.Array, Any],
+    start: jax.Array | int,
+    intervals: tuple[jax.Array, jax.Array, jax.Array, jax.Array],
+    settings: tuple[NoiseModel, float, jax.Array, jax.Array],
+    *,
+    size: int,
+    descent: Descent,
+    keep: bool,
 ) -> tuple[tuple[jax.Array, Any], Snapshot]:
+    """Goes on through `size` intervals from number `start`; beyond the last it stands still."""
     noise, salience, targets, keys = settings
+    position = start + jnp.arange(size)
+    last = intervals[1].size - 1
+    chosen = jax.tree.map(lambda array: array[jnp.minimum(position, last)], intervals)
+    chosen = (chosen[0], jnp.where(position <= last, chosen[1], 0), *chosen[2:])
     axes = coordinates(noise, descent.white, targets.dtype)
     step = jax.vmap(
         jax.vmap(functools.partial(_step, axes, descent), in_axes=(0, 0, 0, 0, None, None)),
@@ -121,7 +143,7 @@ def _advance(
         interactions = apply_power(axes.to_interactions, carry[0])
         return carry, _record(interactions, targets, sigma2, noise, salience, keep)
 
-    return jax.lax.scan(interval, carry, intervals)
+    return jax.lax.scan(interval, carry, chosen)
 
 
 def _step(

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from theory._lattice import apply_power, as_real, as_sets, check_players, orders
+from theory._lattice import apply_power, as_real, as_sets, by_order, check_players
 from theory._learning import check_variance, learning_thresholds, mode_gains
 from theory._noise import NoiseModel, check_noise
 
@@ -123,6 +123,7 @@ def _check_times(
     return jnp.broadcast_to(sigma2, shape), jnp.broadcast_to(times, shape)
 
 
+@functools.partial(jax.jit, static_argnames="n")
 def _relaxation_gains(
     n: int, sigma2: jax.Array, time: jax.Array, noise: NoiseModel
 ) -> tuple[jax.Array, jax.Array]:
@@ -149,11 +150,10 @@ def _relax(
     n: int,
 ) -> jax.Array:
     vectors, dual, _ = noise.eigenbasis(initial.dtype)
-    index = orders(n)
     start, target = apply_power(dual, initial), apply_power(dual, true)
 
     def moved(gains: tuple[jax.Array, jax.Array]) -> jax.Array:
-        kept, learned = (g[index].reshape((1,) * (start.ndim - 1) + (-1,)) for g in gains)
+        kept, learned = (by_order(g, n).reshape((1,) * (start.ndim - 1) + (-1,)) for g in gains)
         return apply_power(vectors, kept * start + learned * target)
 
     gains = _relaxation_gains(n, sigma2, time, noise)
