@@ -50,6 +50,7 @@ from sim.noise_profile import NoiseProfile as NoiseProfile, profile_noise as pro
 from sim.phases import Phases as Phases, find_phases as find_phases
 from sim.report import write_report as write_report
 from sim.scenarios import (
+    keep_salient as keep_salient,
     random_start as random_start,
     sparse_target as sparse_target,
 )

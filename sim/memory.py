@@ -11,7 +11,7 @@ import jax
 def available_memory() -> int | None:
     """Bytes that a new array can take on the first JAX device, or None where nobody says."""
     try:
-        statistics = jax.devices()[0].memory_stats()
+        statistics = jax.local_devices()[0].memory_stats()
     except (RuntimeError, NotImplementedError):
         statistics = None
     if statistics and "bytes_limit" in statistics:
@@ -39,6 +39,8 @@ def check_memory(needed: int, what: str, devices: int = 1) -> None:
     Raises:
         ValueError: there is not enough memory; says how much is needed, and how much there is.
     """
+    if jax.default_backend() == "cpu":
+        devices = min(devices, jax.process_count())  # the devices of a host share its memory
     available = available_memory()
     if available is not None and needed > devices * available:
         raise ValueError(

@@ -14,10 +14,10 @@ from jax.typing import ArrayLike
 from sim.memory import check_memory
 from theory import orders
 from theory._lattice import as_sets, check_players
-from theory._sharded import spread
+from theory._sharded import sets_devices, spread
 from theory._strength import SALIENCE
 
-Interactions = ArrayLike | tuple[ArrayLike, ArrayLike]
+AndOr = ArrayLike | tuple[ArrayLike, ArrayLike]  # AND interactions, or a pair of AND and OR
 
 
 def random_start(
@@ -45,7 +45,7 @@ def random_start(
         >>> random_start(4, jax.random.key(0), members=3).shape
         (3, 16)
     """
-    shape = _shape(n, members)
+    shape = _shape(n, members, 3, sets_devices(check_players(n)))
     _check_positive("rho", rho)
     _check_positive("scale", scale)
     return _spindle(key, rho, scale, shape)
@@ -93,14 +93,20 @@ def sparse_target(
         >>> print(sum_by_order(target != 0))
         [0. 3. 2. 0. 1. 0.]
     """
-    shape = _shape(n, members)
+    shape = _shape(n, members, 16, 1)  # sorting takes many arrays, and one device
     _check_positive("scale", scale)
     if not 0 <= negative <= 1:
         raise ValueError(f"Argument `negative` must lie between 0 and 1, but is {negative}.")
     chosen = jnp.asarray([0, *_counts(n, counts)])
     keys = jax.random.split(key, (members or 1,))
-    draws = jax.vmap(functools.partial(_sparse, n, chosen, negative, scale))(keys)
-    return draws.reshape(shape)
+    return _sparse_draws(n, chosen, negative, scale, keys).reshape(shape)
+
+
+@functools.partial(jax.jit, static_argnames="n")
+def _sparse_draws(
+    n: int, counts: jax.Array, negative: float, scale: float, keys: jax.Array
+) -> jax.Array:
+    return jax.vmap(functools.partial(_sparse, n, counts, negative, scale))(keys)
 
 
 def _sparse(n: int, counts: jax.Array, negative: float, scale: float, key: jax.Array) -> jax.Array:
@@ -114,7 +120,7 @@ def _sparse(n: int, counts: jax.Array, negative: float, scale: float, key: jax.A
     return spread(jnp.where(rank < counts[order], values, 0.0))
 
 
-def salient_target(interactions: Interactions, fraction: float = SALIENCE) -> Interactions:
+def keep_salient(interactions: AndOr, fraction: float = SALIENCE) -> AndOr:
     """The salient interactions of a trained network, the others set to 0: its target w* [Ren24].
 
     Salient means |I(S)| ≥ τ = fraction · E_x |v(N) − v(∅)|, and v(N) − v(∅) is the sum of all
@@ -131,7 +137,7 @@ def salient_target(interactions: Interactions, fraction: float = SALIENCE) -> In
         ValueError: a last axis that is not of size 2^n, or AND and OR that differ in shape.
 
     Example:
-        >>> print(salient_target([0.5, 2.0, -0.04, 1.0]))
+        >>> print(keep_salient([0.5, 2.0, -0.04, 1.0]))
         [0.5 2.  0.  1. ]
     """
     pair = interactions if isinstance(interactions, tuple) else (interactions,)
@@ -177,12 +183,13 @@ def _counts(n: int, counts: int | Sequence[int] | np.ndarray) -> list[int]:
     return given
 
 
-def _shape(n: int, members: int | None) -> tuple[int, ...]:
+def _shape(n: int, members: int | None, arrays: int, devices: int) -> tuple[int, ...]:
+    """The shape of the result; raises where drawing it would take more memory than there is."""
     n = check_players(n)
     if members is not None and members < 1:
         raise ValueError(f"Argument `members` must be at least 1, but is {members}.")
-    itemsize = jnp.zeros(0).dtype.itemsize
-    check_memory(3 * itemsize * (members or 1) * 2**n, f"Drawing interactions of {n} players")
+    size = jnp.zeros(0).dtype.itemsize * (members or 1) * 2**n
+    check_memory(arrays * size, f"Drawing interactions of {n} players", devices)
     return (2**n,) if members is None else (members, 2**n)
 
 

@@ -15,7 +15,7 @@ from jax.typing import ArrayLike
 from sim.descent import Descent
 from sim.flow import follow
 from sim.memory import check_memory
-from sim.scenarios import Interactions
+from sim.scenarios import AndOr
 from sim.schedules import Schedule
 from sim.snapshot import Snapshot
 from sim.training import train
@@ -29,8 +29,8 @@ CLOCKS = ("noise", "flow")
 
 
 def simulate(
-    initial: Interactions | None,
-    target: Interactions,
+    initial: AndOr | None,
+    target: AndOr,
     schedule: Callable[[ArrayLike], jax.Array],
     epochs: int | ArrayLike,
     method: str = "equilibrium",
@@ -86,7 +86,8 @@ def simulate(
 
     Raises:
         ValueError: different numbers of players, a σ² that is negative or not finite, epochs that
-            do not rise, an unknown method, or arrays that would not fit in memory.
+            do not rise, an unknown method, arrays that would not fit in memory, or training that
+            diverges.
 
     Example:
         >>> from sim.scenarios import random_start, sparse_target
@@ -117,12 +118,13 @@ def simulate(
     sigma2 = variance(times)
     settings: dict[str, Any] = {}
     if method == "sgd":
-        descent = descent or Descent()
-        key = jax.random.key(key) if isinstance(key, int) else key
+        descent = _check_descent(descent)
+        key = jax.random.key(key) if isinstance(key, int | np.integer) else key
         snapshots = train(
             starts, targets, variance, times, noise, salience, descent, key,
             keep_interactions, progress,
         )  # fmt: skip
+        _check_convergence(snapshots.loss, times)
         settings = descent.settings()
     else:
         path = None
@@ -193,12 +195,14 @@ def _check_numbers(salience: float, rate: float, substeps: int) -> None:
         raise ValueError(f"Argument `salience` must be nonnegative, but is {salience}.")
     if not isinstance(rate, jax.core.Tracer) and not 0 < rate < np.inf:
         raise ValueError(f"Argument `rate` must be positive and finite, but is {rate}.")
-    if substeps < 1:
-        raise ValueError(f"Argument `substeps` must be at least 1, but is {substeps}.")
+    if not isinstance(substeps, numbers.Integral) or substeps < 1:
+        raise ValueError(
+            f"Argument `substeps` must be a whole number of at least 1, but is {substeps}."
+        )
 
 
 def _check_interactions(
-    initial: Interactions | None, target: Interactions
+    initial: AndOr | None, target: AndOr
 ) -> tuple[jax.Array, jax.Array, tuple[int, ...]]:
     """Returns start and target as (parts, members, 2^n), and the members' own axes."""
     targets = _parts(target, "target")
@@ -247,7 +251,7 @@ def _all_finite(array: jax.Array) -> jax.Array:
     return jnp.all(jnp.isfinite(array))
 
 
-def _parts(interactions: Interactions, name: str) -> list[jax.Array]:
+def _parts(interactions: AndOr, name: str) -> list[jax.Array]:
     pair = interactions if isinstance(interactions, tuple) else (interactions,)
     if len(pair) not in (1, 2):
         raise ValueError(
@@ -269,7 +273,7 @@ def _check_epochs(epochs: int | ArrayLike) -> np.ndarray:
     times = np.asarray(epochs, float)
     if times.ndim != 1 or times.size == 0:
         raise ValueError(
-            f"Argument `epochs` must be a number or have shape (E,), but has shape {times.shape}."
+            f"Argument `epochs` must be a whole number or have shape (E,), but is {epochs!r}."
         )
     if not np.all(np.isfinite(times)) or np.any(np.diff(times) <= 0):
         raise ValueError("Argument `epochs` must be finite and rising, without repetition.")
@@ -301,6 +305,27 @@ def _check_fits(method: str, targets: jax.Array, epochs: int, keep: bool) -> Non
     n = targets.shape[-1].bit_length() - 1
     what = f"Simulating {n} players" + (f", kept at {epochs} epochs," if keep else "")
     check_memory(arrays * targets.nbytes, what, len(targets.sharding.device_set))
+
+
+def _check_descent(descent: Descent | None) -> Descent:
+    if descent is not None and not isinstance(descent, Descent):
+        raise TypeError(
+            f"Argument `descent` must be a Descent, such as Descent(optax.sgd(0.01)), but is a "
+            f"{type(descent).__name__}."
+        )
+    return descent or Descent()
+
+
+def _check_convergence(loss: jax.Array, epochs: np.ndarray) -> None:
+    """Raises where training has run away, with the epoch at which it shows first."""
+    if isinstance(loss, jax.core.Tracer):
+        return
+    lost = ~np.isfinite(np.asarray(loss)).all(axis=(1, 2))
+    if lost.any():
+        raise ValueError(
+            f"Training has diverged: the loss is not finite at epoch {epochs[lost][0]:g}. Take a "
+            f"smaller step or learning rate, or a larger batch."
+        )
 
 
 def _describe(schedule: Callable[[ArrayLike], jax.Array]) -> str:

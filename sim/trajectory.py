@@ -71,8 +71,14 @@ class Trajectory:
 
     @property
     def mean_order(self) -> jax.Array:
-        """Mean order of `distribution`, (E,)."""
+        """Mean order of `distribution`, (E,); 0 where there is no strength at all."""
         return mean_order(self.distribution)
+
+    @property
+    def lowest(self) -> int:
+        """Position of the epoch of the smallest mean order, among those with any strength."""
+        some = jnp.sum(self.strength, axis=-1) > 0
+        return int(jnp.argmin(jnp.where(some, self.mean_order, jnp.inf)))
 
     @property
     def distribution_spread(self) -> jax.Array:

@@ -153,6 +153,7 @@ def test_thresholds_are_marked_where_the_noise_crosses_them():
     plt.close(figure)
     assert crossing([0, 1, 2], [1.0, 0.5, 0.0], 0.1) == 2.0
     assert crossing([0, 1], [0.1, 0.01], 0.5) is None
+    assert crossing([0, 1, 2], [0.01, 0.01, 1.0], 0.1) == pytest.approx(1.5)
 
 
 def test_panels_show_start_minimum_and_end():

@@ -15,6 +15,7 @@ from theory import NoiseModel, noisy_loss, optimal_interactions, relax, zeta
 N = 3
 NOISE = NoiseModel(1.7, -0.3)
 RNG = np.random.default_rng(0)
+SAMPLED = Descent(batch_size=8, steps_per_epoch=50)
 START, TARGET = RNG.normal(size=2**N), RNG.normal(size=2**N) + 0.5
 
 
@@ -76,7 +77,7 @@ def test_expected_gradient_is_that_of_the_noisy_loss(white):
 @pytest.mark.parametrize(
     "descent",
     [
-        Descent(batch_size=8, steps_per_epoch=50),
+        SAMPLED,
         pytest.param(
             Descent(batch_size=8, steps_per_epoch=50, momentum=0.9, white=False),
             marks=pytest.mark.slow,
@@ -86,36 +87,48 @@ def test_expected_gradient_is_that_of_the_noisy_loss(white):
     ids=["default", "momentum in w", "optax"],
 )
 def test_settles_on_theorem_3(descent):
-    sigma2, members = 0.2, 48
-    start = np.broadcast_to(START, (members, 2**N))
+    sigma2 = 0.2
+    start = np.broadcast_to(START, (24, 2**N))
     run = simulate(
-        start, TARGET, Schedule.constant(sigma2), 120, "sgd", NOISE, descent=descent, key=3,
-        keep_interactions=True,
+        (start, start), (TARGET, TARGET), Schedule.constant(sigma2), 120, "sgd", NOISE,
+        descent=descent, key=3, keep_interactions=True,
     )  # fmt: skip
     # The process is linear, so that its mean settles on the optimum without bias.
-    averages = np.mean(run.i_and[60:], axis=0)  # (members, 2^n)
-    error = np.std(averages, axis=0, ddof=1) / members**0.5
+    averages = np.mean(np.concatenate([run.i_and[60:], run.i_or[60:]], axis=1), axis=0)
+    error = np.std(averages, axis=0, ddof=1) / len(averages) ** 0.5
     optimum = np.asarray(optimal_interactions(TARGET, sigma2, NOISE))
     assert np.all(np.abs(averages.mean(0) - optimum) < 5 * error)
     assert np.all(error < 0.02 * np.linalg.norm(optimum))
     assert np.linalg.norm(START - optimum) > 0.5 * np.linalg.norm(optimum)
 
 
-def test_small_steps_are_the_flow():
-    rate, steps, sigma2 = 0.4, [20, 40, 80], 0.3
+def test_full_batches_are_exact_descent_and_small_steps_the_flow():
+    # The loss is quadratic, so that steps are powers of a matrix, written out here.
+    rate, sigma2 = 0.4, 0.3
+    hessian = np.asarray(jax.hessian(lambda w: noisy_loss(w, TARGET, sigma2, NOISE))(TARGET))
+    d = np.asarray(NOISE.matrix())
+    slope = np.linalg.solve(np.kron(np.kron(d, d), d), hessian)
+    optimum = np.asarray(optimal_interactions(TARGET, sigma2, NOISE))
+
+    def descended(count, epoch):
+        step = np.eye(2**N) - rate / count * slope
+        return optimum + np.linalg.matrix_power(step, count * epoch) @ (START - optimum)
+
+    descent = Descent(optax.sgd(rate / 20), batch_size=None, steps_per_epoch=20)
+    run = simulate(
+        START, TARGET, Schedule.constant(sigma2), 4, "sgd", NOISE, descent=descent,
+        keep_interactions=True,
+    )  # fmt: skip
+    for epoch in range(4):
+        np.testing.assert_allclose(run.i_and[epoch], descended(20, epoch), rtol=1e-9, atol=1e-11)
     exact = relax(START, TARGET, sigma2, [0.4, 0.8, 1.2], NOISE)
-    errors = []
-    for count in steps:
-        descent = Descent(optax.sgd(rate / count), batch_size=None, steps_per_epoch=count)
-        run = simulate(
-            START, TARGET, Schedule.constant(sigma2), 4, "sgd", NOISE, descent=descent,
-            keep_interactions=True,
-        )  # fmt: skip
-        errors.append(float(np.max(np.abs(run.i_and[1:] - exact))))
-    assert errors[2] < 0.02
+    errors = [
+        max(np.max(np.abs(descended(count, i + 1) - exact[i])) for i in range(3))
+        for count in (20, 40, 80, 160)
+    ]
+    assert errors[-1] < 0.01
     # Of first order in the step: half the step, half the error.
-    np.testing.assert_allclose(errors[0] / errors[1], 2, rtol=0.1)
-    np.testing.assert_allclose(errors[1] / errors[2], 2, rtol=0.1)
+    np.testing.assert_allclose(np.divide(errors[:-1], errors[1:]), 2, rtol=0.1)
     flow = simulate(
         START, TARGET, Schedule.constant(sigma2), 4, "relaxation", NOISE, rate=rate, clock="flow",
         keep_interactions=True,
@@ -136,17 +149,15 @@ def test_the_schedule_is_followed_within_an_epoch():
 
 
 def test_members_and_parts_train_apart_and_keys_decide():
-    start = random_start(N, jax.random.key(0), members=2)
+    start = random_start(N, jax.random.key(0), members=24)
     target = sparse_target(N, jax.random.key(1), 4)
-    falling = Schedule.exponential(1.0, 0.01, 5)
-    descent = Descent(batch_size=4, steps_per_epoch=10)
-    arguments = ((start, start), (target, target), falling, 6, "sgd")
-    first = simulate(*arguments, descent=descent, key=5, keep_interactions=True)
-    again = simulate(
-        *arguments, descent=descent, key=5, keep_interactions=True, progress=lambda *at: None
-    )
+    falling = Schedule.exponential(1.0, 0.01, 119)
+    arguments = ((start, start), (target, target), falling, 120, "sgd")  # shapes compiled above
+    settings = {"descent": SAMPLED, "keep_interactions": True}
+    first = simulate(*arguments, key=5, **settings)
+    again = simulate(*arguments, key=np.int64(5), progress=lambda *at: None, **settings)
     np.testing.assert_array_equal(first.strength, again.strength)
-    other = simulate(*arguments, descent=descent, key=jax.random.key(6), keep_interactions=True)
+    other = simulate(*arguments, key=jax.random.key(6), **settings)
     assert np.max(np.abs(other.strength - first.strength)) > 1e-3
     assert np.max(np.abs(first.i_and[-1] - first.i_or[-1])) > 1e-3
     assert np.max(np.abs(first.members[-1, 0] - first.members[-1, 1])) > 1e-3
@@ -192,3 +203,13 @@ def test_twelve_players_learn_in_twenty_thousand_steps():
 def test_bad_settings_are_named(change, kind, message):
     with pytest.raises(kind, match=message):
         Descent(**change)
+
+
+def test_training_that_runs_away_says_so():
+    with pytest.raises(ValueError, match="has diverged: the loss is not finite at epoch 1"):
+        simulate(
+            START, TARGET, Schedule.constant(1.0), 4, "sgd",
+            descent=Descent(optax.sgd(100.0), batch_size=None, steps_per_epoch=100),
+        )  # fmt: skip
+    with pytest.raises(TypeError, match="`descent` must be a Descent, such as"):
+        simulate(START, TARGET, Schedule.constant(1.0), 4, "sgd", descent=optax.sgd(0.1))

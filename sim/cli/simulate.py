@@ -20,7 +20,7 @@ from sim.figures.saving import save_figure
 from sim.figures.simulated import phase_map, two_phases
 from sim.interactions import Interactions
 from sim.provenance import versions
-from sim.scenarios import random_start, salient_target, sparse_target
+from sim.scenarios import keep_salient, random_start, sparse_target
 from sim.schedule_text import parse_schedule
 from sim.simulation import simulate as run_simulation
 from sim.trajectory import Trajectory
@@ -61,11 +61,12 @@ def simulate(
         float, typer.Option(help="Size of the start's interactions at order 0, in log-odds.")
     ] = 0.05,
     targets: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="Number of nonzero target interactions, in all or for each order as a/b/c/…"
+            help="Number of nonzero target interactions, in all or for each order as a/b/c/…; "
+            "by default 100, or half of all sets where that is fewer."
         ),
-    ] = "100",
+    ] = None,
     negative: Annotated[
         float, typer.Option(help="Probability that a target interaction is negative.")
     ] = 0.5,
@@ -118,6 +119,8 @@ def simulate(
     settings give the same bytes.
     """
     settings = _settings(context, config)
+    if settings["targets"] is None:
+        settings["targets"] = str(min(100, 2 ** max(0, settings["n"] - 1)))
     path = target / TRAJECTORY
     refuse_existing([path], overwrite)
     with _progress(quiet) as progress:
@@ -181,7 +184,7 @@ def _ends(settings: dict[str, Any]) -> tuple[Any, Any, jax.Array]:
     if settings["interactions"] is not None:
         extraction = Interactions.load(settings["interactions"]).extraction
         i_and, i_or = np.asarray(extraction.i_and), np.asarray(extraction.i_or)
-        return (i_and[0], i_or[0]), salient_target((i_and[-1], i_or[-1])), rest
+        return (i_and[0], i_or[0]), keep_salient((i_and[-1], i_or[-1])), rest
     n, members = settings["n"], settings["members"]
     if settings["start"] not in ("spindle", "zero"):
         raise ValueError(f"Option --start must be spindle or zero, but is '{settings['start']}'.")
@@ -214,19 +217,18 @@ def _progress(quiet: bool) -> Iterator[Any]:
 
 
 def _summary(trajectory: Trajectory, path: Path) -> dict[str, Any]:
-    order = np.asarray(trajectory.mean_order)
-    low = int(order.argmin())
+    order, low = np.asarray(trajectory.mean_order), trajectory.lowest
     return {
         "trajectory": str(path),
         "epochs": order.size,
-        "mean_order": {"first": order[0], "smallest": order[low], "last": order[-1]},
+        "mean_order": {"first": order[0] or None, "smallest": order[low], "last": order[-1]},
         "epoch_of_smallest": float(trajectory.epochs[low]),
     }
 
 
 def _print(trajectory: Trajectory, folder: Path) -> None:
-    order = np.asarray(trajectory.mean_order)
-    low, last = int(order.argmin()), order.size - 1
+    order, low = np.asarray(trajectory.mean_order), trajectory.lowest
+    last = order.size - 1
     table = Table(box=SIMPLE_HEAD)
     for name in ("epoch", "σ²", "mean order", "strength", "loss"):
         table.add_column(name, justify="right")
@@ -235,12 +237,14 @@ def _print(trajectory: Trajectory, folder: Path) -> None:
         table.add_row(
             f"{float(trajectory.epochs[i]):g}",
             f"{float(trajectory.sigma2[i]):.2e}",
-            f"{order[i]:.2f}",
+            f"{order[i]:.2f}" if order[i] else "–",
             f"{float(trajectory.strength[i].sum()):.3g}",
             f"{float(trajectory.loss[i]):.3g}",
         )
     out.print(table)
-    if 0 < low < last:
+    if not order[0]:
+        out.print(f"From no interactions, the mean order goes to {order[-1]:.2f} at the end.")
+    elif 0 < low < last:
         out.print(
             f"The mean order falls from {order[0]:.2f} to {order[low]:.2f} at epoch "
             f"{float(trajectory.epochs[low]):g}, and rises to {order[-1]:.2f} after it."

@@ -42,9 +42,10 @@ def two_phases(
         )
         for i, (ax, at) in enumerate(zip(axes[0], shown, strict=True)):
             order_bars(ax, shares[i], spread=spread[i] if several else None)
+            order = f"mean order {float(trajectory.mean_order[at]):.2f}"
             ax.set_title(
                 f"epoch {float(trajectory.epochs[at]):g}\n"
-                f"mean order {float(trajectory.mean_order[at]):.2f}"
+                f"{order if shares[i].any() else 'no interactions'}"
             )
             ax.label_outer()
         axes[0, 0].set_ylim(0, 1.08 * float(np.max(shares + spread * several)))
@@ -92,13 +93,14 @@ def mean_order_curve(
     ax: Axes, trajectory: Trajectory, *, label: str | None = None, color: str | None = None
 ) -> Axes:
     """Mean order against the epoch; the band is one standard deviation over members."""
-    epochs, middle = np.asarray(trajectory.epochs), np.asarray(trajectory.mean_order)
+    some = np.asarray(trajectory.strength).any(axis=-1)
+    epochs, middle = np.asarray(trajectory.epochs), np.where(some, trajectory.mean_order, np.nan)
     spread = np.asarray(trajectory.mean_order_spread)
     color = color or MEASURED
     ax.plot(epochs, middle, color=color, label=label)
     if np.any(spread > 0):
         ax.fill_between(epochs, middle - spread, middle + spread, color=color, alpha=0.2, lw=0)
-    low = int(np.argmin(middle))
+    low = trajectory.lowest
     ax.plot(epochs[low], middle[low], "o", color=color)
     ax.set_xlabel("epoch")
     ax.set_ylabel("mean order")
@@ -107,7 +109,7 @@ def mean_order_curve(
 
 
 def noise_curve(ax: Axes, trajectory: Trajectory) -> Axes:
-    """σ² against the epoch, each learning threshold θ_k marked where σ² falls through it."""
+    """σ² against the epoch, each learning threshold θ_k marked where σ² first crosses it."""
     epochs, sigma2 = np.asarray(trajectory.epochs), np.asarray(trajectory.sigma2)
     positive = sigma2 > 0
     ax.plot(epochs[positive], sigma2[positive], color=PREDICTED)
@@ -170,13 +172,14 @@ def compare_mean_orders(trajectories: Mapping[str, Trajectory]) -> Figure:
 
 
 def crossing(epochs: ArrayLike, sigma2: ArrayLike, level: float) -> float | None:
-    """The epoch at which σ² first falls through a level, on straight lines of ln σ²; or None."""
+    """The epoch at which σ² first crosses a level, on straight lines of ln σ²; or None."""
     times, values = np.asarray(epochs, float), np.asarray(sigma2, float)
-    falls = np.flatnonzero((values[:-1] > level) & (values[1:] <= level))
-    if falls.size == 0:
+    above = values > level
+    changes = np.flatnonzero(above[:-1] != above[1:])
+    if changes.size == 0:
         return None
-    i = falls[0]
-    if values[i + 1] == 0:
+    i = changes[0]
+    if values[i] == 0 or values[i + 1] == 0:  # a straight line of ln σ² from or to −∞ is a jump
         return float(times[i + 1])
     share = np.log(values[i] / level) / np.log(values[i] / values[i + 1])
     return float(times[i] + share * (times[i + 1] - times[i]))
@@ -189,8 +192,9 @@ def _nearest(trajectory: Trajectory, epochs: Sequence[float]) -> list[int]:
 
 def _around(trajectory: Trajectory, panels: int) -> list[int]:
     """The start, the end, the smallest mean order, and epochs evenly spread in mean order."""
-    order = np.asarray(trajectory.mean_order)
-    low, last = int(np.argmin(order)), order.size - 1
+    some = np.asarray(trajectory.strength).any(axis=-1)
+    order = np.where(some, trajectory.mean_order, trajectory.mean_order[int(some.argmax())])
+    low, last = trajectory.lowest, order.size - 1
     fallen, risen = np.minimum.accumulate(order[: low + 1]), np.maximum.accumulate(order[low:])
     before = max(0, (panels - 2) // 2) if low > 0 else 0
     after = max(0, panels - 2 - before) if low < last else 0
