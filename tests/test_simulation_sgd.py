@@ -82,7 +82,10 @@ def test_expected_gradient_is_that_of_the_noisy_loss(white):
             Descent(batch_size=8, steps_per_epoch=50, momentum=0.9, white=False),
             marks=pytest.mark.slow,
         ),
-        Descent(optax.sgd(0.01, momentum=0.5, nesterov=True), batch_size=4, steps_per_epoch=50),
+        pytest.param(
+            Descent(optax.sgd(0.01, momentum=0.5, nesterov=True), batch_size=4, steps_per_epoch=50),
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=["default", "momentum in w", "optax"],
 )
