@@ -6,24 +6,11 @@ import numpy as np
 import pytest
 import scipy.integrate
 import scipy.linalg
+from theory_oracles import noise_covariance, triggering
 
 from theory import NoiseModel, noisy_loss, optimal_interactions, orders, relax, relaxation_gains
 
 NOISES = [NoiseModel(), NoiseModel(1.0), NoiseModel(correlation=-(0.5**0.5)), NoiseModel(3.0, 0.4)]
-
-
-def _dense(n, noise):
-    """J and the noise covariance (over σ²), straight from their definitions."""
-    sets = range(2**n)
-    j = np.array([[float(t & ~s == 0) for t in sets] for s in sets])
-    g, cross = noise.growth, noise.correlation * noise.growth**0.5
-    covariance = np.ones((2**n, 2**n))
-    for s in sets:
-        for t in sets:
-            for i in range(n):
-                a, b = s >> i & 1, t >> i & 1
-                covariance[s, t] *= g if a and b else 1.0 if not (a or b) else cross
-    return j, covariance
 
 
 def _two(n, seed=0, batch=()):
@@ -34,7 +21,7 @@ def _two(n, seed=0, batch=()):
 @pytest.mark.parametrize("noise", NOISES)
 @pytest.mark.parametrize("n", [1, 3, 5])
 def test_matches_the_matrix_exponential_of_the_dense_flow(n, noise):
-    j, covariance = _dense(n, noise)
+    j, covariance = triggering(n), noise_covariance(n, noise.growth, noise.correlation)
     initial, true = _two(n, seed=n)
     for sigma2, time in [(0.0, 0.7), (0.03, 5.0), (4.0, 0.2)]:
         hessian = 2 * (j.T @ j / 2**n + sigma2 * covariance)
@@ -48,7 +35,7 @@ def test_matches_the_matrix_exponential_of_the_dense_flow(n, noise):
 
 def test_equals_a_fine_integration_of_the_preconditioned_gradient():
     n, noise = 4, NoiseModel(2.5, 0.2)
-    _, covariance = _dense(n, noise)
+    covariance = noise_covariance(n, 2.5, 0.2)
     initial, true = _two(n, seed=7)
     gradient = jax.jit(jax.grad(noisy_loss))
 

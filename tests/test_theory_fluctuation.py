@@ -134,6 +134,8 @@ def test_faulty_arguments_are_named():
         estimate_noise(np.zeros((2, 8)))
     with pytest.raises(ValueError, match=r"`outputs` must have shape \(repeats, \.\.\., 2\^n\)"):
         estimate_noise(np.zeros(8))
+    with pytest.raises(ValueError, match=r"`output_variance` must be nonnegative, but its least"):
+        interaction_variance([1.0, -0.5])
     with pytest.raises(ValueError, match="`outputs` must vary between repeats at every order"):
         estimate_noise(np.ones((5, 8)))
     with pytest.raises(ValueError, match=r"`rho` must be positive and finite, but is -1\.0"):

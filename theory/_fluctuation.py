@@ -31,13 +31,18 @@ def interaction_variance(output_variance: ArrayLike) -> jax.Array:
         (..., 2^n), in the same units.
 
     Raises:
-        ValueError: the last axis is not of size 2^n.
+        ValueError: the last axis is not of size 2^n, or a variance is negative.
 
     Example:
         >>> interaction_variance([0.5, 0.5, 0.5, 0.5])
         Array([0.5, 1. , 1. , 2. ], dtype=float64)
     """
-    return zeta(as_sets(output_variance, "output_variance")[0])
+    variance, _ = as_sets(output_variance, "output_variance")
+    if not isinstance(variance, jax.core.Tracer) and not bool(jnp.all(variance >= 0)):
+        raise ValueError(
+            f"Argument `output_variance` must be nonnegative, but its least is {variance.min()}."
+        )
+    return zeta(variance)
 
 
 @jax.tree_util.register_dataclass
