@@ -1,13 +1,18 @@
 """The report: one page that needs nothing else, and says what the fit says."""
 
 import base64
+import html
 import html.parser
 import json
 import re
+import shutil
+import subprocess
 
 import numpy as np
 import pytest
 
+from sim.figures.measured import FIGURES
+from sim.figures.saving import figure_bytes
 from sim.fitting import fit_noise
 from sim.phases import find_phases
 from sim.report import findings, write_report
@@ -151,3 +156,38 @@ def test_what_is_no_figure_is_refused_and_nothing_is_written(tmp_path, document)
     with pytest.raises(FileNotFoundError):
         write_report(tmp_path / "report.html", document, {"dynamics": tmp_path / "none.png"})
     assert not list(tmp_path.iterdir())
+
+
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
+PROBE = """<script>document.body.dataset.seen = JSON.stringify({
+  images: [...document.images].map(i => [i.complete, i.naturalWidth, i.clientWidth]),
+  wide: document.documentElement.scrollWidth - window.innerWidth,
+  high: document.documentElement.scrollHeight,
+  loaded: performance.getEntriesByType("resource").filter(r => !r.name.startsWith("data:")).length,
+})</script>"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(BROWSER is None, reason="needs the browser chromium")
+def test_a_browser_shows_all_of_it_without_a_complaint(tmp_path, document):
+    figures = {name: figure_bytes(draw(document)) for name, draw in FIGURES.items()}
+    text = _written(tmp_path, document, figures=figures)
+    (tmp_path / "probed.html").write_text(text.replace("</body>", f"{PROBE}</body>"), "utf-8")
+    done = subprocess.run(
+        [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr",
+         "--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={tmp_path / 'profile'}",
+         "--window-size=1000,800", "--virtual-time-budget=2000", "--dump-dom",
+         (tmp_path / "probed.html").as_uri()],
+        capture_output=True, text=True, check=True, timeout=120,
+    )  # fmt: skip
+    assert "CONSOLE" not in done.stderr
+    seen = json.loads(html.unescape(re.search(r'data-seen="([^"]*)"', done.stdout)[1]))
+    assert len(seen["images"]) == len(FIGURES)
+    for complete, natural, shown in seen["images"]:
+        assert complete
+        assert natural > 300
+        assert 300 < shown < 1000
+    assert seen["wide"] <= 0
+    assert seen["high"] > 1500
+    assert seen["loaded"] == 0
+    assert len(text) < 2_000_000
