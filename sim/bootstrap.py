@@ -47,17 +47,14 @@ def nearest_on_grid(
     sides = jnp.stack([jnp.maximum(best - 1, 0), jnp.minimum(best + 1, grid.size - 1)])
     share = jnp.linspace(0.0, 1.0, 9).astype(table.dtype)
 
-    def along(start: jax.Array, end: jax.Array) -> jax.Array:
-        shares = share.reshape(1, 1, -1, *[1] * (start.ndim - 1))
-        return (1 - shares) * start[None, :, None] + shares * end[:, :, None]
+    def along(values: jax.Array) -> jax.Array:
+        """From the lower neighbour up to the best entry, and on to the upper one."""
+        shares = share.reshape(1, -1, *[1] * (values.ndim - 1))
+        low, middle, high = (values[at][:, None] for at in (sides[0], best, sides[1]))
+        up, on = (low, middle), (middle, high)
+        return jnp.concatenate([(1 - shares) * a + shares * b for a, b in (up, on)], axis=1)
 
-    members = along(table[best], table[sides])  # (2, checkpoints, 9, n)
-    parameters = along(grid[best], grid[sides])  # (2, checkpoints, 9)
-    members = jnp.moveaxis(members, 0, 1).reshape(len(measured), -1, table.shape[-1])
-    parameters = jnp.moveaxis(parameters, 0, 1).reshape(len(measured), -1)
-    rank = jnp.argsort(parameters, axis=-1)
-    parameters = jnp.take_along_axis(parameters, rank, axis=-1)
-    members = jnp.take_along_axis(members, rank[..., None], axis=1)
+    members, parameters = along(table), along(grid)  # (checkpoints, 18, n), (checkpoints, 18)
     away = distance(members, measured[:, None])
     pick = _last_minimum(away)[:, None]
     return (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -136,10 +137,12 @@ def compare(
     )
 
 
+@jax.jit
 def _averaged(weights: jax.Array, strength: jax.Array) -> jax.Array:
     """Order distributions (resamples, a, n) of strengths (a, samples, n)."""
     return order_distribution(jnp.einsum("bs,asn->ban", weights, strength))
 
 
+@functools.partial(jax.jit, static_argnames="name")
 def _members(final: jax.Array, points: jax.Array, name: str) -> jax.Array:
     return jax.lax.map(lambda one: NULLS[name].member(one, points), final)

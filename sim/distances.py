@@ -8,17 +8,20 @@ import jax
 import jax.numpy as jnp
 
 
+@jax.jit
 def total_variation(p: jax.Array, q: jax.Array) -> jax.Array:
     """Total variation ½ Σ_k |p(k) − q(k)| along the last axis: between 0 and 1."""
     return 0.5 * jnp.sum(jnp.abs(p - q), axis=-1)
 
 
+@jax.jit
 def jensen_shannon(p: jax.Array, q: jax.Array) -> jax.Array:
     """Jensen–Shannon divergence in bits along the last axis: between 0 and 1."""
     middle = 0.5 * (p + q)
     return 0.5 * (_kullback_leibler(p, middle) + _kullback_leibler(q, middle))
 
 
+@jax.jit
 def least_squares(p: jax.Array, q: jax.Array) -> jax.Array:
     """Sum of squared differences Σ_k (p(k) − q(k))² along the last axis."""
     return jnp.sum((p - q) ** 2, axis=-1)

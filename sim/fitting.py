@@ -21,6 +21,7 @@ from sim.prediction import (
     PARTS,
     Target,
     added_parts,
+    averaged_distribution,
     noise_range,
     predicted_distribution,
     salient_target,
@@ -29,7 +30,6 @@ from sim.search import Distance, Match, nearest_member
 from theory import (
     NoiseModel,
     mean_order,
-    order_distribution,
     salience_threshold,
     strength_by_order,
 )
@@ -223,7 +223,7 @@ def fit_noise(
     strength, threshold = measured_strength(
         i_and, i_or, outputs, parts=parts, salience=salience, per_sample=per_sample
     )
-    measured = np.asarray(order_distribution(jnp.mean(strength, axis=1)))
+    measured = np.asarray(averaged_distribution(strength))
     _check_strength(measured)
     true = salient_target(
         jnp.asarray(i_and[-1]),

@@ -7,6 +7,7 @@ checkpoint in the same way and by the same distance as the theory's σ².
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 
 import jax
@@ -53,7 +54,11 @@ def tilted(final: ArrayLike, beta: ArrayLike) -> jax.Array:
         >>> tilted([0.5, 0.5], [0.0, np.log(3.0)]).round(3).tolist()
         [[0.5, 0.5], [0.75, 0.25]]
     """
-    final, beta = jnp.asarray(final), jnp.asarray(beta)
+    return _tilted(jnp.asarray(final), jnp.asarray(beta))
+
+
+@jax.jit
+def _tilted(final: jax.Array, beta: jax.Array) -> jax.Array:
     k = jnp.arange(1, final.shape[0] + 1, dtype=final.dtype)
     return jax.nn.softmax(jnp.log(final)[None] - beta[:, None] * k[None], axis=-1)
 
@@ -72,7 +77,11 @@ def binomial(n: int, logit: ArrayLike) -> jax.Array:
         >>> binomial(2, [0.0]).round(3).tolist()
         [[0.667, 0.333]]
     """
-    logit = jnp.asarray(logit)
+    return _binomial(n, jnp.asarray(logit))
+
+
+@functools.partial(jax.jit, static_argnames="n")
+def _binomial(n: int, logit: jax.Array) -> jax.Array:
     k = jnp.arange(1, n + 1, dtype=logit.dtype)
     choose = gammaln(n + 1.0) - gammaln(k + 1.0) - gammaln(n - k + 1.0)
     return jax.nn.softmax(choose[None] + logit[:, None] * k[None], axis=-1)
@@ -93,7 +102,11 @@ def cut_off(final: ArrayLike, order: ArrayLike) -> jax.Array:
         >>> cut_off([0.5, 0.25, 0.25], [1.5]).round(3).tolist()
         [[0.8, 0.2, 0.0]]
     """
-    final, order = jnp.asarray(final), jnp.asarray(order)
+    return _cut_off(jnp.asarray(final), jnp.asarray(order))
+
+
+@jax.jit
+def _cut_off(final: jax.Array, order: jax.Array) -> jax.Array:
     k = jnp.arange(1, final.shape[0] + 1, dtype=final.dtype)
     kept = final[None] * jnp.clip(order[:, None] - k[None] + 1, 0.0, 1.0)
     total = jnp.sum(kept, axis=-1, keepdims=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -19,8 +20,13 @@ from theory import (
 )
 from theory._strength import SALIENCE
 
+Array = TypeVar("Array", np.ndarray, jax.Array)
+
 PARTS = ("both", "and", "or")
 CHUNK = 64  # noise levels computed at a time, so that every call shares one compilation
+
+
+_thresholds = jax.jit(learning_thresholds, static_argnames="n")
 
 
 @jax.tree_util.register_dataclass
@@ -65,12 +71,16 @@ def salient_target(
         fraction: as in `Target`.
         per_sample: as in `Target`.
     """
-    w_and = jnp.where(jnp.abs(i_and) >= threshold[:, None], i_and, 0.0)
-    w_or = jnp.where(jnp.abs(i_or) >= threshold[:, None], i_or, 0.0)
-    empty = jnp.zeros_like(i_and[:, 0]) if centred else i_and[:, 0]
-    return Target(
-        w_and.at[:, 0].set(empty), w_or.at[:, 0].set(0.0), float(fraction), bool(per_sample)
-    )
+    w_and, w_or = _kept(i_and, i_or, threshold, centred)
+    return Target(w_and, w_or, float(fraction), bool(per_sample))
+
+
+@jax.jit
+def _kept(
+    i_and: jax.Array, i_or: jax.Array, threshold: jax.Array, centred: bool
+) -> tuple[jax.Array, jax.Array]:
+    w_and, w_or = (jnp.where(jnp.abs(i) >= threshold[:, None], i, 0.0) for i in (i_and, i_or))
+    return w_and.at[:, 0].set(jnp.where(centred, 0.0, i_and[:, 0])), w_or.at[:, 0].set(0.0)
 
 
 def predicted_strength(
@@ -91,21 +101,20 @@ def predicted_strength(
     Returns:
         (m, samples, n), for the orders 1..n.
     """
-    variances = jnp.asarray(sigma2, target.w_and.dtype)
+    variances = np.asarray(sigma2, target.w_and.dtype)
     count = len(variances)
-    padded = jnp.pad(variances, (0, -count % CHUNK), mode="edge").reshape(-1, CHUNK)
-    halves = jnp.concatenate([_predicted_halves(target, chunk, noise) for chunk in padded])
-    return added_parts(halves[:count], parts, axis=1)
+    padded = np.pad(variances, (0, -count % CHUNK), mode="edge").reshape(-1, CHUNK)
+    halves = [np.asarray(_predicted_halves(target, chunk, noise)) for chunk in padded]
+    return jnp.asarray(added_parts(np.concatenate(halves)[:count], parts, axis=1))
 
 
-def added_parts(halves: ArrayLike, parts: str, axis: int = 0) -> jax.Array:
+def added_parts(halves: Array, parts: str, axis: int = 0) -> Array:
     """The strength that counts: AND (entry 0 along `axis`), OR (entry 1), or both added."""
     if parts not in PARTS:
         raise ValueError(f"Argument `parts` must be one of {', '.join(PARTS)}, but is {parts!r}.")
-    halves = jnp.asarray(halves)
     if parts == "both":
-        return jnp.sum(halves, axis=axis)
-    return jnp.take(halves, PARTS.index(parts) - 1, axis=axis)
+        return halves.sum(axis=axis)
+    return halves.take(PARTS.index(parts) - 1, axis=axis)
 
 
 @jax.jit
@@ -133,7 +142,13 @@ def predicted_distribution(
         (m, n).
     """
     strength = predicted_strength(target, sigma2, noise, parts)
-    return np.asarray(order_distribution(jnp.mean(strength, axis=1)))
+    return np.asarray(averaged_distribution(strength))
+
+
+@jax.jit
+def averaged_distribution(strength: ArrayLike) -> jax.Array:
+    """Distribution over orders (a, n) of strengths (a, samples, n), averaged over samples."""
+    return order_distribution(jnp.mean(jnp.asarray(strength), axis=1))
 
 
 def noise_range(n: int, noise: NoiseModel) -> tuple[float, float]:
@@ -142,5 +157,5 @@ def noise_range(n: int, noise: NoiseModel) -> tuple[float, float]:
     At the lower end every mode is learned to 1e-7, at the upper end the shares of the modes have
     settled to 3e-4.
     """
-    log_thresholds = np.log(np.asarray(learning_thresholds(n, noise)))
+    log_thresholds = np.log(np.asarray(_thresholds(n, noise)))
     return float(log_thresholds.min() - 16.0), float(log_thresholds.max() + 8.0)
