@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 
 from sim.extraction import Extraction, extract_interactions
@@ -60,7 +61,9 @@ def split_uncertainty(
 ) -> SplitUncertainty:
     """Bounds how much strength can move between AND and OR, and between explanations, for free.
 
-    The programme of `extract_interactions` often has many optima. For the strength A of one kind
+    The programme of `extract_interactions` often has many optima: the AND and the OR of two players
+    are together the sum of the two, at the same cost, so that strength moves freely not only
+    between AND and OR but also between the orders 1 and 2. For the strength A of one kind
     and order, the programme is solved again with the weight of those interactions tilted to 1 ± t.
     With F the objective, F̂ that of the extraction and L± the certified lower bounds of the tilted
     programmes, min F ± t·A ≥ L± holds for every explanation, so F ≤ (1 + slack)·F̂ implies
@@ -110,10 +113,12 @@ def split_uncertainty(
             f"Argument `extraction` must hold interactions of the shape of `outputs`, "
             f"{outputs.shape}, but they have shape {extraction.i_and.shape}."
         )
+    extraction = jax.tree.map(np.asarray, extraction)
     allowed = (1.0 + slack) * extraction.objective
-    strength = _strengths(extraction)
+    strength = _strengths(extraction.i_and, extraction.i_or)
     low, high = strength, strength
-    floor, ceiling = jnp.zeros_like(strength), jnp.broadcast_to(allowed[..., None, None], low.shape)
+    floor = np.zeros_like(strength)
+    ceiling = np.broadcast_to(allowed[..., None, None], strength.shape).copy()
 
     programmes = [
         (kind, order, sign * tilt)
@@ -124,55 +129,56 @@ def split_uncertainty(
         if order > 1 or kind == 0
     ]
     for done, (kind, order, tilt) in enumerate(programmes):
-        weights = jnp.ones((2, n + 1)).at[jnp.asarray(_rows(kind)), order].add(tilt)
-        tilted = solve(and_weights=weights[0], or_weights=weights[1], warm_start=extraction)
-        lower = tilted.objective * (1.0 - tilted.gap)
-        if tilt > 0:
-            value = jnp.maximum(floor[..., kind, order - 1], (lower - allowed) / tilt)
-            floor = floor.at[..., kind, order - 1].set(value)
-        else:
-            value = jnp.minimum(ceiling[..., kind, order - 1], (lower - allowed) / tilt)
-            ceiling = ceiling.at[..., kind, order - 1].set(value)
-        mixed = _strengths(_towards(extraction, tilted, slack))
-        low, high = jnp.minimum(low, mixed), jnp.maximum(high, mixed)
+        weights = np.ones((2, n + 1))
+        weights[_rows(kind), order] += tilt
+        tilted = jax.tree.map(
+            np.asarray,
+            solve(and_weights=weights[0], or_weights=weights[1], warm_start=extraction),
+        )
+        limit = (tilted.objective * (1.0 - tilted.gap) - allowed) / tilt
+        end, tighter = (floor, np.maximum) if tilt > 0 else (ceiling, np.minimum)
+        end[..., kind, order - 1] = tighter(end[..., kind, order - 1], limit)
+        mixed = _strengths(*_towards(extraction, tilted, slack))
+        low, high = np.minimum(low, mixed), np.maximum(high, mixed)
         if progress is not None:
             progress(done + 1, len(programmes))
 
     # The first order is AND by convention, whatever is asked of OR or of the sum.
-    floor = floor.at[..., 2, 0].set(floor[..., 0, 0]).at[..., 1, 0].set(0.0)
-    ceiling = ceiling.at[..., 2, 0].set(ceiling[..., 0, 0]).at[..., 1, 0].set(0.0)
+    for end in (floor, ceiling):
+        end[..., 1, 0], end[..., 2, 0] = 0.0, end[..., 0, 0]
     return SplitUncertainty(
-        strength=strength,
-        attained=jnp.stack([low, high], axis=-1),
-        bound=jnp.stack([floor, ceiling], axis=-1),
+        strength=jnp.asarray(strength),
+        attained=jnp.asarray(np.stack([low, high], axis=-1)),
+        bound=jnp.asarray(np.stack([floor, ceiling], axis=-1)),
         slack=jnp.asarray(slack, outputs.dtype),
     )
 
 
-def _rows(kind: int) -> tuple[int, ...]:
-    return ((0,), (1,), (0, 1))[kind]
+def _rows(kind: int) -> list[int]:
+    return ([0], [1], [0, 1])[kind]
 
 
-def _objective(i_and: jax.Array, i_or: jax.Array) -> jax.Array:
-    return jnp.sum(jnp.abs(i_and[..., 1:]) + jnp.abs(i_or[..., 1:]), axis=-1)
+def _objective(i_and: np.ndarray, i_or: np.ndarray) -> np.ndarray:
+    return np.sum(np.abs(i_and[..., 1:]) + np.abs(i_or[..., 1:]), axis=-1)
 
 
-def _strengths(extraction: Extraction) -> jax.Array:
-    both = [strength_by_order(i) for i in (extraction.i_and, extraction.i_or)]
-    return jnp.stack([*both, both[0] + both[1]], axis=-2)
+def _strengths(i_and: ArrayLike, i_or: ArrayLike) -> np.ndarray:
+    both = [np.asarray(strength_by_order(i)) for i in (i_and, i_or)]
+    return np.stack([*both, both[0] + both[1]], axis=-2)
 
 
-def _towards(extraction: Extraction, tilted: Extraction, slack: float) -> Extraction:
-    """The mixture furthest towards the tilted solution whose objective is still allowed.
+def _towards(
+    extraction: Extraction, tilted: Extraction, slack: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """AND and OR of the mixture furthest towards the tilted solution that is still allowed.
 
     The objective is convex, so a share θ of the way costs at most a share θ of the difference.
     """
-    excess = _objective(tilted.i_and, tilted.i_or) - extraction.objective
-    allowed = slack * extraction.objective
-    share = jnp.where(excess > allowed, allowed / jnp.where(excess > allowed, excess, 1.0), 1.0)
-    share = share[..., None]
-    return dataclasses.replace(
-        extraction,
-        i_and=extraction.i_and + share * (tilted.i_and - extraction.i_and),
-        i_or=extraction.i_or + share * (tilted.i_or - extraction.i_or),
+    first, last = (
+        (np.asarray(found.i_and), np.asarray(found.i_or)) for found in (extraction, tilted)
     )
+    excess = _objective(*last) - _objective(*first)
+    allowed = slack * _objective(*first)
+    share = np.where(excess > allowed, allowed / np.where(excess > allowed, excess, 1.0), 1.0)
+    share = share[..., None]
+    return first[0] + share * (last[0] - first[0]), first[1] + share * (last[1] - first[1])

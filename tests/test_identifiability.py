@@ -1,24 +1,59 @@
 """The range of the AND/OR split, on programmes whose whole set of optima is known."""
 
+import json
+
 import numpy as np
 import pytest
 from scipy.optimize import linprog
+from typer.testing import CliRunner
 
+from sim.cli import app
 from sim.extraction import extract_interactions
 from sim.identifiability import split_uncertainty
 
 AND, OR, TOTAL = 0, 1, 2
+CHOICE = [0.0, 1.0, 2.0, 4.0] * 2  # whatever player 2 does
+EXACT = np.array(
+    [[[1, 3], [1, 2], [0, 0]], [[0, 0], [0, 1], [0, 0]], [[1, 3], [1, 3], [0, 0]]], float
+)
+"""All optima of `CHOICE`: any OR strength o from 0 to 1, with AND strengths |1−o|+|2−o| and 1+o."""
 
 
 def test_the_whole_interval_of_optima_is_found():
-    """v = (0, 1, 2, 4): any OR strength o from 0 to 1, with AND strengths |1−o|+|2−o| and 1+o."""
-    found = split_uncertainty([0.0, 1.0, 2.0, 4.0], slack=1e-4, noise_bound=0.0)
-    exact = np.array([[[1, 3], [1, 2]], [[0, 0], [0, 1]], [[1, 3], [1, 3]]], float)
+    found = split_uncertainty(CHOICE, slack=1e-4, noise_bound=0.0)
     # Within the slack OR may move on by slack·4/2; everything else by at most twice that.
-    np.testing.assert_allclose(found.attained, exact, atol=5e-4)
-    np.testing.assert_allclose(found.bound, exact, atol=2e-2)  # (slack + tolerance)·4 / 0.1
-    assert np.all(np.asarray(found.bound)[..., 0] <= exact[..., 0])
-    assert np.all(np.asarray(found.bound)[..., 1] >= exact[..., 1])
+    np.testing.assert_allclose(found.attained, EXACT, atol=5e-4)
+    np.testing.assert_allclose(found.bound, EXACT, atol=2e-2)  # (slack + tolerance)·4 / 0.1
+    assert np.all(np.asarray(found.bound)[..., 0] <= EXACT[..., 0])
+    assert np.all(np.asarray(found.bound)[..., 1] >= EXACT[..., 1])
+
+
+def test_the_command_studies_the_last_checkpoint(tmp_path):
+    measurement = tmp_path / "measurement.npz"
+    outputs = [[CHOICE[::-1]], [CHOICE]]
+    np.savez(measurement, outputs=outputs, epochs=[0, 3])
+
+    def extract(*more):
+        arguments = ["extract", str(measurement), "--noise-bound", "0", "--overwrite", *more]
+        return CliRunner().invoke(app, arguments)
+
+    found = json.loads(extract("--split", "1", "--json").stdout)["split"]
+    assert (found["epoch"], found["samples"], found["slack"]) == (3, 1, 1e-3)
+    assert [row["order"] for row in found["orders"]] == [1, 2, 3]
+    for name, tolerance in (("attained", 5e-3), ("bound", 1e-1)):  # slack·4, (slack + 2e-4)·4/0.1
+        ranges = [[row[kind][name] for row in found["orders"]] for kind in ("and", "or", "total")]
+        np.testing.assert_allclose(ranges, EXACT, atol=tolerance)
+
+    printed = extract("--split", "1").stdout
+    assert "at epoch 3, mean of 1 sample(s)" in printed
+    row = printed[printed.index("\norder") :].splitlines()[3].split()
+    assert row[0] == "2"
+    shown = np.array([[row[i], row[i + 2]] for i in (2, 6, 10)], float)  # "2 1.5 1 to 2 0.5 0 to 1"
+    np.testing.assert_allclose(shown, EXACT[:, 1], atol=1e-2)
+
+    refused = extract("--split", "2")
+    assert refused.exit_code == 2
+    assert "--split must be between 0 and the 1 samples, but is 2." in refused.stderr
 
 
 @pytest.mark.parametrize("kind", [AND, OR])
@@ -80,7 +115,7 @@ def test_lower_ends_enclose_the_exact_minimum():
 def test_progress_counts_the_programmes():
     seen = []
     split_uncertainty(
-        [0.0, 1.0, 2.0, 4.0],
+        CHOICE,
         noise_bound=0.0,
         progress=lambda done, total: seen.append(done / total),
     )
@@ -94,11 +129,11 @@ def test_progress_counts_the_programmes():
         ({"slack": -1.0}, "`slack`"),
         ({"tilts": ()}, "`tilts`"),
         ({"tilts": (1.0,)}, "`tilts`"),
-        ({"outputs": np.zeros((2, 4))}, "`extraction` must hold"),
+        ({"outputs": np.zeros((2, 8))}, "`extraction` must hold"),
     ],
 )
 def test_bad_arguments_are_named(arguments, message):
-    extraction = extract_interactions([0.0, 1.0, 2.0, 4.0], 0.0)
-    arguments = {"outputs": np.zeros(4), "extraction": extraction} | arguments
+    extraction = extract_interactions(CHOICE, 0.0)
+    arguments = {"outputs": np.zeros(8), "extraction": extraction} | arguments
     with pytest.raises(ValueError, match=message):
         split_uncertainty(**arguments)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
+import jax
+import numpy as np
 import typer
 
 from sim.cli._console import (
@@ -17,6 +20,7 @@ from sim.cli._console import (
     refuse_existing,
 )
 from sim.extraction import extract_interactions
+from sim.identifiability import KINDS, split_uncertainty
 from sim.interactions import Interactions
 from sim.measurement import Measurement
 from sim.recording import Report
@@ -32,25 +36,43 @@ def extract(
     tolerance: Annotated[
         float, typer.Option(help="Certified relative gap to the optimum at which to stop.")
     ] = 1e-3,
+    split: Annotated[
+        int,
+        typer.Option(
+            help="At the last checkpoint, for so many samples: how far strength could move between "
+            "AND and OR, and between orders, at 0.1 % of the cost. Takes some seconds a sample."
+        ),
+    ] = 0,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
     """Extract sparse AND–OR interactions, each with a certified gap to the optimum."""
     path = (target or source.parent) / INTERACTIONS
     measurement = Measurement.load(source)
+    if not 0 <= split <= measurement.samples:
+        raise ValueError(
+            f"--split must be between 0 and the {measurement.samples} samples, but is {split}."
+        )
     refuse_existing([path], overwrite)
     with progress_bars() as report:
         interactions = run_extract(measurement, path, report, noise_bound, tolerance)
+        ranges = run_split(interactions, split, report) if split else None
     extraction = interactions.extraction
     met, total = int(extraction.converged.sum()), extraction.converged.size
-    finish(
-        as_json,
-        {"interactions": str(path), "converged": met, "total": total,
-         "largest_gap": float(extraction.gap.max())},
+    result = {
+        "interactions": str(path),
+        "converged": met,
+        "total": total,
+        "largest_gap": float(extraction.gap.max()),
+    }
+    text = (
         f"Extracted interactions: {path}\n{met} of {total} programmes met the certified gap of "
-        f"{tolerance:g}; the largest gap is {float(extraction.gap.max()):.1e}.",
-        f"interdyn fit {path}",
-    )  # fmt: skip
+        f"{tolerance:g}; the largest gap is {float(extraction.gap.max()):.1e}."
+    )
+    if ranges is not None:
+        result["split"] = ranges
+        text += f"\n\n{split_table(ranges)}\n"
+    finish(as_json, result, text, f"interdyn fit {path}")
 
 
 def run_extract(
@@ -67,3 +89,52 @@ def run_extract(
     interactions = Interactions(measurement, extraction, settings)
     interactions.save(path)
     return interactions
+
+
+def run_split(interactions: Interactions, samples: int, report: Report) -> dict[str, Any]:
+    """How far the split of the last checkpoint is determined, in the mean over its first samples.
+
+    Samples are explained one by one, so that the range of their mean is the mean of their ranges.
+    """
+    last = jax.tree.map(lambda x: x[-1, :samples], interactions.extraction)
+    found = split_uncertainty(
+        interactions.measurement.outputs[-1, :samples],
+        last,
+        noise_bound=interactions.settings["noise_bound"],
+        progress=lambda done, total: report("split", done, total),
+    )
+    means = {
+        name: np.asarray(getattr(found, name)).mean(axis=0)
+        for name in ("strength", "attained", "bound")
+    }  # (kinds, n) and (kinds, n, 2)
+    return {
+        "epoch": float(interactions.measurement.epochs[-1]),
+        "samples": samples,
+        "slack": float(found.slack),
+        "orders": [
+            {"order": k + 1}
+            | {
+                kind: {name: values[i, k].tolist() for name, values in means.items()}
+                for i, kind in enumerate(KINDS)
+            }
+            for k in range(interactions.measurement.n)
+        ],
+    }
+
+
+def split_table(ranges: Mapping[str, Any]) -> str:
+    """The strengths and the ranges that are attained, as lines of text."""
+    lines = [
+        f"Strength by order at epoch {ranges['epoch']:g}, mean of {ranges['samples']} sample(s), "
+        f"with its range in explanations",
+        f"at most {100 * ranges['slack']:g} % costlier: at least this wide; --json adds proven "
+        f"outer limits.",
+        "order" + "".join(f"{name:>9}{'range':^18}" for name in ("AND", "OR", "both")),
+    ]
+    for row in ranges["orders"]:
+        line = f"{row['order']:5d}"
+        for kind in KINDS:
+            low, high = row[kind]["attained"]
+            line += f"{row[kind]['strength']:9.3g}  {f'{low:.3g} to {high:.3g}':<16}"
+        lines.append(line)
+    return "\n".join(line.rstrip() for line in lines)
