@@ -9,7 +9,7 @@ import shapiq
 from hypothesis import given, settings, strategies as st
 from typer.testing import CliRunner
 
-from sim import Interactions, Measurement, extract_interactions, to_shapiq, write_strengths
+from sim import Extraction, Interactions, Measurement, to_shapiq, write_strengths
 from sim.cli import app
 from theory import and_interactions, or_interactions
 
@@ -78,8 +78,16 @@ def test_what_is_not_one_samples_interactions(arguments, message):
 
 @pytest.fixture(scope="module")
 def interactions():
-    outputs = np.random.default_rng(1).normal(size=(2, 3, 8)).cumsum(axis=2)
-    return Interactions(Measurement(outputs, [0, 4]), extract_interactions(outputs), {})
+    """Drawn, not extracted: a table does not ask where its interactions come from."""
+    rng = np.random.default_rng(1)
+    outputs = rng.normal(size=(2, 3, 8)).cumsum(axis=2)
+    i_and, i_or = rng.normal(size=(2, 2, 3, 8)) * 10.0 ** rng.uniform(-3, 0, (2, 2, 3, 8))
+    nought = np.zeros((2, 3))
+    extraction = Extraction(
+        i_and, i_or, objective=nought, gap=nought, iterations=nought,
+        converged=nought == 0, multipliers=np.zeros((2, 3, 8)),
+    )  # fmt: skip
+    return Interactions(Measurement(outputs, [0, 4]), extraction, {})
 
 
 def test_a_table_of_strengths(interactions, tmp_path):
