@@ -8,11 +8,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.special import gammaln
 
 from sim.measurement import check_outputs
 from theory import (
     NoiseModel,
+    initial_strength,
     optimal_interactions,
     salience_threshold,
     sum_by_order,
@@ -261,10 +261,8 @@ def separate(
     levels = np.geomspace(1e-6, 1.0, 61) if sigma2 is None else np.atleast_1d(sigma2)
     ratios = np.geomspace(0.5, 2.0, 25) if rho is None else np.atleast_1d(rho)
     decays = np.asarray(_decay_strength(targets, jnp.asarray(levels), noise))  # (levels, n)
-    k = np.arange(1, n + 1)
-    choose = np.asarray(gammaln(n + 1.0) - gammaln(k + 1.0) - gammaln(n - k + 1.0))
-    spindles = np.exp(choose[None] + k[None] * np.log(ratios)[:, None])  # (ratios, n)
-    shapes = [part / part.sum(axis=1, keepdims=True) for part in (decays, spindles)]
+    spindles = np.stack([np.asarray(initial_strength(n, r)) for r in ratios])  # (ratios, n)
+    shapes = decays / decays.sum(axis=1, keepdims=True), spindles
     a, b, error = _nonnegative_pairs(measured, *shapes)
     flat = error.reshape(len(measured), -1).argmin(axis=1)
     level, ratio = np.unravel_index(flat, error.shape[1:])

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from numpy.typing import ArrayLike
 
+from sim.figures.epochs import epoch_axis
 from sim.figures.orders import MEASURED, PREDICTED
 from sim.fitting import NoiseFit
 from sim.noise_law import NoiseLaw
@@ -18,23 +18,6 @@ from sim.phases import Phases
 GREY = "#666666"
 NULL_COLOURS = {"frozen": "#000000", "tilt": "#0072B2", "binomial": "#009E73", "cut_off": "#CC79A7"}
 NULL_MARKS = {"frozen": "s", "tilt": "^", "binomial": "v", "cut_off": "D"}
-
-
-def epoch_axis(ax: Axes, epochs: ArrayLike) -> Axes:
-    """An epoch axis, logarithmic with 0 on it where the epochs span more than a factor of 30."""
-    values = np.asarray(epochs, float)
-    positive = values[values > 0]
-    if positive.size and positive[-1] / positive[0] > 30:
-        ax.set_xscale("symlog", linthresh=positive[0])
-        ticks = positive[0] * 4.0 ** np.arange(1 + np.log(positive[-1] / positive[0]) / np.log(4))
-        ticks = ticks[ticks <= positive[-1]]
-        ax.set_xticks([*([0.0] if values[0] == 0 else []), *ticks])
-        ax.set_xticks([], minor=True)
-        ax.xaxis.set_major_formatter("{x:g}")
-        left = -0.3 * positive[0] if values[0] == 0 else 0.8 * positive[0]
-        ax.set_xlim(left, 1.3 * positive[-1])
-    ax.set_xlabel("epoch")
-    return ax
 
 
 def noise_levels(ax: Axes, fit: NoiseFit, label: str | None = None, color: str = PREDICTED) -> Axes:

@@ -9,8 +9,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullLocator
 
+from sim.figures.epochs import epoch_axis
 from sim.figures.orders import MEASURED, PREDICTED, order_bars, paired_order_bars
 from sim.summary import second_phase, short_label
 
@@ -188,18 +188,7 @@ def epoch_title(epoch: float) -> str:
 
 def _finish(ax: Axes, fit: Mapping[str, Any], legend: bool = False) -> Axes:
     """Epoch axis (logarithmic, with 0 on it), the phase boundary as a band, a legend above."""
-    epochs = np.array([r["epoch"] for r in fit["checkpoints"]])
-    positive = epochs[epochs > 0]
-    if positive.size and positive[-1] / positive[0] > 30:
-        ax.set_xscale("symlog", linthresh=positive[0])
-        ticks = [0.0] if epochs[0] == 0 else []
-        ticks += list(
-            positive[0] * 4.0 ** np.arange(np.log(positive[-1] / positive[0]) / np.log(4))
-        )
-        ax.xaxis.set_major_locator(FixedLocator(ticks))
-        ax.xaxis.set_minor_locator(NullLocator())
-        ax.xaxis.set_major_formatter("{x:g}")
-    ax.set_xlabel("epoch")
+    epoch_axis(ax, [r["epoch"] for r in fit["checkpoints"]])
     phases = fit["phases"]
     if phases["boundary"] is not None:
         ax.axvspan(phases["low"], phases["high"], color="#999999", alpha=0.18, lw=0)
