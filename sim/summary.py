@@ -36,8 +36,7 @@ def conclusion(fit: Mapping[str, Any]) -> str:
         return f"{opening} there is nothing to compare, since the last checkpoint is the target."
     away = float(np.median([r["total_variation"] for r in records]))
     sentence = (
-        f"{opening} the fitted σ² goes from {noise_text(records[0])} to "
-        f"{noise_text(records[-1])} and the theory's distribution is off by a median total "
+        f"{opening} {_noise_path(records)} and the theory's distribution is off by a median total "
         f"variation of {away:.3f}"
     )
     nulls = {
@@ -46,6 +45,17 @@ def conclusion(fit: Mapping[str, Any]) -> str:
     }
     beside = ", ".join(f"{value:.3f} ({label(name)})" for name, value in nulls.items())
     return f"{sentence}, beside {beside} for the null models."
+
+
+def _noise_path(records: Sequence[Mapping[str, Any]]) -> str:
+    """Where the fitted σ² starts and ends, of the checkpoints that determine it."""
+    inside = [r for r in records if r.get("inside", True)]
+    if not inside:
+        return "no checkpoint determines σ²"
+    first, last = inside[0], inside[-1]
+    path = f"the fitted σ² goes from {first['sigma2']:.1e} (epoch {first['epoch']:g})"
+    path += f" to {last['sigma2']:.1e} (epoch {last['epoch']:g})"
+    return path if last is records[-1] else f"{path}, then {noise_text(records[-1])},"
 
 
 def noise_text(record: Mapping[str, Any]) -> str:
