@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -40,7 +41,7 @@ def extract(
         int,
         typer.Option(
             help="At the last checkpoint, for so many samples: how far strength could move between "
-            "AND and OR, and between orders, at 0.1 % of the cost. Takes some seconds a sample."
+            "AND and OR, and between orders, at 0.1 % more cost. Takes some seconds a sample."
         ),
     ] = 0,
     overwrite: Overwrite = False,
@@ -131,10 +132,13 @@ def split_table(ranges: Mapping[str, Any]) -> str:
         f"outer limits.",
         "order" + "".join(f"{name:>9}{'range':^18}" for name in ("AND", "OR", "both")),
     ]
+    largest = max(row["total"]["attained"][1] for row in ranges["orders"])
+    decimals = max(0, 2 - math.floor(math.log10(largest))) if largest else 0
     for row in ranges["orders"]:
         line = f"{row['order']:5d}"
         for kind in KINDS:
             low, high = row[kind]["attained"]
-            line += f"{row[kind]['strength']:9.3g}  {f'{low:.3g} to {high:.3g}':<16}"
+            between = f"{low:.{decimals}f} to {high:.{decimals}f}"
+            line += f"{row[kind]['strength']:9.{decimals}f}{between:^18}"
         lines.append(line)
     return "\n".join(line.rstrip() for line in lines)
