@@ -137,6 +137,14 @@ def generalizable_strength(
 
     Raises:
         ValueError: shapes that do not match, or an unknown rule.
+
+    Example:
+        >>> mine = np.array([[[0.0, 2.0, 0.0, -1.0]]])
+        >>> theirs = np.array([[[0.0, 1.0, 0.0, 1.0]]])  # agrees on order 1 only
+        >>> none = np.zeros_like(mine)
+        >>> found = generalizable_strength(mine, none, mine, theirs, none, theirs)
+        >>> found.shared.tolist(), found.own.tolist()
+        ([[2.0, 0.0]], [[0.0, 1.0]])
     """
     if rule not in RULES:
         raise ValueError(f"Argument `rule` must be one of {', '.join(RULES)}, but is {rule!r}.")

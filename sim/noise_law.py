@@ -145,6 +145,11 @@ def neighbour_residuals(outputs: Any) -> np.ndarray:
 
     Returns:
         (checkpoints − 2, samples, 2^n).
+
+    Example:
+        >>> drift = np.arange(4.0)[:, None, None] * np.ones((4, 2, 8))
+        >>> neighbour_residuals(drift).any(), neighbour_residuals(drift).shape
+        (np.False_, (2, 2, 8))
     """
     array = np.asarray(outputs, dtype=np.float64)
     if array.ndim != 3 or len(array) < 3:

@@ -86,6 +86,15 @@ def profile_noise(
 
     Raises:
         ValueError: no checkpoint, or a covariance that is not positive definite.
+
+    Example:
+        >>> from sim import fit_noise
+        >>> from theory import optimal_interactions, zeta
+        >>> true = np.random.default_rng(0).normal(size=(6, 16))
+        >>> learned = optimal_interactions(true, np.array([0.1, 0.01, 0.0]), NoiseModel(4.0))
+        >>> fit = fit_noise(learned, 0 * learned, zeta(learned), range(3), resamples=0)
+        >>> profile_noise(fit, [2.0, 4.0], [0.0], resamples=0).best.growth
+        4.0
     """
     chosen = np.arange(len(fit.epochs))[checkpoints]
     if chosen.size == 0:

@@ -140,12 +140,16 @@ def _fit_folds(
         (_, _, best, least), _ = jax.lax.scan(step, first, None, length=steps)
         return best, least
 
-    folds = jnp.arange(len(weights))
-    over_starts = jax.vmap(descend, (0, None, None))
-    ends, losses = jax.jit(jax.vmap(over_starts))(starts, weights, folds)
-    pick = jnp.argmin(losses, axis=1)
-    best = jax.tree.map(lambda leaf: leaf[folds, pick], ends)
-    return best, jax.vmap(lambda p, f: problem.away(curve(p, f)))(best, folds)
+    @jax.jit
+    def solve(starts: Any, weights: jax.Array) -> tuple[Any, jax.Array]:
+        folds = jnp.arange(len(weights))
+        over_starts = jax.vmap(descend, (0, None, None))
+        ends, losses = jax.vmap(over_starts)(starts, weights, folds)
+        pick = jnp.argmin(losses, axis=1)
+        best = jax.tree.map(lambda leaf: leaf[folds, pick], ends)
+        return best, jax.vmap(lambda p, f: problem.away(curve(p, f)))(best, folds)
+
+    return solve(starts, weights)
 
 
 def _parametric(

@@ -16,6 +16,7 @@ from sim.figures.saving import figure_bytes
 from sim.fitting import fit_noise
 from sim.phases import find_phases
 from sim.report import findings, write_report
+from sim.summary import label
 from theory import optimal_interactions, orders, reconstruct
 
 PNG = base64.b64decode(
@@ -110,9 +111,10 @@ def test_the_numbers_of_the_fit_are_on_the_page(tmp_path, document):
     words = "".join(page.text)
     assert document["phases"]["verdict"] in words
     for name, entry in document["overall"].items():
-        rows = [row for row in page.rows if len(row) == 5 and row[0].startswith(name[:3])]
-        assert rows or name in ("frozen", "tilt", "cut_off")
-        assert f"{entry['low']:+.3f} to {entry['high']:+.3f}" in words
+        row = next(row for row in page.rows if len(row) == 5 and row[0] == label(name))
+        assert row[1] == str(document["parameters"][name])
+        assert row[3] == f"{entry['low']:+.3f} to {entry['high']:+.3f}"
+        assert row[4] == entry["verdict"]
     assert ["numpy", np.__version__] in page.rows
     assert ["seed", "3"] in page.rows
     assert ["measurement.data", "digits <&> more"] in page.rows  # escaped and read back
