@@ -48,6 +48,10 @@ class Descent:
     Raises:
         ValueError: a number out of range.
         TypeError: an optimiser that is not an optax `GradientTransformation`.
+
+    Example:
+        >>> heavy_ball = Descent(batch_size=32, steps_per_epoch=200, momentum=0.9)
+        >>> adam = Descent(optimizer=optax.adam(1e-3), white=False)
     """
 
     optimizer: optax.GradientTransformation | None = None

@@ -126,6 +126,17 @@ def write_strengths(interactions: Interactions, path: str | Path) -> None:
     Args:
         interactions: of all checkpoints and samples.
         path: of the file; it is there whole or not at all.
+
+    Example:
+        >>> import tempfile
+        >>> from sim.extraction import extract_interactions
+        >>> from sim.measurement import Measurement
+        >>> measurement = Measurement(np.array([[[0.0, 1.0, 1.0, 5.0]]]), [0])
+        >>> found = Interactions(measurement, extract_interactions(measurement.outputs), {})
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_strengths(found, f"{folder}/strengths.csv")
+        ...     print(Path(folder, "strengths.csv").read_text().splitlines()[0])
+        epoch,part,order,strength,standard_error,share
     """
     with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS)

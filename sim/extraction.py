@@ -29,6 +29,8 @@ _STEPS = 25  # iterations between two looks at the gap
 class Extraction:
     """AND and OR interactions of a batch of samples, and how good they are.
 
+    Returned by `extract_interactions`, whose example shows it in use.
+
     Attributes:
         i_and: (..., 2^n), AND interactions; entry ∅ is v(∅).
         i_or: (..., 2^n), OR interactions; zero at ∅ and for single players, whose AND and OR

@@ -42,6 +42,8 @@ GRID_STEP = 0.1  # in ln σ²; neighbouring thresholds are ln 10.4 = 2.3 apart
 class NoiseFit:
     """The theory fitted to every checkpoint, beside the null models.
 
+    Returned by `fit_noise`, whose example shows it in use.
+
     Attributes:
         epochs: (checkpoints,).
         sigma2: (checkpoints,), the noise variance that fits best.

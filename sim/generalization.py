@@ -64,6 +64,8 @@ def similarity_by_order(train: Any, test: Any) -> np.ndarray:
 class Generalizable:
     """A network's strength by order, split by whether other networks have learned the same.
 
+    Returned by `generalizable_strength`, whose example shows it in use.
+
     Attributes:
         shared_positive: (..., n), strength of generalizable positive interactions, mean over
             samples, AND and OR added.
@@ -194,6 +196,8 @@ def _same_shapes(**arrays: Any) -> list[np.ndarray]:
 @dataclasses.dataclass(frozen=True)
 class Separation:
     """Strength by order as a decay plus a spindle (a reconstruction of [Cheng25]).
+
+    Returned by `separate`, whose example shows it in use.
 
     Attributes:
         decay: (checkpoints, n), the part that follows the decay: taken for generalizable.

@@ -28,6 +28,8 @@ KINDS = ("and", "or", "total")
 class SplitUncertainty:
     """Range of the strength of each kind and order over all almost optimal explanations.
 
+    Returned by `split_uncertainty`, whose example shows it in use.
+
     Axis -3 of `attained` and `bound` (axis -2 of `strength`) runs over AND, OR and their sum; the
     axis of orders runs over 1..n; the last axis of the ranges holds their lower and upper end. The
     strength of an order is Σ_{|S|=k} |I(S)|, without a salience threshold, in units of the outputs.

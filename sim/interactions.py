@@ -28,6 +28,13 @@ class Interactions:
             2^n), and for each (checkpoint, sample) the objective, the certified relative gap, the
             iterations, and whether the tolerance was met.
         settings: options of the extraction, for the record.
+
+    Example:
+        >>> from sim.extraction import extract_interactions
+        >>> measurement = Measurement(np.array([[[0.0, 1.0, 1.0, 5.0]]]), [0])
+        >>> found = Interactions(measurement, extract_interactions(measurement.outputs), {})
+        >>> bool(found.extraction.converged.all())
+        True
     """
 
     measurement: Measurement

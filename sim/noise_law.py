@@ -17,6 +17,8 @@ from theory import estimate_noise
 class NoiseLaw:
     """Noise of the interactions at every checkpoint, read off repeated measurements.
 
+    Returned by `observe_noise`, whose example shows it in use.
+
     Attributes:
         epochs: (checkpoints,).
         growth: (checkpoints,), factor by which the variance of interactions grows with each order;

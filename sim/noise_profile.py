@@ -28,6 +28,8 @@ LEMMA1 = NoiseModel(correlation=-(0.5**0.5))
 class NoiseProfile:
     """How well the theory fits under every noise law of a family.
 
+    Returned by `profile_noise`, whose example shows it in use.
+
     Attributes:
         growth: (a,), values of the growth g that were tried.
         correlation: (b,), values of the correlation c.

@@ -18,6 +18,8 @@ ROUNDING = 1e-9  # orders nearer than this are the same
 class Phases:
     """Whether training had two phases, and where the second began.
 
+    Returned by `find_phases`, whose example shows it in use.
+
     Attributes:
         boundary: epoch of the smallest mean order, or None where there is no two-phase pattern.
         low: lower end of the boundary's interval (epoch), or None.

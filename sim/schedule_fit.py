@@ -25,6 +25,8 @@ LEAST = 1e-3  # smallest fall of ln σ² between two checkpoints at which a mono
 class ScheduleFit:
     """A family of schedules fitted to the measured distributions of several checkpoints.
 
+    Returned by `fit_schedules`, whose example shows it in use.
+
     Attributes:
         schedule: σ² as a function of the epoch.
         parameters: how many free numbers it has.
@@ -59,6 +61,9 @@ def fit_schedules(
 
     Raises:
         ValueError: fewer than 4 checkpoints.
+
+    Example:
+        `notebooks/phases_and_loss_gap.ipynb` fits and draws real networks with it.
     """
     chosen = np.arange(len(fit.epochs))[checkpoints]
     if chosen.size < 4:

@@ -60,6 +60,12 @@ def shard_sets(values: ArrayLike, mesh: Mesh | None = None) -> jax.Array:
 
     Raises:
         ValueError: a last axis that is not of size 2^n, or fewer sets than devices.
+
+    Example:
+        >>> from theory import zeta
+        >>> with jax.set_mesh(sets_mesh()):
+        ...     print(zeta(shard_sets([1.0, 2.0, 3.0, 4.0])))
+        [ 1.  3.  4. 10.]
     """
     array, n = as_sets(values, "values")
     if mesh is None:

@@ -27,6 +27,8 @@ STRENGTHS = (
 class Trajectory:
     """Strengths of interactions by order at every recorded epoch of a simulation.
 
+    Returned by `simulate`, whose example shows it in use.
+
     Strengths are means over the members (samples, or the draws of an ensemble), in log-odds.
 
     Attributes:

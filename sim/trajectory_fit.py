@@ -24,6 +24,8 @@ from theory._lattice import apply_power
 class TrajectoryFit:
     """Both phases from one schedule: relaxation from the measured start to a moving optimum.
 
+    Returned by `fit_trajectory`, whose example shows it in use.
+
     Attributes:
         schedule: σ² as a function of the epoch.
         rate: of the flow; see `fit_trajectory`.
@@ -83,6 +85,9 @@ def fit_trajectory(
 
     Raises:
         ValueError: shapes that do not match the fit, or an unknown clock.
+
+    Example:
+        `notebooks/phases_and_loss_gap.ipynb` fits and draws real networks with it.
     """
     i_and, i_or, _ = check_interactions(i_and, i_or, outputs)
     if len(i_and) != len(fit.epochs) or i_and.shape[1:] != fit.target.w_and.shape:

@@ -1,9 +1,14 @@
 """Data flows one way: `sim` imports `theory`, never the reverse."""
 
 import ast
+import inspect
+import re
 from pathlib import Path
 
 import pytest
+
+import sim
+import theory
 
 ROOT = Path(__file__).parent.parent
 
@@ -29,3 +34,26 @@ def test_no_module_changes_the_configuration_but_the_command_line():
         calls = [ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)]
         if path.parent.name != "cli":
             assert "jax.config.update" not in calls, path
+
+
+def public(module):
+    names = [name for name in vars(module) if not name.startswith("_")]
+    return [(name, getattr(module, name)) for name in names if callable(getattr(module, name))]
+
+
+@pytest.mark.parametrize(
+    ("name", "item"), public(theory) + public(sim), ids=lambda value: getattr(value, "__name__", "")
+)
+def test_every_public_name_says_how_it_is_used(name, item):
+    """By an example that the tests run, or by naming the function or notebook that has one."""
+    text = inspect.getdoc(item) or ""
+    producer = re.search(r"Returned by `(\w+)`", text)
+    notebook = re.search(r"`notebooks/(\w+)\.ipynb`", text)
+    if notebook:
+        path = ROOT / "notebooks" / f"{notebook[1]}.ipynb"
+        assert name in path.read_text(encoding="utf-8")
+    elif producer:
+        module = theory if item.__module__.startswith("theory") else sim
+        assert producer[1] in dict(public(module))
+    else:
+        assert ">>> " in text

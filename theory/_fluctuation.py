@@ -50,6 +50,8 @@ def interaction_variance(output_variance: ArrayLike) -> jax.Array:
 class NoiseEstimate:
     """Growth and size of the noise on interactions, estimated from repeated outputs.
 
+    Returned by `estimate_noise`, whose example shows it in use.
+
     Attributes:
         growth: factor g by which the variance grows from one order to the next.
         growth_error: its standard error.

@@ -25,6 +25,8 @@ Interval = tuple[float, float]
 class RatioViolations:
     """Where the clauses of [Ren24 Proposition 1] fail for n players.
 
+    Returned by `norm_ratio_violations`, whose example shows it in use.
+
     Attributes:
         n: number of players.
         not_above_one: for each order k = 0..n−1, the intervals of σ² on which r^(k) ≤ 1.
