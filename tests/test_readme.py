@@ -71,3 +71,18 @@ def test_the_theory_beside_null_models():
     expected = [np.median(fit.total_variation[later])]
     expected += [medians[name] for name in ("cut_off", "tilt", "binomial", "frozen")]
     np.testing.assert_allclose(shown, expected, atol=6e-4)
+
+
+@pytest.mark.slow
+def test_what_the_outputs_leave_open():
+    measured = sim.Measurement.load(ROOT / "notebooks/measurements/digits-mlp.npz")
+    found = sim.split_uncertainty(measured.outputs[-1, :2])
+    strength = np.asarray(found.strength).mean(axis=0)[2]  # AND and OR together
+    low, high = np.asarray(found.attained).mean(axis=0)[2].T
+    shown = numbers(
+        r"the strength of order 1, ([\d.]+, could be anything from [\d.]+ to [\d.]+) at"
+    )
+    np.testing.assert_allclose(shown, [strength[0], low[0], high[0]], atol=0.1)
+    width = (high - low) / strength
+    assert np.all(width[2:6] < 0.35)
+    assert np.all(width[:2] > 1)
