@@ -7,6 +7,7 @@ import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 
 from theory._lattice import apply_power, as_real, as_sets, by_order, check_players, zeta
@@ -24,7 +25,7 @@ def check_variance(sigma2: ArrayLike, dtype: jnp.dtype | None = None) -> jax.Arr
         raise ValueError(
             f"Argument `sigma2` must be a number or have shape (m,), but has shape {array.shape}."
         )
-    if not isinstance(array, jax.core.Tracer) and not bool(jnp.all(array >= 0)):
+    if not isinstance(array, jax.core.Tracer) and not (np.asarray(array) >= 0).all():
         raise ValueError(f"Argument `sigma2` must be nonnegative, but is {sigma2}.")
     return array
 
