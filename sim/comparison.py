@@ -14,9 +14,9 @@ import numpy as np
 from sim.bootstrap import bootstrap_weights, interval, resampled_fit, verdicts
 from sim.distances import total_variation
 from sim.nulls import NULLS
-from sim.prediction import predicted_strength
+from sim.prediction import noise_grid, predicted_strength
 from sim.search import Distance
-from theory import order_distribution
+from sim.strength import weighted_distributions
 
 if TYPE_CHECKING:
     from sim.fitting import NoiseFit
@@ -109,15 +109,13 @@ def compare(
     What the theory predicts for each sample is computed once, on a fine grid of σ²; a resample is
     another average over samples, for the measured and the predicted strength alike.
     """
-    from sim.fitting import noise_grid
-
     weights = jnp.asarray(bootstrap_weights(fit.strength.shape[1], resamples, seed))
     grid = noise_grid(fit.target.n, fit.noise)
     strength = predicted_strength(
         fit.target, np.exp(grid), fit.noise, fit.settings["parts"]
     )  # (g, samples, n)
-    measured = _averaged(weights, jnp.asarray(fit.strength))
-    tables = _averaged(weights, strength)
+    measured = weighted_distributions(weights, jnp.asarray(fit.strength))
+    tables = weighted_distributions(weights, strength)
     log_sigma2, away = resampled_fit(measured, tables, jnp.asarray(grid), distance, total_variation)
     final = measured[:, -1]
     differences = {}
@@ -135,12 +133,6 @@ def compare(
     return Comparison(
         level, np.asarray(log_sigma2), np.asarray(away), np.asarray(measured), differences
     )
-
-
-@jax.jit
-def _averaged(weights: jax.Array, strength: jax.Array) -> jax.Array:
-    """Order distributions (resamples, a, n) of strengths (a, samples, n)."""
-    return order_distribution(jnp.einsum("bs,asn->ban", weights, strength))
 
 
 @functools.partial(jax.jit, static_argnames="name")

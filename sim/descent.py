@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import optax
 
 from theory import NoiseModel
-from theory._lattice import apply_power
+from theory.lattice import apply_power
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,15 +12,14 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from sim.files import atomic_path
-from sim.fitting import measured_strength
 from sim.interactions import Interactions
+from sim.strength import PARTS, measured_strength
 from theory import order_distribution
-from theory._lattice import as_sets
+from theory.lattice import as_sets
 
 if TYPE_CHECKING:
     from shapiq import InteractionValues
 
-PARTS = ("both", "and", "or")
 COLUMNS = ("epoch", "part", "order", "strength", "standard_error", "share")
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from sim._splitting import Costs, Geometry, Lanes, advance, choose, geometry, start
-from theory._lattice import as_sets, orders
+from theory.lattice import as_sets, orders
 
 _STEPS = 25  # iterations between two looks at the gap
 

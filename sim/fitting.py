@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Mapping
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
 
 from sim.bootstrap import MATERIAL
 from sim.comparison import Comparison, compare
@@ -18,24 +15,15 @@ from sim.distances import distance_named, total_variation
 from sim.measurement import check_epochs, check_outputs
 from sim.nulls import NullFit, fit_nulls
 from sim.prediction import (
-    PARTS,
     Target,
-    added_parts,
-    averaged_distribution,
+    noise_grid,
     noise_range,
     predicted_distribution,
     salient_target,
 )
 from sim.search import Distance, Match, nearest_member
-from theory import (
-    NoiseModel,
-    mean_order,
-    salience_threshold,
-    strength_by_order,
-)
-from theory._strength import SALIENCE
-
-GRID_STEP = 0.1  # in ln σ²; neighbouring thresholds are ln 10.4 = 2.3 apart
+from sim.strength import averaged_distribution, check_parts, measured_strength
+from theory import SALIENCE, NoiseModel, mean_order
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,44 +100,6 @@ class NoiseFit:
                 record["nulls"][name].update(beside)
             record |= extra
         return record
-
-
-def measured_strength(
-    i_and: ArrayLike,
-    i_or: ArrayLike,
-    outputs: ArrayLike,
-    *,
-    parts: str = "both",
-    salience: float = SALIENCE,
-    per_sample: bool = False,
-) -> tuple[jax.Array, jax.Array]:
-    """Strength by order of measured interactions, and the threshold of salience that was used.
-
-    Args:
-        i_and: (checkpoints, samples, 2^n).
-        i_or: (checkpoints, samples, 2^n).
-        outputs: (checkpoints, samples, 2^n), v(S).
-        parts: whose strength is counted: `both`, `and` or `or`.
-        salience: the factor 0.03 of the threshold.
-        per_sample: every sample has its own threshold, instead of the mean over samples.
-
-    Returns:
-        (checkpoints, samples, n) for the orders 1..n, and τ as (checkpoints, samples):
-        `salience` times the mean of |v(N) − v(∅)| over a checkpoint's samples.
-    """
-    halves, threshold = _strengths(
-        jnp.asarray(i_and), jnp.asarray(i_or), jnp.asarray(outputs), salience, per_sample
-    )
-    return added_parts(halves, parts), threshold
-
-
-@functools.partial(jax.jit, static_argnames="per_sample")
-def _strengths(
-    i_and: jax.Array, i_or: jax.Array, outputs: jax.Array, salience: float, per_sample: bool
-) -> tuple[jax.Array, jax.Array]:
-    threshold = salience_threshold(outputs[..., -1], outputs[..., 0], salience, per_sample)
-    halves = [strength_by_order(part, threshold) for part in (i_and, i_or)]
-    return jnp.stack(halves), threshold
 
 
 def fit_noise(
@@ -283,12 +233,6 @@ def fit_target(
     )
 
 
-def noise_grid(n: int, noise: NoiseModel) -> np.ndarray:
-    """Values of ln σ² over the whole range in which the prediction changes."""
-    low, high = noise_range(n, noise)
-    return np.linspace(low, high, round((high - low) / GRID_STEP) + 1)
-
-
 def check_interactions(
     i_and: Any, i_or: Any, outputs: Any
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -305,8 +249,7 @@ def check_interactions(
 
 
 def _check_options(parts: str, target: str, salience: float, resamples: int, level: float) -> None:
-    if parts not in PARTS:
-        raise ValueError(f"Argument `parts` must be one of {', '.join(PARTS)}, but is {parts!r}.")
+    check_parts(parts)
     if target not in ("salient", "all"):
         raise ValueError(f"Argument `target` must be `salient` or `all`, but is {target!r}.")
     if not (np.isfinite(salience) and salience >= 0):

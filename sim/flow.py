@@ -11,7 +11,7 @@ import numpy as np
 
 from sim.snapshot import Snapshot, joined, snapshot
 from theory import NoiseModel, learning_thresholds, mode_gains, orders, relaxation_gains
-from theory._lattice import apply_power
+from theory.lattice import apply_power
 
 CHUNKS = 20  # reports of progress in a run
 

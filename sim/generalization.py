@@ -11,13 +11,13 @@ import numpy as np
 
 from sim.measurement import check_outputs
 from theory import (
+    SALIENCE,
     NoiseModel,
     initial_strength,
     optimal_interactions,
     salience_threshold,
     sum_by_order,
 )
-from theory._strength import SALIENCE
 
 RULES = ("any", "majority", "all")
 

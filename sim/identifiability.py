@@ -14,7 +14,7 @@ from jax.typing import ArrayLike
 
 from sim.extraction import Extraction, extract_interactions
 from theory import strength_by_order
-from theory._lattice import as_sets
+from theory.lattice import as_sets
 
 KINDS = ("and", "or", "total")
 

@@ -14,7 +14,8 @@ from sim.bootstrap import bootstrap_weights, interval, resampled_fit, verdicts
 from sim.distances import distance_named
 from sim.fitting import NoiseFit
 from sim.prediction import noise_range, predicted_strength
-from theory import NoiseModel, order_distribution
+from sim.strength import weighted_distributions
+from theory import NoiseModel
 
 GROWTHS = (0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6)
 CORRELATIONS = (-(0.5**0.5), -0.5, -0.25, 0.0, 0.25, 0.5)
@@ -154,10 +155,7 @@ def _mean_distance(
     strength = predicted_strength(fit.target, np.exp(grid), noise, fit.settings["parts"])
     measured = jnp.asarray(fit.strength)[chosen]
     away = distance_named(fit.settings["distance"])
-    tables, shares = (
-        order_distribution(jnp.einsum("bs,asn->ban", weights, part))
-        for part in (strength, measured)
-    )
+    tables, shares = (weighted_distributions(weights, part) for part in (strength, measured))
     return np.asarray(resampled_fit(shares, tables, jnp.asarray(grid), away, away)[1]).mean(axis=1)
 
 

@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from sim.strength import added_parts, averaged_distribution
 from theory import (
+    SALIENCE,
     NoiseModel,
     learning_thresholds,
     optimal_interactions,
-    order_distribution,
     salience_threshold,
     strength_by_order,
 )
-from theory._strength import SALIENCE
 
-Array = TypeVar("Array", np.ndarray, jax.Array)
-
-PARTS = ("both", "and", "or")
 CHUNK = 64  # noise levels computed at a time, so that every call shares one compilation
-
+GRID_STEP = 0.1  # in ln σ²; neighbouring thresholds are ln 10.4 = 2.3 apart
 
 _thresholds = jax.jit(learning_thresholds, static_argnames="n")
 
@@ -108,15 +104,6 @@ def predicted_strength(
     return jnp.asarray(added_parts(np.concatenate(halves)[:count], parts, axis=1))
 
 
-def added_parts(halves: Array, parts: str, axis: int = 0) -> Array:
-    """The strength that counts: AND (entry 0 along `axis`), OR (entry 1), or both added."""
-    if parts not in PARTS:
-        raise ValueError(f"Argument `parts` must be one of {', '.join(PARTS)}, but is {parts!r}.")
-    if parts == "both":
-        return halves.sum(axis=axis)
-    return halves.take(PARTS.index(parts) - 1, axis=axis)
-
-
 @jax.jit
 def _predicted_halves(target: Target, sigma2: jax.Array, noise: NoiseModel) -> jax.Array:
     """AND and OR strengths, (m, 2, samples, n)."""
@@ -145,12 +132,6 @@ def predicted_distribution(
     return np.asarray(averaged_distribution(strength))
 
 
-@jax.jit
-def averaged_distribution(strength: ArrayLike) -> jax.Array:
-    """Distribution over orders (a, n) of strengths (a, samples, n), averaged over samples."""
-    return order_distribution(jnp.mean(jnp.asarray(strength), axis=1))
-
-
 def noise_range(n: int, noise: NoiseModel) -> tuple[float, float]:
     """Range of ln σ² in which the prediction changes: from e⁻¹⁶ of the lowest threshold to e⁸.
 
@@ -159,3 +140,9 @@ def noise_range(n: int, noise: NoiseModel) -> tuple[float, float]:
     """
     log_thresholds = np.log(np.asarray(_thresholds(n, noise)))
     return float(log_thresholds.min() - 16.0), float(log_thresholds.max() + 8.0)
+
+
+def noise_grid(n: int, noise: NoiseModel) -> np.ndarray:
+    """Values of ln σ² over the whole range in which the prediction changes."""
+    low, high = noise_range(n, noise)
+    return np.linspace(low, high, round((high - low) / GRID_STEP) + 1)

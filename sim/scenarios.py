@@ -12,10 +12,9 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from sim.memory import check_memory
-from theory import orders
-from theory._lattice import as_sets, check_players
-from theory._sharded import sets_devices, spread
-from theory._strength import SALIENCE
+from theory import SALIENCE, orders
+from theory.lattice import as_sets, check_players
+from theory.sharded import sets_devices, spread
 
 AndOr = ArrayLike | tuple[ArrayLike, ArrayLike]  # AND interactions, or a pair of AND and OR
 

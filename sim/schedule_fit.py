@@ -12,8 +12,8 @@ import numpy as np
 import optax
 
 from sim.distances import distance_named
-from sim.fitting import NoiseFit, noise_grid
-from sim.prediction import predicted_distribution
+from sim.fitting import NoiseFit
+from sim.prediction import noise_grid, predicted_distribution
 from sim.schedules import Schedule
 from sim.search import Distance
 

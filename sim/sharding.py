@@ -18,8 +18,8 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.typing import ArrayLike
 
-from theory._lattice import as_sets
-from theory._sharded import AXIS, sharding_of
+from theory.lattice import as_sets
+from theory.sharded import AXIS, sharding_of
 
 
 def sets_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:

@@ -21,8 +21,8 @@ from sim.snapshot import Snapshot
 from sim.training import train
 from sim.trajectory import Trajectory
 from theory import NoiseModel
-from theory._lattice import as_sets
-from theory._noise import check_noise
+from theory.lattice import as_sets
+from theory.noise import check_noise
 
 METHODS = ("equilibrium", "relaxation", "sgd")
 CLOCKS = ("noise", "flow")

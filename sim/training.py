@@ -21,7 +21,7 @@ from sim.descent import (
 )
 from sim.snapshot import Snapshot, joined, snapshot
 from theory import NoiseModel, noisy_loss, zeta
-from theory._lattice import apply_power
+from theory.lattice import apply_power
 
 CHUNKS = 50  # reports of progress in a run
 

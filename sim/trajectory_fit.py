@@ -14,10 +14,10 @@ import optax
 from sim.distances import distance_named, total_variation
 from sim.fitting import NoiseFit, check_interactions
 from sim.flow import relaxation_path
-from sim.prediction import added_parts
 from sim.schedules import Schedule
+from sim.strength import added_parts
 from theory import order_distribution, orders, salience_threshold, strength_by_order
-from theory._lattice import apply_power
+from theory.lattice import apply_power
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from sim.distances import DISTANCES, total_variation
-from sim.fitting import fit_noise, measured_strength
+from sim.fitting import fit_noise
 from sim.prediction import predicted_distribution, predicted_strength, salient_target
+from sim.strength import measured_strength
 from theory import NoiseModel, optimal_interactions, orders, reconstruct
 
 N, SAMPLES = 5, 8

@@ -28,6 +28,11 @@ def test_theory_stands_alone(path):
     assert not roots & {"sim", "optax", "matplotlib", "equinox", "sklearn", "scipy"}
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "sim").rglob("*.py")), ids=lambda p: p.name)
+def test_sim_uses_only_what_theory_offers(path):
+    assert not [name for name in imported(path) if name.startswith("theory._")]
+
+
 def test_no_module_changes_the_configuration_but_the_command_line():
     for path in sorted((ROOT / "theory").rglob("*.py")) + sorted((ROOT / "sim").rglob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))

@@ -7,7 +7,7 @@ import pytest
 from theory_oracles import order, permuted_indices, subsets, triggering
 
 from theory import moebius, orders, sum_by_order, zeta
-from theory._lattice import _add_subsets, apply_power, by_order
+from theory.lattice import _add_subsets, apply_power, by_order
 
 SIZES = [1, 2, 5, 6, 7, 11]  # one pass, two, three; even and uneven
 

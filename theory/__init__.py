@@ -45,7 +45,6 @@ from theory._interactions import (
     or_interactions as or_interactions,
     reconstruct as reconstruct,
 )
-from theory._lattice import moebius as moebius, orders as orders, zeta as zeta
 from theory._learning import (
     learning_thresholds as learning_thresholds,
     mode_gains as mode_gains,
@@ -53,7 +52,6 @@ from theory._learning import (
     noisy_loss_gradient as noisy_loss_gradient,
     optimal_interactions as optimal_interactions,
 )
-from theory._noise import NoiseModel as NoiseModel
 from theory._recovery import half_recovery_levels as half_recovery_levels, recovery as recovery
 from theory._relaxation import relax as relax, relaxation_gains as relaxation_gains
 from theory._rows import (
@@ -63,6 +61,7 @@ from theory._rows import (
     row_norms as row_norms,
 )
 from theory._strength import (
+    SALIENCE as SALIENCE,
     mean_order as mean_order,
     order_distribution as order_distribution,
     salience_threshold as salience_threshold,
@@ -73,3 +72,5 @@ from theory._violations import (
     RatioViolations as RatioViolations,
     norm_ratio_violations as norm_ratio_violations,
 )
+from theory.lattice import moebius as moebius, orders as orders, zeta as zeta
+from theory.noise import NoiseModel as NoiseModel

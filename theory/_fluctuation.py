@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from theory._lattice import as_sets, moebius, zeta
-from theory._noise import NoiseModel
 from theory._strength import sum_by_order
+from theory.lattice import as_sets, moebius, zeta
+from theory.noise import NoiseModel
 
 
 def interaction_variance(output_variance: ArrayLike) -> jax.Array:

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax.scipy.special import gammaln
 from jax.typing import ArrayLike
 
-from theory._lattice import as_real, by_order, check_players
+from theory.lattice import as_real, by_order, check_players
 
 
 def check_rho(rho: ArrayLike) -> jax.Array:

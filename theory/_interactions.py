@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from theory._lattice import as_sets, moebius, zeta
+from theory.lattice import as_sets, moebius, zeta
 
 
 def and_interactions(v_and: ArrayLike) -> jax.Array:

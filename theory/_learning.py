@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from theory._lattice import apply_power, as_real, as_sets, by_order, check_players, zeta
-from theory._noise import NoiseModel, check_noise
+from theory.lattice import apply_power, as_real, as_sets, by_order, check_players, zeta
+from theory.noise import NoiseModel, check_noise
 
 BLOCK = 2**16  # numbers transformed at once where there are many variances
 

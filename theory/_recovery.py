@@ -27,10 +27,10 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from theory._lattice import check_players
 from theory._learning import check_variance, gains_and_losses, log_thresholds, logistic
-from theory._noise import NoiseModel, check_noise
 from theory._rows import mix, mixture_of
+from theory.lattice import check_players
+from theory.noise import NoiseModel, check_noise
 
 
 def recovery(n: int, sigma2: ArrayLike, noise: NoiseModel = NoiseModel()) -> jax.Array:

@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from theory._lattice import apply_power, as_real, as_sets, by_order, check_players
 from theory._learning import check_variance, learning_thresholds, mode_gains
-from theory._noise import NoiseModel, check_noise
+from theory.lattice import apply_power, as_real, as_sets, by_order, check_players
+from theory.noise import NoiseModel, check_noise
 
 
 def relaxation_gains(

@@ -26,9 +26,9 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from theory._initial import check_rho
-from theory._lattice import check_players
 from theory._learning import check_variance, gains_and_losses, log_thresholds
-from theory._noise import NoiseModel, check_noise
+from theory.lattice import check_players
+from theory.noise import NoiseModel, check_noise
 
 
 def row_norms(n: int, sigma2: ArrayLike, noise: NoiseModel = NoiseModel()) -> jax.Array:

@@ -6,9 +6,10 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from theory._lattice import as_real, as_sets
+from theory.lattice import as_real, as_sets
 
-SALIENCE = 0.03  # [Ren24]: τ = 0.03 · E_x |v(N) − v(∅)|
+SALIENCE = 0.03
+"""Factor of the threshold of salience, τ = 0.03 · E_x |v(N) − v(∅)| [Ren24]."""
 
 
 def sum_by_order(values: ArrayLike) -> jax.Array:

@@ -10,10 +10,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from theory._lattice import check_players
 from theory._learning import log_thresholds
-from theory._noise import NoiseModel, check_noise
 from theory._rows import log_norm_ratios
+from theory.lattice import check_players
+from theory.noise import NoiseModel, check_noise
 
 STEP = 0.1  # of the search in ln σ²; gains vary over about 1, their poles being at distance π
 BLOCK = 64  # points evaluated at once

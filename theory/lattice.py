@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from theory._sharded import sets_devices, spread, spread_power
+from theory.sharded import sets_devices, spread, spread_power
 
 RADIX = 5  # players contracted at once by the transforms; 4 to 6 are equally fast on a CPU
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from theory._lattice import as_real
+from theory.lattice import as_real
 
 NUMBER = (int, float, np.number)
 
