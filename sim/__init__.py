@@ -22,9 +22,7 @@ from sim.extraction import (
 from sim.fitting import NoiseFit as NoiseFit, fit_noise as fit_noise
 from sim.generalization import (
     Generalizable as Generalizable,
-    Separation as Separation,
     generalizable_strength as generalizable_strength,
-    separate as separate,
     similarity_by_order as similarity_by_order,
 )
 from sim.identifiability import (
@@ -57,6 +55,7 @@ from sim.scenarios import (
 from sim.schedule_fit import ScheduleFit as ScheduleFit, fit_schedules as fit_schedules
 from sim.schedule_text import parse_schedule as parse_schedule
 from sim.schedules import Schedule as Schedule
+from sim.separation import Separation as Separation, separate as separate
 from sim.sharding import sets_mesh as sets_mesh, shard_sets as shard_sets
 from sim.simulation import simulate as simulate
 from sim.torch_adapter import torch_score as torch_score

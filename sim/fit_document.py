@@ -13,25 +13,21 @@ from sim.interactions import Interactions
 from sim.measurement import CURVES
 from sim.phases import Phases
 from sim.provenance import versions
-from sim.report import findings
 
 
 def fit_document(interactions: Interactions, fit: NoiseFit, phases: Phases) -> dict[str, Any]:
     """Gathers a fit into one plain dictionary.
 
-    Keys: `checkpoints` (one record each: `epoch`, `sigma2`, `measured` and `predicted` over the
-    orders 1..n, `total_variation`, `mean_order`, `gap`, `nulls`), `curves` (losses and
-    accuracies), `settings` (with the seed and the versions), and those of `sim.report.findings`.
+    Keys: those of `findings`, with the largest certified `gap` in each record of `checkpoints`;
+    `curves` (losses and accuracies); `settings` (with the seed and the versions).
     """
     measurement, extraction = interactions.measurement, interactions.extraction
-    gaps = np.asarray(extraction.gap).max(axis=1)
-    records = fit.records()
-    for record, gap in zip(records, gaps, strict=True):
-        record["gap"] = float(gap)
+    found = findings(fit, phases)
+    for record, gap in zip(found["checkpoints"], np.asarray(extraction.gap), strict=True):
+        record["gap"] = float(gap.max())
     curves = {name: getattr(measurement, name) for name in CURVES}
     return {
-        "checkpoints": records,
-        **findings(fit, phases),
+        **found,
         "curves": {k: None if v is None else v.tolist() for k, v in curves.items()},
         "settings": {
             "players": measurement.n,
@@ -45,6 +41,30 @@ def fit_document(interactions: Interactions, fit: NoiseFit, phases: Phases) -> d
             "seed": measurement.metadata.get("seed"),
             "versions": versions(),
         },
+    }
+
+
+def findings(fit: NoiseFit, phases: Phases) -> dict[str, Any]:
+    """What a fit and its phases amount to, as plain values: what tables and curves are made of.
+
+    Keys: `checkpoints` (one record each: `epoch`, `sigma2`, `measured` and `predicted` over the
+    orders 1..n, `total_variation`, `mean_order`, `nulls`), `phases` (`Phases.record`), `fit` (the
+    options of the fit), `parameters` (free parameters that each model spends on each checkpoint)
+    and `overall`: for every null model the interval and verdict of (theory − null), averaged over
+    the second phase without the last checkpoint, or over all but the last where there are no two
+    phases; None without bootstrap intervals.
+    """
+    later = fit.epochs >= (-np.inf if phases.boundary is None else phases.boundary)
+    chosen = np.flatnonzero(later[:-1])
+    overall = None
+    if fit.comparison is not None and chosen.size:
+        overall = fit.comparison.overall(chosen)
+    return {
+        "checkpoints": fit.records(),
+        "phases": phases.record(),
+        "fit": dict(fit.settings),
+        "parameters": fit.parameters,
+        "overall": overall,
     }
 
 

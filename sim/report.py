@@ -13,8 +13,6 @@ import numpy as np
 
 from sim.bootstrap import BETTER, SAME, WORSE
 from sim.files import atomic_path
-from sim.fitting import NoiseFit
-from sim.phases import Phases
 from sim.summary import conclusion, label, second_phase, short_label
 
 CAPTIONS = {
@@ -25,27 +23,6 @@ CAPTIONS = {
     "null models are from the measured distribution.",
 }
 CLASSES = {BETTER: "better", WORSE: "worse", SAME: "same"}
-
-
-def findings(fit: NoiseFit, phases: Phases) -> dict[str, Any]:
-    """What a fit and its phases amount to, as plain values to put into `fit.json`.
-
-    Keys: `phases` (`Phases.record`), `fit` (the options of the fit), `parameters` (free parameters
-    that each model spends on each checkpoint) and `overall`: for every null model the interval and
-    verdict of (theory − null), averaged over the second phase without the last checkpoint, or over
-    all but the last where there are no two phases; None without bootstrap intervals.
-    """
-    later = fit.epochs >= (-np.inf if phases.boundary is None else phases.boundary)
-    chosen = np.flatnonzero(later[:-1])
-    overall = None
-    if fit.comparison is not None and chosen.size:
-        overall = fit.comparison.overall(chosen)
-    return {
-        "phases": phases.record(),
-        "fit": dict(fit.settings),
-        "parameters": fit.parameters,
-        "overall": overall,
-    }
 
 
 def write_report(
@@ -61,7 +38,7 @@ def write_report(
 
     Args:
         path: the HTML file.
-        document: content of `fit.json`. What `findings` adds is shown where it is there.
+        document: content of `fit.json`. `phases`, `overall` and `parameters` may be missing.
         figures: by name, PNG or SVG: bytes, or the path of a file.
         title: heading of the page.
 

@@ -17,8 +17,8 @@ from sim.flow import follow
 from sim.memory import check_memory
 from sim.scenarios import AndOr
 from sim.schedules import Schedule
+from sim.sgd import train
 from sim.snapshot import Snapshot
-from sim.training import train
 from sim.trajectory import Trajectory
 from theory import NoiseModel
 from theory.lattice import as_sets

@@ -4,13 +4,17 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from sim.figures import fits as draw
+from sim.figures.curves import loss_gap_curve, mean_order_curve, misfit_curves, noise_curve
 from sim.figures.generalization import separation_bars, similarity_map, split_bars
+from sim.figures.noise_laws import law_scatter, profile_map
+from sim.figures.schedules import held_out_bars
+from sim.fit_document import findings
 from sim.fitting import fit_noise
-from sim.generalization import Generalizable, Separation
+from sim.generalization import Generalizable
 from sim.noise_law import NoiseLaw
 from sim.noise_profile import NoiseProfile
 from sim.phases import find_phases
+from sim.separation import Separation
 from theory import NoiseModel, optimal_interactions, zeta
 
 EPOCHS = np.array([0.0, 1.0, 4.0, 16.0, 64.0])
@@ -32,37 +36,57 @@ def ax():
     plt.close(figure)
 
 
-def test_noise_levels_leave_mere_bounds_out(ax, fit):
-    draw.noise_levels(ax, fit)
-    np.testing.assert_array_equal(ax.lines[0].get_ydata(), fit.sigma2[fit.inside])
-    assert not fit.inside[-1]
+@pytest.fixture
+def document(fit):
+    """The fit, with phases whose boundary is at epoch 4 and a loss gap from epoch 16 on."""
+    strength = np.exp(-((np.arange(1, 5) - np.array([4, 3, 1, 2, 3])[:, None, None]) ** 2.0))
+    strength = strength * np.linspace(0.9, 1.1, 8)[None, :, None]
+    gap = np.array([0.0, 0.0, 0.0, 0.5, 1.0])
+    return findings(fit, find_phases(EPOCHS, strength, train_loss=0 * gap, test_loss=gap))
+
+
+def labelled(ax, name):
+    return next(line for line in ax.lines if line.get_label() == name)
+
+
+def test_noise_levels_are_where_they_were_fitted_and_mere_bounds_at_the_edge(ax, document):
+    records = [dict(record) for record in document["checkpoints"]]
+    records[3] |= {"inside": False, "sigma2": 1e-9}
+    noise_curve(ax, document | {"checkpoints": records})
+    np.testing.assert_array_equal(ax.lines[0].get_ydata(), [r["sigma2"] for r in records[:3]])
+    assert labelled(ax, "σ² → 0").get_xdata()[0] == 16
+    assert labelled(ax, "σ² → 0").get_marker() == "v"
+    assert labelled(ax, "first phase").get_markerfacecolor() == "white"
     assert ax.get_yscale() == "log"
     low, high = ax.get_xlim()
     assert -1 < low < 0
     assert high > 64
 
 
-def test_filled_marks_are_told_apart(ax, fit):
-    draw.model_distances(ax, fit)
-    theory = [line for line in ax.lines if line.get_label() == "theory"]
-    np.testing.assert_array_equal(theory[0].get_ydata(), fit.total_variation[:-1])
-    verdict = np.array(fit.comparison.differences["frozen"].verdict[:-1])
-    filled = ax.lines[1].get_ydata()
-    told = verdict != "not distinguishable"
-    np.testing.assert_array_equal(filled, fit.nulls["frozen"].total_variation[:-1][told])
+def test_filled_marks_are_told_apart(ax, fit, document):
+    verdicts = ["better", "not distinguishable", "worse", "not distinguishable", "better"]
+    for record, verdict in zip(document["checkpoints"], verdicts, strict=True):
+        record["nulls"]["tilt"]["verdict"] = verdict
+    misfit_curves(ax, document)
+    theory = labelled(ax, "theory")
+    np.testing.assert_array_equal(theory.get_ydata(), fit.total_variation[:-1])
+    away = fit.nulls["tilt"].total_variation
+    marks = [line for line in ax.lines if line.get_marker() == "^" and len(line.get_xdata())]
+    filled, hollow = (
+        next(mark for mark in marks if (mark.get_markerfacecolor() == "white") == white)
+        for white in (False, True)
+    )
+    np.testing.assert_array_equal(filled.get_ydata(), away[[0, 2]])
+    np.testing.assert_array_equal(hollow.get_ydata(), away[[1, 3]])
 
 
-def test_phases_and_loss_gap(ax, fit):
-    strength = np.exp(-((np.arange(1, 5) - np.array([4, 3, 1, 2, 3])[:, None, None]) ** 2.0))
-    strength = strength * np.linspace(0.9, 1.1, 8)[None, :, None]
-    gap = np.array([0.0, 0.0, 0.0, 0.5, 1.0])
-    phases = find_phases(EPOCHS, strength, train_loss=0 * gap, test_loss=gap)
-    assert phases.boundary == 4
-    draw.phase_curve(ax, phases)
-    np.testing.assert_array_equal(ax.lines[0].get_ydata(), phases.mean_order)
+def test_mean_order_and_loss_gap(ax, fit, document):
+    assert document["phases"]["boundary"] == 4
+    mean_order_curve(ax, document)
+    np.testing.assert_array_equal(ax.lines[0].get_ydata(), fit.mean_order)
     assert ax.lines[1].get_xdata()[0] == 4
-    draw.loss_gap_curve(ax, phases)
-    star = next(line for line in ax.lines if line.get_label() == "onset of the gap")
+    loss_gap_curve(ax, document)
+    star = labelled(ax, "onset of the gap")
     assert (star.get_xdata()[0], star.get_ydata()[0]) == (16, 0.5)
 
 
@@ -70,7 +94,7 @@ def test_profile_marks_lie_on_their_laws(ax):
     distance = np.array([[0.3, 0.2], [0.1, 0.4]])
     profile = NoiseProfile(np.array([1.0, 2.0]), np.array([-0.5, 0.0]), distance,
                            NoiseModel(2.0, -0.5), (2, 2), (0, 0), {}, np.arange(2))  # fmt: skip
-    draw.profile_map(ax, profile)
+    profile_map(ax, profile)
     np.testing.assert_array_equal(ax.images[0].get_array(), distance)
     at = {line.get_label(): (line.get_xdata()[0], line.get_ydata()[0]) for line in ax.lines}
     assert at["paper"] == (1, 1)
@@ -80,14 +104,14 @@ def test_profile_marks_lie_on_their_laws(ax):
 def test_observed_beside_fitted(ax, fit):
     one = np.ones(2)
     law = NoiseLaw(EPOCHS[1:3], one, one, np.array([0.2, 0.1]), 0.01 * one, np.ones((2, 5)))
-    draw.law_scatter(ax, law, fit)
+    law_scatter(ax, law, fit)
     np.testing.assert_array_equal(ax.lines[0].get_xdata(), [0.2, 0.1])
     np.testing.assert_array_equal(ax.lines[0].get_ydata(), fit.sigma2[1:3])
     assert [text.get_text() for text in ax.texts] == ["1", "4"]
 
 
 def test_held_out_bars(ax):
-    draw.held_out_bars(ax, {"power_law": (0.1, 0.2), "monotone": (0.05, 0.3)}, free=0.04)
+    held_out_bars(ax, {"power_law": (0.1, 0.2), "monotone": (0.05, 0.3)}, free=0.04)
     assert sorted(bar.get_height() for bar in ax.patches) == [0.05, 0.1, 0.2, 0.3]
     assert [label.get_text() for label in ax.get_xticklabels()] == ["power law", "monotone"]
 

@@ -6,8 +6,9 @@ import math
 import numpy as np
 import pytest
 
-from sim.generalization import generalizable_strength, separate, similarity_by_order
+from sim.generalization import generalizable_strength, similarity_by_order
 from sim.reference_networks import train_network
+from sim.separation import separate
 from theory import optimal_interactions, orders
 
 

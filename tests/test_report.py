@@ -13,9 +13,10 @@ import pytest
 
 from sim.figures.measured import FIGURES
 from sim.figures.saving import figure_bytes
+from sim.fit_document import findings
 from sim.fitting import fit_noise
 from sim.phases import find_phases
-from sim.report import findings, write_report
+from sim.report import write_report
 from sim.summary import label
 from theory import optimal_interactions, orders, reconstruct
 

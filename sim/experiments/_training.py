@@ -73,6 +73,11 @@ def split(
     )
 
 
+def description(name: str, settings: Settings, **words: str) -> dict[str, Any]:
+    """An experiment's metadata: data, network, optimiser and masking in words, and the settings."""
+    return {"experiment": name, **words, "settings": dataclasses.asdict(settings)}
+
+
 class Cut(eqx.Module):
     """A network in two parts, whose players are regions of what lies between them."""
 
@@ -88,27 +93,28 @@ def train(
     data: Data,
     epochs: Sequence[int],
     optimiser: optax.GradientTransformation,
+    progress: Callable[[int, int], None] | None = None,
+    resume: State | None = None,
     *,
     batch_size: int = 128,
     seed: int = 0,
     measured: np.ndarray | None = None,
-    progress: Callable[[int, int], None] | None = None,
-    resume: State | None = None,
 ) -> Iterator[Checkpoint]:
     """Trains by minibatch descent on the cross-entropy, and yields a checkpoint at each epoch.
 
     Every epoch visits every training sample once in a new order; the last batch may be smaller.
+    With `functools.partial` over all but `progress` and `resume` it is what an `Experiment` calls.
 
     Args:
         model: maps one input (*shape) to logits (classes,).
         data: float32 inputs and integer labels.
         epochs: when to stop, strictly increasing; 0 is the untrained network.
         optimiser: any optax transformation.
+        progress: called after every epoch with (epochs done, epochs in all).
+        resume: go on from here, as if training had never stopped.
         batch_size: samples in a step.
         seed: of the order of the samples.
         measured: where the model is a `Cut`, the inputs whose feature maps are measured.
-        progress: called after every epoch with (epochs done, epochs in all).
-        resume: go on from here, as if training had never stopped.
     """
     parameters, static = eqx.partition(model, eqx.is_inexact_array)
     parameters = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), parameters)

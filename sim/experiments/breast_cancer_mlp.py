@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+import functools
 
 import equinox as eqx
 import jax
@@ -11,7 +11,7 @@ import optax
 from sklearn.datasets import load_breast_cancer
 
 from sim.experiments._registry import Experiment, Settings, register
-from sim.experiments._training import split, train
+from sim.experiments._training import description, split, train
 from sim.masking import tabular_features
 
 FEATURES, TRAINING_ROWS = 10, 400
@@ -42,22 +42,15 @@ def breast_cancer_mlp(settings: Settings) -> Experiment:
         labels=labels,
         masking=tabular_features(FEATURES, settings.players, seed=settings.seed),
         epochs=settings.epochs,
-        train=lambda progress, state: train(
-            model,
-            data,
-            settings.epochs,
-            optimiser,
-            batch_size=64,
-            seed=settings.seed,
-            progress=progress,
-            resume=state,
+        train=functools.partial(
+            train, model, data, settings.epochs, optimiser, batch_size=64, seed=settings.seed
         ),
-        metadata={
-            "experiment": "breast-cancer-mlp",
-            "network": "MLP 10-128-128-128-2, ReLU",
-            "data": f"scikit-learn breast cancer, {TRAINING_ROWS} training rows, mean columns",
-            "optimiser": "SGD, learning rate 0.01, momentum 0.9, batch 64",
-            "masking": f"{settings.players} of ten features, baseline 0 (mean value)",
-            "settings": dataclasses.asdict(settings),
-        },
+        metadata=description(
+            "breast-cancer-mlp",
+            settings,
+            data=f"scikit-learn breast cancer, {TRAINING_ROWS} training rows, mean columns",
+            network="MLP 10-128-128-128-2, ReLU",
+            optimiser="SGD, learning rate 0.01, momentum 0.9, batch 64",
+            masking=f"{settings.players} of ten features, baseline 0 (mean value)",
+        ),
     )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
 
-from sim.experiments._digits import description, digits
+from sim.experiments._digits import DIGITS, digits
 from sim.experiments._registry import Experiment, Settings, register
-from sim.experiments._training import Cut, train
+from sim.experiments._training import Cut, description, train
 from sim.masking import image_patches
 
 CHANNELS = (8, 16)
@@ -84,19 +86,13 @@ def digits_cnn(settings: Settings) -> Experiment:
         labels=labels,
         masking=image_patches((CHANNELS[0], 8, 8), 2, settings.players, seed=settings.seed),
         epochs=settings.epochs,
-        train=lambda progress, state: train(
-            model,
-            data,
-            settings.epochs,
-            optimiser,
-            seed=settings.seed,
-            measured=inputs,
-            progress=progress,
-            resume=state,
+        train=functools.partial(
+            train, model, data, settings.epochs, optimiser, seed=settings.seed, measured=inputs
         ),
         metadata=description(
             "digits-cnn",
             settings,
+            data=DIGITS,
             network="3×3 convolutions 1-8-16 with ReLU and max pooling, dense 64-64-10",
             optimiser="SGD, learning rate 0.01, momentum 0.9, batch 128",
             masking=f"{settings.players} of sixteen 2×2 patches of the feature map after the first "

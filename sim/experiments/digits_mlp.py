@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
 
-from sim.experiments._digits import description, digits
+from sim.experiments._digits import DIGITS, digits
 from sim.experiments._registry import Experiment, Settings, register
-from sim.experiments._training import train
+from sim.experiments._training import description, train
 from sim.masking import image_patches
 
 
@@ -31,18 +33,11 @@ def digits_mlp(settings: Settings) -> Experiment:
         labels=labels,
         masking=image_patches((8, 8), 2, settings.players, seed=settings.seed),
         epochs=settings.epochs,
-        train=lambda progress, state: train(
-            model,
-            data,
-            settings.epochs,
-            optimiser,
-            seed=settings.seed,
-            progress=progress,
-            resume=state,
-        ),
+        train=functools.partial(train, model, data, settings.epochs, optimiser, seed=settings.seed),
         metadata=description(
             "digits-mlp",
             settings,
+            data=DIGITS,
             network="MLP 64-256-256-256-10, ReLU",
             optimiser="SGD, learning rate 0.01, momentum 0.9, batch 128",
             masking=f"{settings.players} of sixteen 2×2 patches, baseline 0 (mean grey)",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import equinox as eqx
 import jax
@@ -10,9 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from sim.experiments._digits import description, digits
+from sim.experiments._digits import DIGITS, digits
 from sim.experiments._registry import Experiment, Settings, register
-from sim.experiments._training import train
+from sim.experiments._training import description, train
 from sim.masking import tokens
 
 TOKENS, PIXELS, WIDTH, HEADS, LAYERS = 16, 4, 32, 4, 2
@@ -103,18 +104,11 @@ def digits_transformer(settings: Settings) -> Experiment:
         labels=labels,
         masking=tokens((TOKENS, PIXELS), settings.players, mask=0.0, seed=settings.seed),
         epochs=settings.epochs,
-        train=lambda progress, state: train(
-            model,
-            data,
-            settings.epochs,
-            optimiser,
-            seed=settings.seed,
-            progress=progress,
-            resume=state,
-        ),
+        train=functools.partial(train, model, data, settings.epochs, optimiser, seed=settings.seed),
         metadata=description(
             "digits-transformer",
             settings,
+            data=DIGITS,
             network="transformer on sixteen 2×2 patches: 2 layers, width 32, 4 heads, GELU",
             optimiser="Adam, learning rate 0.001, batch 128",
             masking=f"{settings.players} of sixteen tokens, baseline 0 (mean grey)",

@@ -10,7 +10,8 @@ from matplotlib.image import AxesImage
 from numpy.typing import ArrayLike
 
 from sim.figures.orders import order_axis
-from sim.generalization import Generalizable, Separation
+from sim.generalization import Generalizable
+from sim.separation import Separation
 
 SHARED, OWN = "#009E73", "#CC79A7"
 

@@ -7,15 +7,18 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sim.figures.epochs import epoch_axis
-from sim.figures.orders import MEASURED, PREDICTED, order_bars, paired_order_bars
-from sim.summary import second_phase, short_label
-
-STYLE = "sim.interdyn"
-GREY = "#666666"
+from sim.figures.curves import (
+    legend_above,
+    loss_curves,
+    mean_order_curve,
+    misfit_curves,
+    noise_curve,
+)
+from sim.figures.orders import order_bars, paired_order_bars
+from sim.figures.palette import PREDICTED, STYLE
+from sim.summary import second_phase
 
 
 def dynamics(fit: Mapping[str, Any], panels: int = 6) -> Figure:
@@ -52,7 +55,9 @@ def dynamics(fit: Mapping[str, Any], panels: int = 6) -> Figure:
             ax.label_outer()
         upper, lower = right.subplots(2, 1, sharex=True)
         loss_curves(upper, fit)
-        mean_order_curve(lower, fit)
+        if upper.get_legend_handles_labels()[0]:
+            legend_above(upper)
+        mean_order_curve(lower, fit).set_title(_boundary_title(fit["phases"]), loc="left")
         upper.set_xlabel("")
     return figure
 
@@ -92,113 +97,22 @@ def noise_level(fit: Mapping[str, Any]) -> Figure:
         figure, (upper, lower) = plt.subplots(
             2, 1, figsize=(5.6, 5.4), sharex=True, height_ratios=(1.25, 1)
         )
-        noise_curve(upper, fit)
+        legend_above(noise_curve(upper, fit))
         upper.set_xlabel("")
-        misfit_curves(lower, fit)
+        legend_above(misfit_curves(lower, fit))
     return figure
 
 
-def noise_curve(ax: Axes, fit: Mapping[str, Any]) -> Axes:
-    """Fitted σ² against the epoch, with its bootstrap interval where there is one.
-
-    Triangles stand for checkpoints that no σ² inside the searched range fits best. Open symbols are
-    those of the first phase, where the theory of the optimum under noise does not claim to hold.
-    """
-    records = fit["checkpoints"][:-1]  # the last checkpoint is the target itself
-    boundary = fit["phases"]["boundary"]
-    inside = [r for r in records if r.get("inside", True)]
-    ax.set_yscale("log")
-    ax.set_ylabel("noise variance σ²")
-    intervals = [(r["epoch"], *r["sigma2_interval"]) for r in inside if r.get("sigma2_interval")]
-    if intervals:
-        at, low, high = zip(*intervals, strict=True)
-        label = "95 % bootstrap interval"
-        ax.fill_between(at, low, high, color=PREDICTED, alpha=0.2, lw=0, label=label)
-    ax.plot([r["epoch"] for r in inside], [r["sigma2"] for r in inside], color=PREDICTED)
-    if inside:
-        smallest = min(r["sigma2"] for r in inside)
-        ax.set_ylim(bottom=smallest / 30)
-    names = {"o": "fitted σ²", "v": "σ² → 0", "^": "σ² → ∞", "open": "first phase"}
-    for record in reversed(records):
-        symbol, height = _noise_symbol(record, ax)
-        early = boundary is not None and record["epoch"] < boundary
-        face = "white" if early else PREDICTED
-        name = names.pop("open" if early and symbol == "o" else symbol, None)
-        ax.plot(
-            record["epoch"], height, symbol, color=PREDICTED, mfc=face, clip_on=False, label=name
-        )
-    return _finish(ax, fit, legend=True)
-
-
-def _noise_symbol(record: Mapping[str, Any], ax: Axes) -> tuple[str, float]:
-    """A circle at σ², or a triangle at the edge of the axis where σ² is only a bound."""
-    bottom, top = ax.get_ylim()
-    if record.get("inside", True):
-        return "o", record["sigma2"]
-    return ("v", bottom) if record["sigma2"] < 1e-3 else ("^", top)
-
-
-def misfit_curves(ax: Axes, fit: Mapping[str, Any]) -> Axes:
-    """Total variation between the measured and each fitted distribution, against the epoch."""
-    records = fit["checkpoints"][:-1]
-    epochs = [r["epoch"] for r in records]
-    colours = ("#000000", "#0072B2", "#009E73", "#CC79A7", "#E69F00")
-    styles = ("--", "-.", ":", (0, (5, 1, 1, 1)), (0, (3, 2)))
-    for name, colour, style in zip(records[0]["nulls"], colours, styles, strict=False):
-        values = [r["nulls"][name]["total_variation"] for r in records]
-        ax.plot(epochs, values, ls=style, color=colour, lw=1.2, label=short_label(name))
-    ax.plot(epochs, [r["total_variation"] for r in records], "o-", color=PREDICTED, label="theory")
-    ax.set_ylabel("total variation")
-    ax.set_ylim(bottom=0)
-    return _finish(ax, fit, legend=True)
-
-
-def loss_curves(ax: Axes, fit: Mapping[str, Any]) -> Axes:
-    """Training and test loss, and the gap between them."""
-    curves = fit["curves"]
-    if not curves.get("train_loss") or not curves.get("test_loss"):
-        ax.text(0.5, 0.5, "no loss was recorded", ha="center", transform=ax.transAxes, color=GREY)
-        return _finish(ax, fit)
-    epochs = [r["epoch"] for r in fit["checkpoints"]]
-    train, test = np.array(curves["train_loss"]), np.array(curves["test_loss"])
-    ax.plot(epochs, train, color=MEASURED, label="train")
-    ax.plot(epochs, test, color=PREDICTED, ls="--", label="test")
-    ax.plot(epochs, test - train, color=GREY, lw=1.1, ls=":", label="test − train")
-    ax.axhline(0, color=GREY, lw=0.5)
-    ax.set_ylabel("loss (nats)")
-    return _finish(ax, fit, legend=True)
-
-
-def mean_order_curve(ax: Axes, fit: Mapping[str, Any]) -> Axes:
-    """Mean order of the measured distribution, with the boundary between the phases."""
-    epochs = [r["epoch"] for r in fit["checkpoints"]]
-    ax.plot(epochs, [r["mean_order"] for r in fit["checkpoints"]], "o-", color=MEASURED)
-    ax.set_ylabel("mean order")
-    phases = fit["phases"]
-    if phases["boundary"] is not None:
-        interval = f"95 % interval {phases['low']:g}–{phases['high']:g}"
-        ax.set_title(f"boundary: epoch {phases['boundary']:g} ({interval})", loc="left")
-    return _finish(ax, fit)
+def _boundary_title(phases: Mapping[str, Any]) -> str:
+    if phases["boundary"] is None:
+        return ""
+    interval = f"95 % interval {phases['low']:g}–{phases['high']:g}"
+    return f"boundary: epoch {phases['boundary']:g} ({interval})"
 
 
 def epoch_title(epoch: float) -> str:
     """How a panel names its epoch."""
     return f"epoch {epoch:g}"
-
-
-def _finish(ax: Axes, fit: Mapping[str, Any], legend: bool = False) -> Axes:
-    """Epoch axis (logarithmic, with 0 on it), the phase boundary as a band, a legend above."""
-    epoch_axis(ax, [r["epoch"] for r in fit["checkpoints"]])
-    phases = fit["phases"]
-    if phases["boundary"] is not None:
-        ax.axvspan(phases["low"], phases["high"], color="#999999", alpha=0.18, lw=0)
-        ax.axvline(phases["boundary"], color=GREY, lw=0.9, ls=(0, (4, 2)))
-    if legend:
-        ax.legend(
-            loc="lower left", bbox_to_anchor=(0, 1), ncols=5, borderaxespad=0.2,
-            handlelength=1.8, columnspacing=1.0, handletextpad=0.5,
-        )  # fmt: skip
-    return ax
 
 
 def _spread(

@@ -8,8 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
-MEASURED = "#0072B2"  # measured or simulated
-PREDICTED = "#D55E00"  # predicted by the theory
+from sim.figures.palette import MEASURED, PREDICTED
 
 
 def order_axis(ax: Axes, n: int, ylabel: str | None = "share of strength") -> Axes:

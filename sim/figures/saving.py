@@ -8,6 +8,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
+from sim.figures.palette import STYLE
 from sim.files import atomic_path
 
 FORMATS = ("png", "svg")
@@ -38,5 +39,5 @@ def figure_bytes(figure: Figure, suffix: str = "svg") -> bytes:
 
 def _draw(figure: Figure, target: Path | io.BytesIO, suffix: str) -> None:
     metadata = {"Date": None} if suffix == "svg" else {"Software": None}
-    with plt.style.context("sim.interdyn"):  # resolution and SVG identifiers are read on saving
+    with plt.style.context(STYLE):  # resolution and SVG identifiers are read on saving
         figure.savefig(target, format=suffix, metadata=metadata)

@@ -11,12 +11,11 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from sim.figures.orders import MEASURED, PREDICTED, order_bars
+from sim.figures.orders import order_bars
+from sim.figures.palette import GREY, MEASURED, PREDICTED, STYLE
 from sim.trajectory import Trajectory
 from theory import NoiseModel, learning_thresholds
 
-STYLE = "sim.interdyn"
-GREY = "#666666"
 # Light to dark with the order, legible in grey and to the colour-blind.
 ORDERS = "cividis_r"
 

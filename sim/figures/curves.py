@@ -1,0 +1,155 @@
+"""Curves against the epoch of a fit: noise level, distance of each model, mean order, losses.
+
+Each draws from plain values, those of a `fit.json` or of `sim.fit_document.findings`, so that a
+saved fit and a new one look the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from matplotlib.axes import Axes
+
+from sim.bootstrap import BETTER, WORSE
+from sim.figures.epochs import epoch_axis
+from sim.figures.palette import GREY, MEASURED, PREDICTED
+from sim.summary import short_label
+
+NULLS = {
+    "frozen": ("#000000", "s"),
+    "tilt": ("#0072B2", "^"),
+    "binomial": ("#009E73", "v"),
+    "cut_off": ("#CC79A7", "D"),
+}
+
+
+def noise_curve(ax: Axes, fit: Mapping[str, Any], color: str = PREDICTED) -> Axes:
+    """Fitted σ² against the epoch, with its bootstrap interval where there is one.
+
+    Triangles at the edge stand for checkpoints that no σ² inside the searched range fits best. Open
+    symbols are those of the first phase, where the theory of the optimum under noise does not claim
+    to hold.
+    """
+    records = fit["checkpoints"][:-1]  # the last checkpoint is the target itself
+    boundary = fit["phases"]["boundary"]
+    inside = [r for r in records if r.get("inside", True)]
+    ax.set_yscale("log")
+    ax.set_ylabel("noise variance σ²")
+    intervals = [(r["epoch"], *r["sigma2_interval"]) for r in inside if r.get("sigma2_interval")]
+    if intervals:
+        at, low, high = zip(*intervals, strict=True)
+        level = fit.get("fit", {}).get("level", 0.95)
+        label = f"{100 * level:g} % bootstrap interval"
+        ax.fill_between(at, low, high, color=color, alpha=0.2, lw=0, label=label)
+    ax.plot([r["epoch"] for r in inside], [r["sigma2"] for r in inside], color=color)
+    if inside:
+        smallest = min(r["sigma2"] for r in inside)
+        ax.set_ylim(bottom=smallest / 30)
+    names = {"o": "fitted σ²", "v": "σ² → 0", "^": "σ² → ∞", "open": "first phase"}
+    for record in reversed(records):
+        symbol, height = _noise_symbol(record, ax)
+        early = boundary is not None and record["epoch"] < boundary
+        face = "white" if early else color
+        name = names.pop("open" if early and symbol == "o" else symbol, None)
+        ax.plot(record["epoch"], height, symbol, color=color, mfc=face, clip_on=False, label=name)
+    return _against_epochs(ax, fit)
+
+
+def _noise_symbol(record: Mapping[str, Any], ax: Axes) -> tuple[str, float]:
+    """A circle at σ², or a triangle at the edge of the axis where σ² is only a bound."""
+    bottom, top = ax.get_ylim()
+    if record.get("inside", True):
+        return "o", record["sigma2"]
+    return ("v", bottom) if record["sigma2"] < 1e-3 else ("^", top)
+
+
+def misfit_curves(ax: Axes, fit: Mapping[str, Any]) -> Axes:
+    """Total variation between the measured and each fitted distribution, against the epoch.
+
+    A filled mark is a null model from which the bootstrap tells the theory apart at that
+    checkpoint; a hollow one is not distinguishable from it.
+    """
+    records = fit["checkpoints"][:-1]
+    epochs = [r["epoch"] for r in records]
+    for name in records[0]["nulls"]:
+        color, mark = NULLS.get(name, (GREY, "o"))
+        nulls = [r["nulls"][name] for r in records]
+        ax.plot(epochs, [null["total_variation"] for null in nulls], color=color, lw=0.9, alpha=0.7)
+        for told, face in ((True, color), (False, "white")):
+            points = [
+                (epoch, null["total_variation"])
+                for epoch, null in zip(epochs, nulls, strict=True)
+                if (null.get("verdict") in (BETTER, WORSE)) == told
+            ]
+            if points:
+                ax.plot(*zip(*points, strict=True), mark, color=color, mfc=face)
+        ax.plot([], [], marker=mark, color=color, lw=0.9, label=short_label(name))
+    ax.plot(epochs, [r["total_variation"] for r in records], "o-", color=PREDICTED, label="theory")
+    ax.set_ylabel("total variation")
+    ax.set_ylim(bottom=0)
+    return _against_epochs(ax, fit)
+
+
+def mean_order_curve(ax: Axes, fit: Mapping[str, Any]) -> Axes:
+    """Mean order of the measured distribution against the epoch, with its standard error."""
+    records, spread = fit["checkpoints"], fit["phases"].get("spread")
+    epochs, means = [r["epoch"] for r in records], [r["mean_order"] for r in records]
+    if spread:
+        low, high = zip(*((m - s, m + s) for m, s in zip(means, spread, strict=True)), strict=True)
+        ax.fill_between(epochs, low, high, color=MEASURED, alpha=0.2, lw=0)
+    ax.plot(epochs, means, "o-", color=MEASURED)
+    ax.set_ylabel("mean order")
+    return _against_epochs(ax, fit)
+
+
+def loss_curves(ax: Axes, fit: Mapping[str, Any]) -> Axes:
+    """Training and test loss against the epoch, and the gap between them."""
+    train, test = (fit["curves"].get(f"{part}_loss") for part in ("train", "test"))
+    if not train or not test:
+        ax.text(0.5, 0.5, "no loss was recorded", ha="center", transform=ax.transAxes, color=GREY)
+        return _against_epochs(ax, fit)
+    epochs = [r["epoch"] for r in fit["checkpoints"]]
+    gap = [b - a for a, b in zip(train, test, strict=True)]
+    ax.plot(epochs, train, color=MEASURED, label="train")
+    ax.plot(epochs, test, color=PREDICTED, ls="--", label="test")
+    ax.plot(epochs, gap, color=GREY, lw=1.1, ls=":", label="test − train")
+    ax.axhline(0, color=GREY, lw=0.5)
+    ax.set_ylabel("loss (nats)")
+    return _against_epochs(ax, fit)
+
+
+def loss_gap_curve(ax: Axes, fit: Mapping[str, Any]) -> Axes:
+    """Test loss − training loss against the epoch, with its onset."""
+    phases, epochs = fit["phases"], [r["epoch"] for r in fit["checkpoints"]]
+    gap, onset = phases.get("loss_gap"), phases.get("loss_gap_onset")
+    if gap:
+        ax.plot(epochs, gap, "o-", color=GREY)
+        if onset is not None:
+            height = gap[epochs.index(onset)]
+            ax.plot(onset, height, "*", ms=11, color=PREDICTED, label="onset of the gap")
+    ax.axhline(0, color=GREY, lw=0.5)
+    ax.set_ylabel("loss gap (nats)")
+    return _against_epochs(ax, fit)
+
+
+def _against_epochs(ax: Axes, fit: Mapping[str, Any]) -> Axes:
+    """Epoch axis (logarithmic, with 0 on it), and the phase boundary with its interval."""
+    phases = fit["phases"]
+    if phases["boundary"] is not None:
+        ax.axvspan(phases["low"], phases["high"], color="#999999", alpha=0.18, lw=0)
+        ax.axvline(phases["boundary"], color=GREY, lw=0.9, ls=(0, (4, 2)))
+    return epoch_axis(ax, [r["epoch"] for r in fit["checkpoints"]])
+
+
+def legend_above(ax: Axes, columns: int = 5) -> None:
+    """A legend in one row above the axes, where it hides nothing."""
+    ax.legend(
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        ncols=columns,
+        borderaxespad=0.2,
+        handlelength=1.8,
+        columnspacing=1.0,
+        handletextpad=0.5,
+    )
