@@ -49,11 +49,7 @@ def schur_basis(m: int) -> tuple[np.ndarray, list[Sector]]:
     return basis, [rows.shape[:2] for rows in sectors.values()]
 
 
-@functools.partial(
-    jax.tree_util.register_dataclass,
-    data_fields=["high", "low", "blocks"],
-    meta_fields=["sectors_high", "sectors_low"],
-)
+@jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class SumInverse:
     """The inverse of Σᵢ Xᵢ^{⊗n} for 2×2 matrices Xᵢ whose sum of powers is regular."""
@@ -61,8 +57,8 @@ class SumInverse:
     high: jax.Array  # (2^⌈n/2⌉, 2^⌈n/2⌉) bases of the two halves
     low: jax.Array  # (2^⌊n/2⌋, 2^⌊n/2⌋)
     blocks: tuple[tuple[jax.Array, ...], ...]  # by high and low sector: (i, j, i, j)
-    sectors_high: tuple[Sector, ...]
-    sectors_low: tuple[Sector, ...]
+    sectors_high: tuple[Sector, ...] = dataclasses.field(metadata={"static": True})
+    sectors_low: tuple[Sector, ...] = dataclasses.field(metadata={"static": True})
 
     @classmethod
     def of(cls, matrices: list[np.ndarray], n: int, dtype: jnp.dtype) -> SumInverse:

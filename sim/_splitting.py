@@ -38,11 +38,7 @@ _ZETA = np.array([[1.0, 0.0], [1.0, 1.0]])
 _DISJOINT = np.array([[1.0, 1.0], [1.0, 0.0]])
 
 
-@functools.partial(
-    jax.tree_util.register_dataclass,
-    data_fields=["high", "low"],
-    meta_fields=[],
-)
+@jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Power:
     """The Kronecker power M^{⊗n} of a 2×2 matrix, as two blocks that are applied as matrices."""
@@ -62,14 +58,7 @@ class Power:
         return jnp.einsum("hk,bkl,ml->bhm", self.high, pairs, self.low).reshape(x.shape)
 
 
-@functools.partial(
-    jax.tree_util.register_dataclass,
-    data_fields=[
-        "zeta", "zeta_t", "moebius", "disjoint", "disjoint_t", "disjoint_inverse", "weight",
-        "inverse",
-    ],
-    meta_fields=["bounded"],
-)  # fmt: skip
+@jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Geometry:
     """The linear algebra of the programme for one n; nothing in it depends on the data."""
@@ -82,7 +71,7 @@ class Geometry:
     disjoint_inverse: Power
     weight: jax.Array  # (2^n,) metric of a and o; that of δ is 1
     inverse: SumInverse  # of K
-    bounded: bool  # whether δ is a variable
+    bounded: bool = dataclasses.field(metadata={"static": True})  # whether δ is a variable
 
 
 @functools.lru_cache(maxsize=8)
@@ -229,10 +218,21 @@ def start(
         jnp.clip(rest, -box, box) + column(sigma) * m,
     )
     return Lanes(
-        v=v, box=box, state=state, anchor=state, since=zero, first=zero + jnp.inf,
-        last=zero + jnp.inf, sigma=sigma, i_and=best[0], i_or=best[1], upper=best[2],
-        multipliers=dual[0], lower=dual[1], steps=jnp.zeros(v.shape[0], jnp.int32),
-    )  # fmt: skip
+        v=v,
+        box=box,
+        state=state,
+        anchor=state,
+        since=zero,
+        first=zero + jnp.inf,
+        last=zero + jnp.inf,
+        sigma=sigma,
+        i_and=best[0],
+        i_or=best[1],
+        upper=best[2],
+        multipliers=dual[0],
+        lower=dual[1],
+        steps=jnp.zeros(v.shape[0], jnp.int32),
+    )
 
 
 def _proximal(geo: Geometry, costs: Costs, lanes: Lanes, state: Point) -> Point:
@@ -268,8 +268,11 @@ def advance(geo: Geometry, costs: Costs, lanes: Lanes, steps: int) -> Lanes:
         pull_back = column(1.0 / (lanes.since + k + 2.0))
         state = combine(
             lambda si, xi, yi, ai: (1.0 - pull_back) * (si + 2.0 * (yi - xi)) + pull_back * ai,
-            state, x, y, lanes.anchor,
-        )  # fmt: skip
+            state,
+            x,
+            y,
+            lanes.anchor,
+        )
         return state, x, y, m
 
     # The last step apart: the others need not write down what only the bounds are made of.
@@ -283,9 +286,15 @@ def advance(geo: Geometry, costs: Costs, lanes: Lanes, steps: int) -> Lanes:
     dual = choose(certificate[1] > lanes.lower, certificate, (lanes.multipliers, lanes.lower))
 
     lanes = lanes._replace(
-        state=state, since=lanes.since + steps, i_and=best[0], i_or=best[1], upper=best[2],
-        multipliers=dual[0], lower=dual[1], steps=lanes.steps + steps,
-    )  # fmt: skip
+        state=state,
+        since=lanes.since + steps,
+        i_and=best[0],
+        i_or=best[1],
+        upper=best[2],
+        multipliers=dual[0],
+        lower=dual[1],
+        steps=lanes.steps + steps,
+    )
     return _restart(geo, costs, lanes, _norm(geo, combine(jnp.subtract, y, x)))
 
 

@@ -43,6 +43,7 @@ DISTANCES: dict[str, Callable[[jax.Array, jax.Array], jax.Array]] = {
 def distance_named(name: str) -> Callable[[jax.Array, jax.Array], jax.Array]:
     """The distance of that name; a ValueError that lists the names otherwise."""
     if name not in DISTANCES:
-        raise ValueError(f"Argument `distance` must be one of {', '.join(DISTANCES)}, but is "
-                         f"'{name}'.")  # fmt: skip
+        raise ValueError(
+            f"Argument `distance` must be one of {', '.join(DISTANCES)}, but is '{name}'."
+        )
     return DISTANCES[name]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -18,13 +17,7 @@ from theory.lattice import as_sets, orders
 _STEPS = 25  # iterations between two looks at the gap
 
 
-@functools.partial(
-    jax.tree_util.register_dataclass,
-    data_fields=[
-        "i_and", "i_or", "objective", "gap", "iterations", "converged", "multipliers",
-    ],
-    meta_fields=[],
-)  # fmt: skip
+@jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Extraction:
     """AND and OR interactions of a batch of samples, and how good they are.
@@ -162,9 +155,12 @@ def _near(warm_start: Extraction | None, v: np.ndarray, scale: np.ndarray) -> li
 
 
 def _extraction(
-    found: dict[str, np.ndarray], empty: np.ndarray, scale: np.ndarray, costs: Costs,
+    found: dict[str, np.ndarray],
+    empty: np.ndarray,
+    scale: np.ndarray,
+    costs: Costs,
     tolerance: float,
-) -> Extraction:  # fmt: skip
+) -> Extraction:
     """Back to the units of the outputs, single players under AND, everything counted again."""
     i_and, i_or = found["i_and"], found["i_or"]
     singles = 2 ** np.arange(i_and.shape[1].bit_length() - 1)
@@ -261,10 +257,12 @@ def _solve(
     total, size = work.v.shape
     dtype = work.v.dtype
     found = {
-        "i_and": np.zeros((total, size), dtype), "i_or": np.zeros((total, size), dtype),
-        "multipliers": np.zeros((total, size), dtype), "lower": np.zeros(total, dtype),
+        "i_and": np.zeros((total, size), dtype),
+        "i_or": np.zeros((total, size), dtype),
+        "multipliers": np.zeros((total, size), dtype),
+        "lower": np.zeros(total, dtype),
         "steps": np.zeros(total, np.int32),
-    }  # fmt: skip
+    }
     sample = np.arange(width)  # what each lane works on
     busy = np.ones(width, bool)
     lanes = work.start(geo, costs, sample)

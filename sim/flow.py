@@ -75,7 +75,7 @@ def relaxation_path(
     variance: Callable[[np.ndarray], jax.Array],
     epochs: np.ndarray,
     noise: NoiseModel,
-    rate: float,
+    rate: float | jax.Array,
     clock: str,
     substeps: int,
 ) -> tuple[jax.Array, jax.Array]:

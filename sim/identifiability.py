@@ -19,11 +19,7 @@ from theory.lattice import as_sets
 KINDS = ("and", "or", "total")
 
 
-@functools.partial(
-    jax.tree_util.register_dataclass,
-    data_fields=["strength", "attained", "bound", "slack"],
-    meta_fields=[],
-)
+@jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class SplitUncertainty:
     """Range of the strength of each kind and order over all almost optimal explanations.

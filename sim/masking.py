@@ -212,8 +212,10 @@ def image_patches(
     """
     shape = tuple(shape)
     if len(shape) not in (2, 3):
-        raise ValueError(f"Argument `shape` must be (height, width) or (channels, height, width), "
-                         f"but is {shape}.")  # fmt: skip
+        raise ValueError(
+            f"Argument `shape` must be (height, width) or (channels, height, width), "
+            f"but is {shape}."
+        )
     height, width = shape[-2:]
     if patch < 1 or height % patch or width % patch:
         raise ValueError(

@@ -124,10 +124,11 @@ class Null:
 
 NULLS: dict[str, Null] = {
     "tilt": Null(tilted, lambda n: np.linspace(-8, 8, 641)),
-    "binomial": Null(lambda final, q: binomial(final.shape[0], q),
-                     lambda n: np.linspace(-12, 12, 481)),
+    "binomial": Null(
+        lambda final, q: binomial(final.shape[0], q), lambda n: np.linspace(-12, 12, 481)
+    ),
     "cut_off": Null(cut_off, lambda n: np.linspace(0.025, n, 40 * n)),
-}  # fmt: skip
+}
 
 
 def fit_nulls(

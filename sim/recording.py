@@ -10,7 +10,7 @@ import numpy as np
 
 from sim._parts import Parts, identity
 from sim.experiments import Checkpoint, Experiment
-from sim.measurement import CURVES, Measurement, check_outputs_fit, measure_outputs
+from sim.measurement import CURVES, Measurement, Progress, check_outputs_fit, measure_outputs
 
 Report = Callable[[str, int, int], None]
 """Called with (what is done, steps done, steps in all)."""
@@ -33,7 +33,8 @@ def record(
     Args:
         experiment: what trains, and on which inputs it is measured.
         metadata: added to the experiment's own, such as versions.
-        report: called with ("train", epochs done, epochs) and ("measure", checkpoints done, …).
+        report: called with ("train", epochs done, epochs) and ("measure", inputs done, …), where
+            every input counts at each checkpoint.
         folder: for the checkpoints of an unfinished run; made if it is not there.
         discard: throw away the checkpoints of a run with other settings.
 
@@ -50,8 +51,6 @@ def record(
     pieces: dict[int, Mapping[str, Any]] = {}
     for epoch, piece in _pieces(experiment, parts, report):
         pieces[epoch] = piece
-        if report is not None:
-            report("measure", len(pieces), len(experiment.epochs))
     missing = [epoch for epoch in experiment.epochs if epoch not in pieces]
     if missing or len(pieces) > len(experiment.epochs):
         raise ValueError(
@@ -72,36 +71,46 @@ def _pieces(
     experiment: Experiment, parts: Parts | None, report: Report | None
 ) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """Outputs and curves by epoch: first those that are on disk, then the newly measured."""
+    inputs, size = len(experiment.inputs), 2**experiment.masking.n
     kept = set()
-    for epoch in experiment.epochs:
-        piece = None if parts is None else parts.read(epoch)
-        if piece is not None:
-            kept.add(epoch)
-            yield epoch, piece
-    if len(kept) == len(experiment.epochs):
-        return
+    checkpoints = 0  # done so far
 
     def trained(done: int, total: int) -> None:
         if report is not None:
             report("train", done, total)
 
+    def measured(done: int, _: int = 0) -> None:
+        if report is not None:
+            report("measure", checkpoints * inputs + done // size, len(experiment.epochs) * inputs)
+
+    for epoch in experiment.epochs:
+        piece = None if parts is None else parts.read(epoch)
+        if piece is not None:
+            kept.add(epoch)
+            checkpoints += 1
+            measured(0)
+            yield epoch, piece
+    if len(kept) == len(experiment.epochs):
+        return
     state = None if parts is None else parts.state()
     for checkpoint in experiment.train(trained, state):
         if checkpoint.epoch in kept:
             continue
-        piece = _measured(experiment, checkpoint)
+        piece = _measured(experiment, checkpoint, measured)
+        checkpoints += 1
         if parts is not None:
             parts.write(checkpoint.epoch, piece, checkpoint.state)
         yield checkpoint.epoch, piece
 
 
-def _measured(experiment: Experiment, checkpoint: Checkpoint) -> dict[str, Any]:
+def _measured(experiment: Experiment, checkpoint: Checkpoint, progress: Progress) -> dict[str, Any]:
     try:
         outputs = measure_outputs(
             checkpoint.score,
             experiment.inputs if checkpoint.inputs is None else checkpoint.inputs,
             experiment.masking,
             experiment.labels,
+            progress=progress,
         )
     except ValueError as error:
         raise ValueError(f"At epoch {checkpoint.epoch}: {error}") from error

@@ -55,8 +55,8 @@ def nearest_member(
     centres = grid[_best_basins(away, starts)]  # (checkpoints, starts)
     width = np.full(len(measured), np.max(np.diff(grid)))
     best = _Best(measured.shape)
-    best.update(np.broadcast_to(grid, away.shape), np.broadcast_to(
-        members, (len(measured), *members.shape)), away)  # fmt: skip
+    everywhere = np.broadcast_to(members, (len(measured), *members.shape))
+    best.update(np.broadcast_to(grid, away.shape), everywhere, away)
 
     offsets = np.linspace(-1, 1, points)
     for done in range(rounds):

@@ -121,9 +121,17 @@ def simulate(
         descent = _check_descent(descent)
         key = jax.random.key(key) if isinstance(key, int | np.integer) else key
         snapshots = train(
-            starts, targets, variance, times, noise, salience, descent, key,
-            keep_interactions, progress,
-        )  # fmt: skip
+            starts,
+            targets,
+            variance,
+            times,
+            noise,
+            salience,
+            descent,
+            key,
+            keep_interactions,
+            progress,
+        )
         _check_convergence(snapshots.loss, times)
         settings = descent.settings()
     else:

@@ -133,15 +133,18 @@ def fit_trajectory(
 
 
 def _both_phases(
-    fit: NoiseFit, start: jax.Array, parameters: tuple[Schedule, jax.Array], *, clock: str,
+    fit: NoiseFit,
+    start: jax.Array,
+    parameters: tuple[Schedule, jax.Array],
+    *,
+    clock: str,
     substeps: int,
-) -> jax.Array:  # fmt: skip
+) -> jax.Array:
     """Predicted distributions (checkpoints, n) of the relaxation from `start` (2, samples, 2^n)."""
     schedule, log_rate = parameters
     target, n = fit.target, fit.target.n
-    kept, learned = relaxation_path(
-        n, schedule, fit.epochs, fit.noise, jnp.exp(log_rate), clock, substeps  # type: ignore[arg-type]
-    )  # fmt: skip
+    rate = jnp.exp(log_rate)
+    kept, learned = relaxation_path(n, schedule, fit.epochs, fit.noise, rate, clock, substeps)
     vectors, dual, _ = fit.noise.eigenbasis(start.dtype)
     goal = apply_power(dual, jnp.stack([target.w_and, target.w_or]))
     origin = apply_power(dual, start)

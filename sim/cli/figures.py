@@ -35,8 +35,8 @@ def figures(
     refuse_existing([p for name in FIGURES for p in figure_paths(folder, name)], overwrite)
     with progress_bars() as report:
         paths = run_figures(document, folder, report)
-    finish(as_json, {"figures": [str(p) for p in paths]},
-           "Figures: " + ", ".join(str(p) for p in paths if p.suffix == ".png"), None)  # fmt: skip
+    drawn = ", ".join(str(path) for path in paths if path.suffix == ".png")
+    finish(as_json, {"figures": [str(path) for path in paths]}, f"Figures: {drawn}", None)
 
 
 def run_figures(document: Mapping[str, Any], folder: Path, report: Report) -> list[Path]:

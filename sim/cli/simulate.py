@@ -171,11 +171,21 @@ def _run(settings: dict[str, Any], progress: Any) -> Trajectory:
     )
     initial, goal, key = _ends(settings)
     return run_simulation(
-        initial, goal, schedule, epochs, settings["method"], noise,
-        salience=settings["salience"], rate=settings["rate"], clock=settings["clock"],
-        substeps=settings["substeps"], descent=descent, key=key,
-        keep_interactions=settings["keep_interactions"], progress=progress,
-    )  # fmt: skip
+        initial,
+        goal,
+        schedule,
+        epochs,
+        settings["method"],
+        noise,
+        salience=settings["salience"],
+        rate=settings["rate"],
+        clock=settings["clock"],
+        substeps=settings["substeps"],
+        descent=descent,
+        key=key,
+        keep_interactions=settings["keep_interactions"],
+        progress=progress,
+    )
 
 
 def _ends(settings: dict[str, Any]) -> tuple[Any, Any, jax.Array]:

@@ -80,6 +80,11 @@ def separation_bars(
     k = np.arange(1, decay.size + 1)
     ax.bar(k, decay, color=SHARED, width=0.8, label="decay")
     ax.bar(k, spindle, bottom=decay, color=OWN, width=0.8, label="spindle")
-    ax.stairs(np.asarray(strength)[checkpoint], np.arange(0.5, decay.size + 1), color="black",
-              lw=1.2, label="measured")  # fmt: skip
+    ax.stairs(
+        np.asarray(strength)[checkpoint],
+        np.arange(0.5, decay.size + 1),
+        color="black",
+        lw=1.2,
+        label="measured",
+    )
     return order_axis(ax, decay.size, **({"ylabel": "strength (log-odds)"} | options))

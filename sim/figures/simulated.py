@@ -124,9 +124,13 @@ def noise_curve(ax: Axes, trajectory: Trajectory) -> Axes:
             continue
         ax.plot(at, theta, "o", color=GREY, markersize=3)
         ax.annotate(
-            f"θ$_{{{order}}}$", (at, theta), xytext=(4, 3), textcoords="offset points",
-            fontsize=8, color=GREY,
-        )  # fmt: skip
+            f"θ$_{{{order}}}$",
+            (at, theta),
+            xytext=(4, 3),
+            textcoords="offset points",
+            fontsize=8,
+            color=GREY,
+        )
     ax.set_xlabel("epoch")
     ax.set_ylabel("noise variance σ²")
     ax.margins(x=0)
