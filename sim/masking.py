@@ -81,10 +81,10 @@ class Masking:
         object.__setattr__(self, "regions", regions)
         object.__setattr__(self, "baseline", _checked_baseline(self.baseline, shape))
         object.__setattr__(self, "shape", shape)
-        if len({count for count in (self._samples(True), self._samples(False)) if count}) > 1:
+        if len({self._own_regions, self._own_baselines} - {None}) > 1:
             raise ValueError(
                 f"`regions` and `baseline` must be for the same number of samples, but are for "
-                f"{self._samples(True)} and {self._samples(False)}."
+                f"{self._own_regions} and {self._own_baselines}."
             )
 
     @property
@@ -95,12 +95,17 @@ class Masking:
     @property
     def samples(self) -> int | None:
         """Number of samples that the masking is for, or None where it is the same for all."""
-        return self._samples(True) or self._samples(False)
+        return self._own_regions or self._own_baselines
 
-    def _samples(self, of_regions: bool) -> int | None:
-        array = self.regions if of_regions else np.asarray(self.baseline)
-        own = array.ndim - len(self.shape) == (2 if of_regions else 1)
-        return len(array) if own else None
+    @property
+    def _own_regions(self) -> int | None:
+        """For how many samples there are regions, or None where they are the same for all."""
+        return len(self.regions) if self.regions.ndim == len(self.shape) + 2 else None
+
+    @property
+    def _own_baselines(self) -> int | None:
+        baseline = np.asarray(self.baseline)
+        return len(baseline) if baseline.ndim == len(self.shape) + 1 else None
 
     def check(self, inputs: np.ndarray) -> None:
         """Raises ValueError unless the masking can be applied to `inputs` (samples, *shape)."""
@@ -135,9 +140,9 @@ class Masking:
         Returns:
             (m, *shape), of the type of `inputs`.
         """
-        regions = self.regions if self._samples(True) is None else self.regions[sample]
+        regions = self.regions if self._own_regions is None else self.regions[sample]
         baseline = np.asarray(self.baseline)
-        if self._samples(False) is not None:
+        if self._own_baselines is not None:
             baseline = baseline[sample]
         absent = ~present_players(sets, self.n)
         hidden = np.tensordot(absent.astype(np.float32), regions.astype(np.float32), 1) > 0

@@ -20,7 +20,8 @@ CAPTIONS = {
     "trains, with its losses and the mean order.",
     "theory_vs_network": "Measured distribution beside the theory's, at the fitted σ².",
     "noise_level": "Fitted noise variance σ² of each checkpoint, and how far the theory and the "
-    "null models are from the measured distribution.",
+    "null models are from the measured distribution. A hollow mark of a null model is one that the "
+    "bootstrap does not tell apart from the theory.",
 }
 CLASSES = {BETTER: "better", WORSE: "worse", SAME: "same"}
 
