@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from theory.lattice import apply_power, as_real, as_sets, by_order, check_players, zeta
+from theory.lattice import apply_power, as_pair, as_real, as_sets, by_order, check_players, zeta
 from theory.noise import NoiseModel, check_noise
 
 BLOCK = 2**16  # numbers transformed at once where there are many variances
@@ -232,17 +232,10 @@ def noisy_loss_gradient(
 def _check_loss(
     w: ArrayLike, true: ArrayLike, sigma2: ArrayLike
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    w, n = as_sets(w, "w")
-    true, n_true = as_sets(true, "true")
-    if n != n_true:
-        raise ValueError(
-            f"Arguments `w` and `true` must have the same last axis, but have shapes {w.shape} and "
-            f"{true.shape}."
-        )
+    w, true, _ = as_pair(w, true, ("w", "true"))
     sigma2 = check_variance(sigma2, w.dtype)
     if sigma2.ndim:
         raise ValueError(f"Argument `sigma2` must be a number, but has shape {sigma2.shape}.")
-    w, true = jnp.broadcast_arrays(w, true)
     return w, true, sigma2
 
 

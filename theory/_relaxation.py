@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from theory._learning import check_variance, learning_thresholds, mode_gains
-from theory.lattice import apply_power, as_real, as_sets, by_order, check_players
+from theory.lattice import apply_power, as_pair, as_real, by_order, check_players
 from theory.noise import NoiseModel, check_noise
 
 
@@ -83,21 +83,7 @@ def relax(
          [0.183 0.126 0.026 0.157]]
     """
     check_noise(noise)
-    initial, n = as_sets(initial, "initial")
-    true, n_true = as_sets(true, "true")
-    if n != n_true:
-        raise ValueError(
-            f"Arguments `initial` and `true` must have the same last axis, but have shapes "
-            f"{initial.shape} and {true.shape}."
-        )
-    initial, true = (array.astype(jnp.result_type(initial, true)) for array in (initial, true))
-    try:
-        initial, true = jnp.broadcast_arrays(initial, true)
-    except ValueError:
-        raise ValueError(
-            f"Arguments `initial` and `true` must have batch axes that broadcast, but have shapes "
-            f"{initial.shape} and {true.shape}."
-        ) from None
+    initial, true, n = as_pair(initial, true, ("initial", "true"))
     sigma2, time = _check_times(sigma2, time, initial.dtype)
     return _relax(initial, true, sigma2, time, noise, n)
 

@@ -34,6 +34,40 @@ def as_sets(values: ArrayLike, name: str) -> tuple[jax.Array, int]:
     return array, size.bit_length() - 1
 
 
+def as_pair(
+    first: ArrayLike, second: ArrayLike, names: tuple[str, str]
+) -> tuple[jax.Array, jax.Array, int]:
+    """Returns two arrays over the same sets in one shape and dtype, and their number of players.
+
+    Args:
+        first: (..., 2^n).
+        second: (..., 2^n), broadcast against `first`.
+        names: the arguments' names, for the error.
+
+    Raises:
+        ValueError: last axes that differ or are not of size 2^n, or batch axes that do not
+            broadcast.
+    """
+    one, n = as_sets(first, names[0])
+    other, n_other = as_sets(second, names[1])
+
+    def mismatch(wanted: str) -> ValueError:
+        return ValueError(
+            f"Arguments `{names[0]}` and `{names[1]}` must have {wanted}, but have shapes "
+            f"{one.shape} and {other.shape}."
+        )
+
+    if n != n_other:
+        raise mismatch("the same last axis")
+    try:
+        shape = jnp.broadcast_shapes(one.shape, other.shape)
+    except ValueError:
+        raise mismatch("batch axes that broadcast") from None
+    dtype = jnp.result_type(one, other)
+    one, other = (jnp.broadcast_to(array.astype(dtype), shape) for array in (one, other))
+    return one, other, n
+
+
 def as_real(values: ArrayLike, name: str) -> jax.Array:
     """Returns `values` as a real floating array; integers take JAX's default float type."""
     try:
