@@ -63,7 +63,15 @@ def fit_schedules(
         ValueError: fewer than 4 checkpoints.
 
     Example:
-        `notebooks/phases_and_loss_gap.ipynb` fits and draws real networks with it.
+        >>> from sim import fit_noise
+        >>> from theory import optimal_interactions, zeta
+        >>> true = np.random.default_rng(0).normal(size=(6, 16))
+        >>> falling = Schedule.exponential(start=1.0, end=1e-3, epochs=4)
+        >>> learned = optimal_interactions(true, np.append(falling(range(5)), 0.0))
+        >>> fit = fit_noise(learned, 0 * learned, zeta(learned), range(6), resamples=0)
+        >>> schedules = fit_schedules(fit, steps=50)
+        >>> min(schedules, key=lambda name: schedules[name].held_out.mean())
+        'exponential'
     """
     chosen = np.arange(len(fit.epochs))[checkpoints]
     if chosen.size < 4:

@@ -87,7 +87,19 @@ def fit_trajectory(
         ValueError: shapes that do not match the fit, or an unknown clock.
 
     Example:
-        `notebooks/phases_and_loss_gap.ipynb` fits and draws real networks with it.
+        >>> from sim import fit_noise, random_start, simulate
+        >>> from theory import zeta
+        >>> true = jax.random.normal(jax.random.key(0), (6, 16))
+        >>> start = random_start(4, jax.random.key(1), members=6)
+        >>> falling = Schedule.exponential(start=10.0, end=1e-5, epochs=40)
+        >>> epochs = np.arange(0, 41, 5)
+        >>> learned = simulate(start, true, falling, epochs, "relaxation", rate=0.5,
+        ...                    keep_interactions=True).i_and
+        >>> fit = fit_noise(learned, 0 * learned, zeta(learned), epochs, resamples=0)
+        >>> guess = Schedule.exponential(start=3.0, end=1e-4, epochs=40)
+        >>> both = fit_trajectory(fit, learned, 0 * learned, zeta(learned), guess, steps=40)
+        >>> bool(both.history.min() < 0.5 * both.history[0])
+        True
     """
     i_and, i_or, _ = check_interactions(i_and, i_or, outputs)
     if len(i_and) != len(fit.epochs) or i_and.shape[1:] != fit.target.w_and.shape:

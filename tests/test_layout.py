@@ -42,23 +42,22 @@ def test_no_module_changes_the_configuration_but_the_command_line():
 
 
 def public(module):
-    names = [name for name in vars(module) if not name.startswith("_")]
-    return [(name, getattr(module, name)) for name in names if callable(getattr(module, name))]
+    return {
+        name: item
+        for name, item in vars(module).items()
+        if callable(item) and not name.startswith("_")
+    }
 
 
 @pytest.mark.parametrize(
-    ("name", "item"), public(theory) + public(sim), ids=lambda value: getattr(value, "__name__", "")
+    "item", [*public(theory).values(), *public(sim).values()], ids=lambda item: item.__name__
 )
-def test_every_public_name_says_how_it_is_used(name, item):
-    """By an example that the tests run, or by naming the function or notebook that has one."""
+def test_every_public_name_says_how_it_is_used(item):
+    """By an example that the tests run, or by naming the function that returns it and has one."""
     text = inspect.getdoc(item) or ""
     producer = re.search(r"Returned by `(\w+)`", text)
-    notebook = re.search(r"`notebooks/(\w+)\.ipynb`", text)
-    if notebook:
-        path = ROOT / "notebooks" / f"{notebook[1]}.ipynb"
-        assert name in path.read_text(encoding="utf-8")
-    elif producer:
+    if producer:
         module = theory if item.__module__.startswith("theory") else sim
-        assert producer[1] in dict(public(module))
+        assert producer[1] in public(module)
     else:
         assert ">>> " in text
