@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from sim._splitting import Costs, Geometry, Lanes, advance, choose, geometry, start
+from sim._geometry import Geometry, geometry
+from sim._splitting import Costs, Lanes, advance, choose, start
 from theory.lattice import as_sets, orders
 
 _STEPS = 25  # iterations between two looks at the gap

@@ -48,9 +48,7 @@ def record(
     parts = None
     if folder is not None:
         parts = Parts.open(Path(folder), identity(experiment, metadata), discard=discard)
-    pieces: dict[int, Mapping[str, Any]] = {}
-    for epoch, piece in _pieces(experiment, parts, report):
-        pieces[epoch] = piece
+    pieces = dict(_pieces(experiment, parts, report))
     missing = [epoch for epoch in experiment.epochs if epoch not in pieces]
     if missing or len(pieces) > len(experiment.epochs):
         raise ValueError(
