@@ -17,8 +17,7 @@ from sim.cli._console import (
     AsJson,
     Overwrite,
     Seed,
-    out,
-    print_json,
+    finish,
     progress_bars,
     refuse_existing,
 )
@@ -55,13 +54,13 @@ def demo(
         interactions = run_extract(measurement, files[1], report, 0.02, 1e-3)
         document = run_fit(interactions, target, report)
         run_figures(document, target, report)
-    if as_json:
-        print_json(document)
-        return
-    print_fit(document)
-    out.print(
-        f"\n{time.monotonic() - started:.0f} s. In {target}: {MEASUREMENT}, {INTERACTIONS}, {FIT}, "
-        f"{REPORT}; "
-        f"figures {', '.join(FIGURES)} (.png, .svg).",
-        markup=False,
+    held = f"{MEASUREMENT}, {INTERACTIONS}, {FIT}, {REPORT}; figures {', '.join(FIGURES)}"
+    if not as_json:
+        print_fit(document)
+    finish(
+        as_json,
+        document,
+        f"\n{time.monotonic() - started:.0f} s. In {target}: {held} (.png, .svg).",
+        f"look at {target / REPORT} in a browser, then bring a network of your own; "
+        f"interdyn --help says how.",
     )

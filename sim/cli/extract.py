@@ -26,9 +26,14 @@ from sim.interactions import Interactions
 from sim.measurement import Measurement
 from sim.recording import Report
 
+HOLDS = (
+    "A measurement.npz, of interdyn measure or your own: outputs (checkpoints, samples, 2^players) "
+    "and epochs (checkpoints,); see interdyn --help."
+)
+
 
 def extract(
-    source: Annotated[Path, typer.Argument(help="A measurement.npz.", metavar="MEASUREMENT")],
+    source: Annotated[Path, typer.Argument(help=HOLDS, metavar="MEASUREMENT")],
     target: Folder = None,
     noise_bound: Annotated[
         float,

@@ -18,7 +18,6 @@ from sim.cli._console import (
     Overwrite,
     finish,
     out,
-    print_json,
     progress_bars,
     refuse_existing,
 )
@@ -84,12 +83,10 @@ def fit(
             resamples=resamples,
             seed=seed,
         )
-    if as_json:
-        print_json(document)
-        return
-    print_fit(document)
+    if not as_json:
+        print_fit(document)
     files = f"\nFit: {folder / FIT}\nReport: {folder / REPORT}"
-    finish(False, {}, files, f"interdyn figures {folder / FIT}")
+    finish(as_json, document, files, f"interdyn figures {folder / FIT}")
 
 
 def run_fit(

@@ -13,7 +13,7 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from sim.cli._console import AsJson, Overwrite, out, print_json, progress_bars, refuse_existing
+from sim.cli._console import AsJson, Overwrite, finish, out, progress_bars, refuse_existing
 from sim.config import read_config, write_config
 from sim.descent import Descent
 from sim.figures.saving import save_figure
@@ -131,10 +131,11 @@ def simulate(
         save_figure(two_phases(trajectory), target, "two_phases")
         save_figure(phase_map(trajectory), target, "phase_map")
     trajectory.save(path)  # last: where it is, the run is whole
-    if as_json:
-        print_json(_summary(trajectory, path))
-    else:
-        _print(trajectory, target)
+    if not as_json:
+        _print(trajectory)
+    held = ", ".join(sorted(file.name for file in target.iterdir()))
+    again = f"change {target / CONFIG} and run interdyn simulate --config {target / CONFIG} --out …"
+    finish(as_json, _summary(trajectory, path), f"Saved in {target}: {held}", again)
 
 
 def _settings(context: typer.Context, config: Path | None) -> dict[str, Any]:
@@ -236,7 +237,7 @@ def _summary(trajectory: Trajectory, path: Path) -> dict[str, Any]:
     }
 
 
-def _print(trajectory: Trajectory, folder: Path) -> None:
+def _print(trajectory: Trajectory) -> None:
     order, low = np.asarray(trajectory.mean_order), trajectory.lowest
     last = order.size - 1
     table = Table(box=SIMPLE_HEAD)
@@ -261,4 +262,3 @@ def _print(trajectory: Trajectory, folder: Path) -> None:
         )
     else:
         out.print(f"The mean order goes from {order[0]:.2f} to {order[-1]:.2f}, one way only.")
-    out.print(f"Saved in {folder}: {', '.join(sorted(p.name for p in folder.iterdir()))}")
