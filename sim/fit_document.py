@@ -11,11 +11,13 @@ import numpy as np
 from sim.fitting import NoiseFit
 from sim.interactions import Interactions
 from sim.measurement import CURVES
-from sim.phases import Phases
+from sim.phases import Phases, too_few_for_phases
 from sim.provenance import versions
 
 
-def fit_document(interactions: Interactions, fit: NoiseFit, phases: Phases) -> dict[str, Any]:
+def fit_document(
+    interactions: Interactions, fit: NoiseFit, phases: Phases | None
+) -> dict[str, Any]:
     """Gathers a fit into one plain dictionary.
 
     Keys: those of `findings`, with the largest certified `gap` in each record of `checkpoints`;
@@ -44,7 +46,7 @@ def fit_document(interactions: Interactions, fit: NoiseFit, phases: Phases) -> d
     }
 
 
-def findings(fit: NoiseFit, phases: Phases) -> dict[str, Any]:
+def findings(fit: NoiseFit, phases: Phases | None) -> dict[str, Any]:
     """What a fit and its phases amount to, as plain values: what tables and curves are made of.
 
     Keys: `checkpoints` (one record each: `epoch`, `sigma2`, `measured` and `predicted` over the
@@ -52,20 +54,27 @@ def findings(fit: NoiseFit, phases: Phases) -> dict[str, Any]:
     options of the fit), `parameters` (free parameters that each model spends on each checkpoint)
     and `overall`: for every null model the interval and verdict of (theory − null), averaged over
     the second phase without the last checkpoint, or over all but the last where there are no two
-    phases; None without bootstrap intervals.
+    phases; None without bootstrap intervals. `phases` is None where there is too little to look for
+    them.
     """
-    later = fit.epochs >= (-np.inf if phases.boundary is None else phases.boundary)
+    boundary = None if phases is None else phases.boundary
+    later = fit.epochs >= (-np.inf if boundary is None else boundary)
     chosen = np.flatnonzero(later[:-1])
     overall = None
     if fit.comparison is not None and chosen.size:
         overall = fit.comparison.overall(chosen)
     return {
         "checkpoints": fit.records(),
-        "phases": phases.record(),
+        "phases": _unknown_phases(fit) if phases is None else phases.record(),
         "fit": dict(fit.settings),
         "parameters": fit.parameters,
         "overall": overall,
     }
+
+
+def _unknown_phases(fit: NoiseFit) -> dict[str, Any]:
+    fault = too_few_for_phases(*fit.strength.shape[:2])
+    return {"boundary": None, "low": None, "high": None, "p_value": None, "verdict": fault}
 
 
 def check_fit(document: Any, path: str | Path) -> Mapping[str, Any]:

@@ -35,9 +35,11 @@ class NoiseFit:
     Attributes:
         epochs: (checkpoints,).
         sigma2: (checkpoints,), the noise variance that fits best.
-        inside: (checkpoints,), False where `sigma2` is only a bound, since the prediction no longer
-            changes beyond it. At the lower end it is the final distribution itself that comes
-            nearest, as it does at the last checkpoint.
+        bound: (checkpoints,), empty where the data determine σ². Otherwise `zero` or `infinite`:
+            beyond `sigma2` the prediction no longer changes (with `zero` it is the final
+            distribution itself that comes nearest, as it does at the last checkpoint); or `at_most`
+            or `at_least`: no noise at all, or endless noise, comes as near with another prediction;
+            or `any`: both do.
         strength: (checkpoints, samples, n), measured strength by order, of the parts fitted.
         measured: (checkpoints, n), its distribution over the orders 1..n.
         predicted: (checkpoints, n), the theory's distribution at `sigma2`.
@@ -51,7 +53,7 @@ class NoiseFit:
 
     epochs: np.ndarray
     sigma2: np.ndarray
-    inside: np.ndarray
+    bound: np.ndarray
     strength: np.ndarray
     measured: np.ndarray
     predicted: np.ndarray
@@ -61,6 +63,11 @@ class NoiseFit:
     target: Target
     settings: Mapping[str, Any]
     comparison: Comparison | None = None
+
+    @property
+    def inside(self) -> np.ndarray:
+        """Where the data determine σ², (checkpoints,): where it is not only a bound."""
+        return self.bound == ""
 
     @property
     def mean_order(self) -> np.ndarray:
@@ -80,7 +87,7 @@ class NoiseFit:
         record: dict[str, Any] = {
             "epoch": float(self.epochs[c]),
             "sigma2": float(self.sigma2[c]),
-            "inside": bool(self.inside[c]),
+            "bound": str(self.bound[c]) or None,
             "measured": self.measured[c].tolist(),
             "predicted": self.predicted[c].tolist(),
             "total_variation": float(self.total_variation[c]),
@@ -187,9 +194,6 @@ def fit_noise(
     )
     match = fit_target(measured, true, noise, away, parts)
     ends = predicted_distribution(true, np.exp(noise_range(true.n, noise)), noise, parts)
-    moved = np.asarray(
-        total_variation(jnp.asarray(match.predicted)[:, None], jnp.asarray(ends)[None])
-    )
     settings = {
         "distance": distance,
         "parts": parts,
@@ -204,7 +208,7 @@ def fit_noise(
     fit = NoiseFit(
         epochs=epochs,
         sigma2=np.exp(match.parameter),
-        inside=np.all(moved > MATERIAL, axis=1),
+        bound=_bounds(measured, match, ends, away),
         strength=np.asarray(strength),
         measured=measured,
         predicted=match.predicted,
@@ -231,6 +235,18 @@ def fit_target(
         noise_grid(target.n, noise),
         away,
     )
+
+
+def _bounds(measured: np.ndarray, match: Match, ends: np.ndarray, away: Distance) -> np.ndarray:
+    """Names of the bounds of `NoiseFit.bound`, from the predictions (2, n) at the range's ends."""
+    beyond = jnp.asarray(ends)[None]
+    moved = np.asarray(total_variation(jnp.asarray(match.predicted)[:, None], beyond))
+    lost = np.asarray(away(beyond, jnp.asarray(measured)[:, None])) - match.distance[:, None]
+    # The other distances are of second order in the differences of distributions.
+    tied = lost <= (MATERIAL if away is total_variation else MATERIAL**2)
+    (zero, infinite), (at_most, at_least) = (moved <= MATERIAL).T, tied.T
+    names = ["any", "zero", "infinite", "at_most", "at_least"]
+    return np.select([at_most & at_least, zero, infinite, at_most, at_least], names, "")
 
 
 def check_interactions(

@@ -149,11 +149,8 @@ def find_phases(
     if not 0 < level < 1:
         raise ValueError(f"Argument `level` must lie between 0 and 1, but is {level}.")
     checkpoints, samples, _ = shares.shape
-    if checkpoints < 3 or (samples < 2 and checkpoints < ROUGH):
-        raise ValueError(
-            f"Phases need at least 3 checkpoints of several samples, or {ROUGH} checkpoints of "
-            f"one, but there are {checkpoints} checkpoints of {samples}."
-        )
+    if (fault := too_few_for_phases(checkpoints, samples)) is not None:
+        raise ValueError(fault)
     moments = shares @ np.arange(1.0, shares.shape[-1] + 1), shares.sum(axis=-1)
     mean = moments[0].sum(axis=1) / moments[1].sum(axis=1)
     # What one sample contributes to m(t): the ratio of means, linearised.
@@ -187,6 +184,16 @@ def find_phases(
         rise=float(mean[-1] - mean[lowest]),
         loss_gap=gap,
         onset=None if gap is None else gap_onset(epochs, gap),
+    )
+
+
+def too_few_for_phases(checkpoints: int, samples: int) -> str | None:
+    """What is missing to look for phases, as a sentence; None where it is enough."""
+    if checkpoints >= 3 and (samples >= 2 or checkpoints >= ROUGH):
+        return None
+    return (
+        f"Phases need at least 3 checkpoints of several samples, or {ROUGH} checkpoints of one, "
+        f"but there are {checkpoints} checkpoints of {samples}."
     )
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from sim.bootstrap import BETTER, SAME, WORSE
 from sim.files import atomic_path
-from sim.summary import conclusion, label, second_phase, short_label
+from sim.summary import conclusion, label, noise_text, second_phase, short_label
 
 CAPTIONS = {
     "dynamics": "How strength is distributed over the orders of interaction while the network "
@@ -104,23 +104,23 @@ def _finding_blocks(document: Mapping[str, Any]) -> Iterable[str]:
         return
     parameters = document.get("parameters") or {}
     records = second_phase(document)
-    head = ["null model", "free parameters", "median distance", "theory − null", "the theory is"]
+    head = ["null model", "free parameters", "mean distance", "theory − null", "the theory is"]
     rows = [
         [
             html.escape(label(name)),
             str(parameters.get(name, "")),
-            f"{np.median([r['nulls'][name]['total_variation'] for r in records]):.3f}",
+            f"{np.mean([r['nulls'][name]['total_variation'] for r in records]):.3f}",
             f"{entry['low']:+.3f} to {entry['high']:+.3f}",
             _verdict(entry["verdict"]),
         ]
         for name, entry in overall.items()
     ]
-    theory = np.median([r["total_variation"] for r in records])
+    theory = np.mean([r["total_variation"] for r in records])
     yield "<h2>The theory beside models that know nothing of it</h2>"
     yield (
         "<p>Distance is the total variation between the measured distribution over orders and the "
         f"fitted one, here over epochs {records[0]['epoch']:g} to {records[-1]['epoch']:g}; the "
-        f"theory's median is {theory:.3f} with {parameters.get('theory', 1)} free parameter per "
+        f"theory's mean is {theory:.3f} with {parameters.get('theory', 1)} free parameter per "
         "checkpoint. Intervals of the mean difference come from drawing the samples anew; the "
         "theory is better or worse only where the interval leaves 0 out.</p>"
     )
@@ -133,8 +133,8 @@ def _checkpoint_table(document: Mapping[str, Any]) -> str:
     head = ["epoch", "σ²", "mean order", "theory", *map(short_label, nulls)]
     rows = []
     for record in records:
-        sigma2 = f"{record['sigma2']:.1e}"
-        if record.get("inside") is False:
+        sigma2 = noise_text(record)
+        if record.get("bound"):
             sigma2 = f"{sigma2}<small>a bound only</small>"
         elif record.get("sigma2_interval"):
             low, high = record["sigma2_interval"]

@@ -25,7 +25,9 @@ def conclusion(fit: Mapping[str, Any]) -> str:
     """
     phases = fit["phases"]
     if phases["boundary"] is None:
-        opening = "No two-phase pattern was found; over all checkpoints"
+        known = phases.get("p_value", 1) is not None
+        finding = "No two-phase pattern was found" if known else "Phases were not looked for"
+        opening = f"{finding}; over all checkpoints"
     else:
         opening = (
             f"The mean order falls until epoch {phases['boundary']:g} (95 % interval "
@@ -49,7 +51,7 @@ def conclusion(fit: Mapping[str, Any]) -> str:
 
 def _noise_path(records: Sequence[Mapping[str, Any]]) -> str:
     """Where the fitted σ² starts and ends, of the checkpoints that determine it."""
-    inside = [r for r in records if r.get("inside", True)]
+    inside = [r for r in records if not r.get("bound")]
     if not inside:
         return "no checkpoint determines σ²"
     first, last = inside[0], inside[-1]
@@ -59,10 +61,16 @@ def _noise_path(records: Sequence[Mapping[str, Any]]) -> str:
 
 
 def noise_text(record: Mapping[str, Any]) -> str:
-    """A checkpoint's σ², or the end of the range beyond which the prediction no longer changes."""
-    if record.get("inside", True):
-        return f"{record['sigma2']:.1e}"
-    return "→ 0" if record["sigma2"] < 1e-3 else "→ ∞"
+    """A checkpoint's σ², or the bound that is all that the data give; see `NoiseFit.bound`."""
+    value = f"{record['sigma2']:.1e}"
+    bounds = {
+        "zero": "→ 0",
+        "infinite": "→ ∞",
+        "at_most": f"≤ {value}",
+        "at_least": f"≥ {value}",
+        "any": "any",
+    }
+    return bounds.get(record.get("bound") or "", value)
 
 
 def short_label(name: str) -> str:

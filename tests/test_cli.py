@@ -113,6 +113,27 @@ def test_json_for_scripts(run, tmp_path):
     assert json.loads(result.stdout) == json.loads((tmp_path / "fit.json").read_text())
 
 
+@pytest.mark.parametrize(("checkpoints", "samples"), [(2, 3), (4, 1)])
+def test_a_fit_without_phases(tmp_path, checkpoints, samples):
+    """Too few checkpoints or samples to look for phases, and one loss only: all else is there."""
+    rng = np.random.default_rng(0)
+    path = tmp_path / "measurement.npz"
+    np.savez(
+        path,
+        outputs=rng.normal(size=(checkpoints, samples, 8)),
+        epochs=np.arange(checkpoints),
+        train_loss=np.ones(checkpoints),
+    )
+    assert interdyn("extract", path).exit_code == 0
+    result = interdyn("fit", tmp_path / "interactions.npz")
+    assert result.exit_code == 0
+    assert "Phases were not looked for" in result.stdout.replace("\n", " ")
+    phases = json.loads((tmp_path / "fit.json").read_text())["phases"]
+    assert phases["verdict"].startswith("Phases need at least 3 checkpoints")
+    assert phases["boundary"] is None
+    assert interdyn("figures", tmp_path / "fit.json").exit_code == 0
+
+
 def bad_measurement(path, **change):
     content = {"outputs": np.zeros((3, 2, 8)), "epochs": np.array([0, 1, 2])} | change
     np.savez(path, **content)

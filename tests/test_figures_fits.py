@@ -51,7 +51,7 @@ def labelled(ax, name):
 
 def test_noise_levels_are_where_they_were_fitted_and_mere_bounds_at_the_edge(ax, document):
     records = [dict(record) for record in document["checkpoints"]]
-    records[3] |= {"inside": False, "sigma2": 1e-9}
+    records[3] |= {"bound": "zero", "sigma2": 1e-9}
     noise_curve(ax, document | {"checkpoints": records})
     np.testing.assert_array_equal(ax.lines[0].get_ydata(), [r["sigma2"] for r in records[:3]])
     assert labelled(ax, "σ² → 0").get_xdata()[0] == 16

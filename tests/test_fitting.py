@@ -11,7 +11,7 @@ from sim.distances import DISTANCES, total_variation
 from sim.fitting import fit_noise
 from sim.prediction import predicted_distribution, predicted_strength, salient_target
 from sim.strength import measured_strength
-from theory import NoiseModel, optimal_interactions, orders, reconstruct
+from theory import NoiseModel, optimal_interactions, orders, reconstruct, zeta
 
 N, SAMPLES = 5, 8
 SIGMA2 = np.array([8e-2, 3.3e-3, 2.1e-4])
@@ -128,6 +128,29 @@ def test_recovers_the_noise_of_the_theorys_own_data(distance):
     assert fit.total_variation[-1] < 1e-6
     assert fit.inside[:-1].all()
     assert not fit.inside[-1]
+
+
+@pytest.mark.parametrize(
+    ("strengths", "bound"),
+    [
+        ((0.70, 0.25, 0.0, 0.05), "at_most"),  # orders 1 and 2 too strong at σ² = 0 and elsewhere
+        ((0.0, 0.0, 0.0, 1.0), "any"),  # and here at every σ²
+        ((1.0, 0.4, 0.0, 0.0), "zero"),  # the target itself
+    ],
+)
+def test_a_noise_level_that_the_data_leave_open_is_called_a_bound(strengths, bound):
+    early, final = np.zeros((2, 2, 16))
+    early[:, [1, 3, 7, 15]] = strengths
+    final[:, [1, 2, 3]] = 1.0, 1.0, 0.8
+    i_and = np.stack([early, final])
+    fit = fit_noise(i_and, 0 * i_and, zeta(i_and), [0, 1], resamples=0)
+    assert fit.bound.tolist() == [bound, "zero"]
+    assert not fit.inside.any()
+    ends = predicted_distribution(fit.target, np.array([1e-12, 1e6]), fit.noise)
+    none, endless = 0.5 * np.abs(ends - fit.measured[0]).sum(axis=1)
+    assert none == pytest.approx(fit.total_variation[0], abs=1e-6)
+    assert (endless == pytest.approx(fit.total_variation[0], abs=1e-6)) == (bound == "any")
+    assert np.allclose(fit.predicted[0], ends[0], atol=1e-4) == (bound == "zero")
 
 
 @pytest.mark.parametrize("options", [

@@ -17,7 +17,7 @@ from sim.fit_document import findings
 from sim.fitting import fit_noise
 from sim.phases import find_phases
 from sim.report import write_report
-from sim.summary import label
+from sim.summary import label, noise_text
 from theory import optimal_interactions, orders, reconstruct
 
 PNG = base64.b64decode(
@@ -105,7 +105,7 @@ def test_the_numbers_of_the_fit_are_on_the_page(tmp_path, document):
     by_epoch = {row[0]: row for row in page.rows if len(row) == 8}
     for record in document["checkpoints"]:
         row = by_epoch[f"{record['epoch']:g}"]
-        assert f"{record['sigma2']:.1e}" in row[1]
+        assert noise_text(record) in row[1]
         assert row[3] == f"{record['total_variation']:.3f}"
         tilt = record["nulls"]["tilt"]
         assert row[5] == f"{tilt['total_variation']:.3f}{tilt['verdict']}"

@@ -27,7 +27,7 @@ from sim.files import write_json
 from sim.fit_document import fit_document
 from sim.fitting import fit_noise
 from sim.interactions import Interactions
-from sim.phases import find_phases
+from sim.phases import find_phases, too_few_for_phases
 from sim.recording import Report
 from sim.report import write_report
 from sim.summary import conclusion, noise_text, short_label
@@ -109,12 +109,14 @@ def run_fit(
         **options,
     )
     report("fit", 1, 3)
-    phases = find_phases(
-        result.epochs,
-        result.strength,
-        train_loss=measurement.train_loss,
-        test_loss=measurement.test_loss,
-    )
+    phases = None
+    if too_few_for_phases(measurement.checkpoints, measurement.samples) is None:
+        train_loss, test_loss = measurement.train_loss, measurement.test_loss
+        if train_loss is None or test_loss is None:
+            train_loss = test_loss = None  # one alone makes no gap
+        phases = find_phases(
+            result.epochs, result.strength, train_loss=train_loss, test_loss=test_loss
+        )
     report("fit", 2, 3)
     document = fit_document(interactions, result, phases)
     drawn = {name: figure_bytes(draw(document)) for name, draw in FIGURES.items()}

@@ -24,16 +24,26 @@ NULLS = {
 }
 
 
+SYMBOLS = {
+    None: ("o", "fitted σ²"),
+    "early": ("o", "first phase"),
+    "zero": ("v", "σ² → 0"),
+    "at_most": ("v", "σ² at most"),
+    "infinite": ("^", "σ² → ∞"),
+    "at_least": ("^", "σ² at least"),
+}
+
+
 def noise_curve(ax: Axes, fit: Mapping[str, Any], color: str = PREDICTED) -> Axes:
     """Fitted σ² against the epoch, with its bootstrap interval where there is one.
 
-    Triangles at the edge stand for checkpoints that no σ² inside the searched range fits best. Open
-    symbols are those of the first phase, where the theory of the optimum under noise does not claim
-    to hold.
+    Triangles stand for checkpoints at which σ² is only a bound (`NoiseFit.bound`), at the axis's
+    edge where the prediction no longer changes. Open symbols are those of the first phase, where
+    the theory of the optimum under noise does not claim to hold.
     """
     records = fit["checkpoints"][:-1]  # the last checkpoint is the target itself
     boundary = fit["phases"]["boundary"]
-    inside = [r for r in records if r.get("inside", True)]
+    inside = [r for r in records if not r.get("bound")]
     ax.set_yscale("log")
     ax.set_ylabel("noise variance σ²")
     intervals = [(r["epoch"], *r["sigma2_interval"]) for r in inside if r.get("sigma2_interval")]
@@ -46,22 +56,23 @@ def noise_curve(ax: Axes, fit: Mapping[str, Any], color: str = PREDICTED) -> Axe
     if inside:
         smallest = min(r["sigma2"] for r in inside)
         ax.set_ylim(bottom=smallest / 30)
-    names = {"o": "fitted σ²", "v": "σ² → 0", "^": "σ² → ∞", "open": "first phase"}
-    for record in reversed(records):
-        symbol, height = _noise_symbol(record, ax)
+    named = set()
+    for record in reversed([r for r in records if r.get("bound") != "any"]):
         early = boundary is not None and record["epoch"] < boundary
-        face = "white" if early else color
-        name = names.pop("open" if early and symbol == "o" else symbol, None)
-        ax.plot(record["epoch"], height, symbol, color=color, mfc=face, clip_on=False, label=name)
+        bound = record.get("bound")
+        symbol, name = SYMBOLS["early" if early and not bound else bound]
+        height = dict(zip(("zero", "infinite"), ax.get_ylim(), strict=True)).get(bound)
+        ax.plot(
+            record["epoch"],
+            record["sigma2"] if height is None else height,
+            symbol,
+            color=color,
+            mfc="white" if early else color,
+            clip_on=False,
+            label=None if name in named else name,
+        )
+        named.add(name)
     return _against_epochs(ax, fit)
-
-
-def _noise_symbol(record: Mapping[str, Any], ax: Axes) -> tuple[str, float]:
-    """A circle at σ², or a triangle at the edge of the axis where σ² is only a bound."""
-    bottom, top = ax.get_ylim()
-    if record.get("inside", True):
-        return "o", record["sigma2"]
-    return ("v", bottom) if record["sigma2"] < 1e-3 else ("^", top)
 
 
 def misfit_curves(ax: Axes, fit: Mapping[str, Any]) -> Axes:
@@ -106,14 +117,17 @@ def mean_order_curve(ax: Axes, fit: Mapping[str, Any]) -> Axes:
 def loss_curves(ax: Axes, fit: Mapping[str, Any]) -> Axes:
     """Training and test loss against the epoch, and the gap between them."""
     train, test = (fit["curves"].get(f"{part}_loss") for part in ("train", "test"))
-    if not train or not test:
+    if not train and not test:
         ax.text(0.5, 0.5, "no loss was recorded", ha="center", transform=ax.transAxes, color=GREY)
         return _against_epochs(ax, fit)
     epochs = [r["epoch"] for r in fit["checkpoints"]]
-    gap = [b - a for a, b in zip(train, test, strict=True)]
-    ax.plot(epochs, train, color=MEASURED, label="train")
-    ax.plot(epochs, test, color=PREDICTED, ls="--", label="test")
-    ax.plot(epochs, gap, color=GREY, lw=1.1, ls=":", label="test − train")
+    if train:
+        ax.plot(epochs, train, color=MEASURED, label="train")
+    if test:
+        ax.plot(epochs, test, color=PREDICTED, ls="--", label="test")
+    if train and test:
+        gap = [b - a for a, b in zip(train, test, strict=True)]
+        ax.plot(epochs, gap, color=GREY, lw=1.1, ls=":", label="test − train")
     ax.axhline(0, color=GREY, lw=0.5)
     ax.set_ylabel("loss (nats)")
     return _against_epochs(ax, fit)

@@ -6,6 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
+TICKS = 6  # at most, besides those of epoch 0 and of the first checkpoint after it
+
 
 def epoch_axis(ax: Axes, epochs: ArrayLike) -> Axes:
     """An epoch axis, logarithmic with 0 on it where the epochs span more than a factor of 30."""
@@ -13,8 +15,8 @@ def epoch_axis(ax: Axes, epochs: ArrayLike) -> Axes:
     positive = values[values > 0]
     if positive.size and positive[-1] / positive[0] > 30:
         ax.set_xscale("symlog", linthresh=positive[0])
-        ticks = positive[0] * 4.0 ** np.arange(1 + np.log(positive[-1] / positive[0]) / np.log(4))
-        ticks = ticks[ticks <= positive[-1]]
+        powers = int(np.log(positive[-1] / positive[0]) / np.log(4) + 1e-9)  # of 4, on the axis
+        ticks = positive[0] * 4.0 ** np.arange(0, powers + 1, 1 + powers // TICKS)
         ax.set_xticks([*([0.0] if values[0] == 0 else []), *ticks])
         ax.set_xticks([], minor=True)
         ax.xaxis.set_major_formatter("{x:g}")

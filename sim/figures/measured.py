@@ -18,7 +18,7 @@ from sim.figures.curves import (
 )
 from sim.figures.orders import order_bars, paired_order_bars
 from sim.figures.palette import PREDICTED, STYLE
-from sim.summary import second_phase
+from sim.summary import noise_text, second_phase
 
 
 def dynamics(fit: Mapping[str, Any], panels: int = 6) -> Figure:
@@ -38,18 +38,21 @@ def dynamics(fit: Mapping[str, Any], panels: int = 6) -> Figure:
         figure = plt.figure(figsize=(10.2, 4.4))
         left, right = figure.subfigures(1, 2, width_ratios=(3, 1.45), squeeze=False)[0]
         columns = (len(chosen) + 1) // 2
+        highest = max(max(record["measured"]) for record in chosen)
         axes = left.subplots(2, columns, sharex=True, sharey=True, squeeze=False).ravel()
         for ax, record in zip(axes, chosen, strict=False):
             order_bars(ax, record["measured"], label="measured")
             if any(record is other for other in predicted):
                 orders = range(1, len(record["predicted"]) + 1)
-                ax.plot(orders, record["predicted"], "o", color=PREDICTED, label="theory")
+                name = "theory, second phase" if fit["phases"]["boundary"] is not None else "theory"
+                ax.plot(orders, record["predicted"], "o", color=PREDICTED, label=name)
+                highest = max(highest, *record["predicted"])
             ax.set_title(epoch_title(record["epoch"]))
         for ax in axes[::-1]:
             if len(ax.get_legend_handles_labels()[1]) == 2:
                 ax.legend(loc="upper right")
                 break
-        axes[0].set_ylim(0, 1.08 * max(max(record["measured"]) for record in chosen))
+        axes[0].set_ylim(0, 1.08 * highest)
         for i, ax in enumerate(axes):
             ax.set_visible(i < len(chosen))
             ax.label_outer()
@@ -77,7 +80,7 @@ def theory_vs_network(fit: Mapping[str, Any], panels: int = 3) -> Figure:
         for ax, record in zip(np.atleast_1d(axes), chosen, strict=True):
             paired_order_bars(ax, record["measured"], record["predicted"])
             ax.set_title(
-                f"{epoch_title(record['epoch'])}\nσ² = {record['sigma2']:.1e},  "
+                f"{epoch_title(record['epoch'])}\nσ² {_equals(noise_text(record))},  "
                 f"TV = {record['total_variation']:.3f}"
             )
             ax.label_outer()
@@ -101,6 +104,10 @@ def noise_level(fit: Mapping[str, Any]) -> Figure:
         upper.set_xlabel("")
         legend_above(misfit_curves(lower, fit))
     return figure
+
+
+def _equals(text: str) -> str:
+    return f"= {text}" if text[0].isdigit() else text
 
 
 def _boundary_title(phases: Mapping[str, Any]) -> str:
