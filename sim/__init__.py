@@ -12,52 +12,78 @@ generalizes (`generalizable_strength`, `similarity_by_order`, `separate`) and a 
 command line does.
 """
 
-from sim.clusters import point_clusters as point_clusters
-from sim.descent import Descent as Descent
-from sim.exchange import to_shapiq as to_shapiq, write_strengths as write_strengths
-from sim.extraction import (
-    Extraction as Extraction,
-    extract_interactions as extract_interactions,
-)
-from sim.fitting import NoiseFit as NoiseFit, fit_noise as fit_noise
-from sim.generalization import (
-    Generalizable as Generalizable,
-    generalizable_strength as generalizable_strength,
-    similarity_by_order as similarity_by_order,
-)
-from sim.identifiability import (
-    SplitUncertainty as SplitUncertainty,
-    split_uncertainty as split_uncertainty,
-)
-from sim.interactions import Interactions as Interactions
-from sim.masking import (
-    Masking as Masking,
-    image_patches as image_patches,
-    mean_baseline as mean_baseline,
-    tabular_features as tabular_features,
-    tokens as tokens,
-)
-from sim.measurement import Measurement as Measurement, measure_outputs as measure_outputs
-from sim.noise_law import (
-    NoiseLaw as NoiseLaw,
-    neighbour_residuals as neighbour_residuals,
-    observe_noise as observe_noise,
-    perturb as perturb,
-)
-from sim.noise_profile import NoiseProfile as NoiseProfile, profile_noise as profile_noise
-from sim.phases import Phases as Phases, find_phases as find_phases
-from sim.report import write_report as write_report
-from sim.scenarios import (
-    keep_salient as keep_salient,
-    random_start as random_start,
-    sparse_target as sparse_target,
-)
-from sim.schedule_fit import ScheduleFit as ScheduleFit, fit_schedules as fit_schedules
-from sim.schedule_text import parse_schedule as parse_schedule
-from sim.schedules import Schedule as Schedule
-from sim.separation import Separation as Separation, separate as separate
-from sim.sharding import sets_mesh as sets_mesh, shard_sets as shard_sets
-from sim.simulation import simulate as simulate
-from sim.torch_adapter import torch_score as torch_score
-from sim.trajectory import Trajectory as Trajectory
-from sim.trajectory_fit import TrajectoryFit as TrajectoryFit, fit_trajectory as fit_trajectory
+from sim.clusters import point_clusters
+from sim.descent import Descent
+from sim.document import fit_document
+from sim.exchange import to_shapiq, write_strengths
+from sim.extraction import Extraction, extract_interactions
+from sim.fitting import NoiseFit, fit_noise
+from sim.generalization import Generalizable, generalizable_strength, similarity_by_order
+from sim.identifiability import SplitUncertainty, split_uncertainty
+from sim.interactions import Interactions
+from sim.masking import Masking, image_patches, mean_baseline, tabular_features, tokens
+from sim.measurement import Measurement, measure_outputs
+from sim.noise_law import NoiseLaw, neighbour_residuals, observe_noise, perturb
+from sim.noise_profile import NoiseProfile, profile_noise
+from sim.phases import Phases, find_phases
+from sim.report import write_report
+from sim.scenarios import keep_salient, random_start, sparse_target
+from sim.schedule_fit import ScheduleFit, fit_schedules
+from sim.schedule_text import parse_schedule
+from sim.schedules import Schedule
+from sim.separation import Separation, separate
+from sim.sharding import sets_mesh, shard_sets
+from sim.simulation import simulate
+from sim.torch_adapter import torch_score
+from sim.trajectory import Trajectory
+from sim.trajectory_fit import TrajectoryFit, fit_trajectory
+
+__all__ = [
+    "Descent",
+    "Extraction",
+    "Generalizable",
+    "Interactions",
+    "Masking",
+    "Measurement",
+    "NoiseFit",
+    "NoiseLaw",
+    "NoiseProfile",
+    "Phases",
+    "Schedule",
+    "ScheduleFit",
+    "Separation",
+    "SplitUncertainty",
+    "Trajectory",
+    "TrajectoryFit",
+    "extract_interactions",
+    "find_phases",
+    "fit_document",
+    "fit_noise",
+    "fit_schedules",
+    "fit_trajectory",
+    "generalizable_strength",
+    "image_patches",
+    "keep_salient",
+    "mean_baseline",
+    "measure_outputs",
+    "neighbour_residuals",
+    "observe_noise",
+    "parse_schedule",
+    "perturb",
+    "point_clusters",
+    "profile_noise",
+    "random_start",
+    "separate",
+    "sets_mesh",
+    "shard_sets",
+    "similarity_by_order",
+    "simulate",
+    "sparse_target",
+    "split_uncertainty",
+    "tabular_features",
+    "to_shapiq",
+    "tokens",
+    "torch_score",
+    "write_report",
+    "write_strengths",
+]

@@ -43,10 +43,18 @@ def test_no_module_changes_the_configuration_but_the_command_line():
 
 def public(module):
     return {
-        name: item
-        for name, item in vars(module).items()
-        if callable(item) and not name.startswith("_")
+        name: getattr(module, name) for name in module.__all__ if callable(getattr(module, name))
     }
+
+
+@pytest.mark.parametrize("module", [theory, sim], ids=lambda module: module.__name__)
+def test_help_lists_every_public_name(module):
+    names = {
+        name
+        for name, item in vars(module).items()
+        if not name.startswith("_") and not inspect.ismodule(item)
+    }
+    assert names == set(module.__all__)
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ import subprocess
 import numpy as np
 import pytest
 
+from sim.document import findings
 from sim.figures.measured import FIGURES
 from sim.figures.saving import figure_bytes
-from sim.fit_document import findings
 from sim.fitting import fit_noise
 from sim.phases import find_phases
 from sim.report import write_report

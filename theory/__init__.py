@@ -31,46 +31,63 @@ Where each numbered statement of [Ren24] is, whether it holds, and which test sh
     first phase       relax                                    exact flow; test_relaxation
 """
 
-from theory._fluctuation import (
-    NoiseEstimate as NoiseEstimate,
-    estimate_noise as estimate_noise,
-    interaction_variance as interaction_variance,
-)
-from theory._initial import (
-    initial_strength as initial_strength,
-    random_interactions as random_interactions,
-)
-from theory._interactions import (
-    and_interactions as and_interactions,
-    or_interactions as or_interactions,
-    reconstruct as reconstruct,
-)
+from theory._fluctuation import NoiseEstimate, estimate_noise, interaction_variance
+from theory._initial import initial_strength, random_interactions
+from theory._interactions import and_interactions, or_interactions, reconstruct
 from theory._learning import (
-    learning_thresholds as learning_thresholds,
-    mode_gains as mode_gains,
-    noisy_loss as noisy_loss,
-    noisy_loss_gradient as noisy_loss_gradient,
-    optimal_interactions as optimal_interactions,
+    learning_thresholds,
+    mode_gains,
+    noisy_loss,
+    noisy_loss_gradient,
+    optimal_interactions,
 )
-from theory._recovery import half_recovery_levels as half_recovery_levels, recovery as recovery
-from theory._relaxation import relax as relax, relaxation_gains as relaxation_gains
-from theory._rows import (
-    expected_strength as expected_strength,
-    limiting_norm_ratio as limiting_norm_ratio,
-    norm_ratios as norm_ratios,
-    row_norms as row_norms,
-)
+from theory._recovery import half_recovery_levels, recovery
+from theory._relaxation import relax, relaxation_gains
+from theory._rows import expected_strength, limiting_norm_ratio, norm_ratios, row_norms
 from theory._strength import (
-    SALIENCE as SALIENCE,
-    mean_order as mean_order,
-    order_distribution as order_distribution,
-    salience_threshold as salience_threshold,
-    strength_by_order as strength_by_order,
-    sum_by_order as sum_by_order,
+    SALIENCE,
+    mean_order,
+    order_distribution,
+    salience_threshold,
+    strength_by_order,
+    sum_by_order,
 )
-from theory._violations import (
-    RatioViolations as RatioViolations,
-    norm_ratio_violations as norm_ratio_violations,
-)
-from theory.lattice import moebius as moebius, orders as orders, zeta as zeta
-from theory.noise import NoiseModel as NoiseModel
+from theory._violations import RatioViolations, norm_ratio_violations
+from theory.lattice import moebius, orders, zeta
+from theory.noise import NoiseModel
+
+__all__ = [
+    "SALIENCE",
+    "NoiseEstimate",
+    "NoiseModel",
+    "RatioViolations",
+    "and_interactions",
+    "estimate_noise",
+    "expected_strength",
+    "half_recovery_levels",
+    "initial_strength",
+    "interaction_variance",
+    "learning_thresholds",
+    "limiting_norm_ratio",
+    "mean_order",
+    "mode_gains",
+    "moebius",
+    "noisy_loss",
+    "noisy_loss_gradient",
+    "norm_ratio_violations",
+    "norm_ratios",
+    "optimal_interactions",
+    "or_interactions",
+    "order_distribution",
+    "orders",
+    "random_interactions",
+    "reconstruct",
+    "recovery",
+    "relax",
+    "relaxation_gains",
+    "row_norms",
+    "salience_threshold",
+    "strength_by_order",
+    "sum_by_order",
+    "zeta",
+]

@@ -21,10 +21,10 @@ from sim.cli._console import (
     progress_bars,
     refuse_existing,
 )
+from sim.document import fit_document
 from sim.figures.measured import FIGURES
 from sim.figures.saving import figure_bytes
 from sim.files import write_json
-from sim.fit_document import fit_document
 from sim.fitting import fit_noise
 from sim.interactions import Interactions
 from sim.phases import find_phases, too_few_for_phases

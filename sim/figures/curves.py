@@ -1,6 +1,6 @@
 """Curves against the epoch of a fit: noise level, distance of each model, mean order, losses.
 
-Each draws from plain values, those of a `fit.json` or of `sim.fit_document.findings`, so that a
+Each draws from plain values, those of a `fit.json` or of `sim.document.findings`, so that a
 saved fit and a new one look the same.
 """
 

@@ -21,7 +21,22 @@ def fit_document(
     """Gathers a fit into one plain dictionary.
 
     Keys: those of `findings`, with the largest certified `gap` in each record of `checkpoints`;
-    `curves` (losses and accuracies); `settings` (with the seed and the versions).
+    `curves` (losses and accuracies); `settings` (with the seed and the versions). This is what
+    `interdyn fit` writes to `fit.json`, and what `write_report` and the figures take.
+
+    Args:
+        interactions: that were fitted, with their measurement.
+        fit: of their arrays, by `fit_noise`.
+        phases: by `find_phases`, or None where there is too little to look for them.
+
+    Example:
+        >>> from sim import Measurement, extract_interactions, fit_noise
+        >>> outputs = np.random.default_rng(0).normal(size=(2, 3, 8))
+        >>> found = extract_interactions(outputs)
+        >>> fit = fit_noise(found.i_and, found.i_or, outputs, [0, 1], resamples=0)
+        >>> document = fit_document(Interactions(Measurement(outputs, [0, 1]), found, {}), fit, None)
+        >>> [record["epoch"] for record in document["checkpoints"]]
+        [0.0, 1.0]
     """
     measurement, extraction = interactions.measurement, interactions.extraction
     found = findings(fit, phases)
