@@ -32,8 +32,7 @@ def by_hand(masking, inputs, sample, replacement):
 def test_present_players_reads_bits():
     n = 5
     table = present_players(np.arange(2**n), n)
-    by_hand = [[bool((s // 2**i) % 2) for i in range(n)] for s in range(2**n)]
-    assert table.tolist() == by_hand
+    assert table.tolist() == [[bool((s // 2**i) % 2) for i in range(n)] for s in range(2**n)]
 
 
 def test_masked_images_equal_brute_force():
@@ -42,17 +41,8 @@ def test_masked_images_equal_brute_force():
     baseline = rng.uniform(-2, -1, size=(6, 4))
     masking = image_patches((6, 4), patch=2, n=5, baseline=baseline, seed=3)
     assert masking.n == 5
-    sets = np.arange(2**5)
-    got = masking.masked(images, 1, sets)
-    for s in sets:
-        expected = images[1].copy()
-        for player in range(5):
-            if not (s >> player) & 1:
-                for y in range(6):
-                    for x in range(4):
-                        if masking.regions[player, y, x]:
-                            expected[y, x] = baseline[y, x]
-        np.testing.assert_array_equal(got[s], expected)
+    got = masking.masked(images, 1, np.arange(2**5))
+    np.testing.assert_array_equal(got, by_hand(masking, images, 1, baseline))
 
 
 def test_players_are_distinct_whole_patches():

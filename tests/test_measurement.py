@@ -157,11 +157,12 @@ def test_what_is_not_a_measurement(change, message, tmp_path):
 )
 def test_only_consistent_shapes_pass(checkpoints, samples, size, offset):
     outputs, epochs = np.zeros((checkpoints, samples, size)), np.arange(checkpoints + offset)
-    good = offset == 0 and size in (2, 4, 8, 16)
-    if good:
+    whole = size in (2, 4, 8, 16)
+    if whole and offset == 0:
         assert Measurement(outputs, epochs).outputs.shape == outputs.shape
     else:
-        with pytest.raises(ValueError, match="`"):
+        message = "`epochs` must have one entry" if whole else "`outputs` must have a last axis"
+        with pytest.raises(ValueError, match=message):
             Measurement(outputs, epochs)
 
 
