@@ -6,7 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from theory_oracles import learning_matrix, permuted_indices
 
+from sim.bootstrap import bootstrap_weights
 from sim.distances import DISTANCES, total_variation
 from sim.fitting import fit_noise
 from sim.prediction import predicted_distribution, predicted_strength, salient_target
@@ -45,20 +47,12 @@ def _fit(halves, sigma2, data_noise=NoiseModel(), **options):
 
 def _dense_prediction(w_and, w_or, sigma2, noise, fraction=0.03, per_sample=False):
     """(samples, n) from Theorem 3 as printed, with dense matrices and loops over the sets."""
-    n = N
-    sets = range(2**n)
-    j = np.array([[float(t & ~s == 0) for t in sets] for s in sets])
-    covariance = np.ones((2**n, 2**n))
-    for s, t, i in itertools.product(sets, sets, range(n)):
-        a, b = s >> i & 1, t >> i & 1
-        cross = noise.correlation * noise.growth**0.5
-        covariance[s, t] *= noise.growth if a and b else 1.0 if not (a or b) else cross
-    learn = np.linalg.solve(j.T @ j + 2**n * sigma2 * covariance, j.T @ j)
+    learn = learning_matrix(N, sigma2, noise.growth, noise.correlation)
     learned = [w @ learn.T for w in (w_and, w_or)]
     effect = np.abs(learned[0][:, 1:].sum(axis=1) + learned[1][:, 1:].sum(axis=1))
     threshold = fraction * (effect if per_sample else np.full_like(effect, effect.mean()))
-    strength = np.zeros((len(w_and), n))
-    for half, x, s in itertools.product(learned, range(len(w_and)), sets):
+    strength = np.zeros((len(w_and), N))
+    for half, x, s in itertools.product(learned, range(len(w_and)), range(2**N)):
         if s and abs(half[x, s]) >= threshold[x]:
             strength[x, s.bit_count() - 1] += abs(half[x, s])
     return strength
@@ -184,8 +178,7 @@ def test_the_fit_is_the_best_of_a_fine_grid():
 def test_permuting_players_changes_nothing():
     halves = _target(7)
     i_and, i_or, outputs = _learned(halves, SIGMA2)
-    order = np.random.default_rng(0).permutation(N)
-    moved = [sum((s >> i & 1) << int(order[i]) for i in range(N)) for s in range(2**N)]
+    moved = permuted_indices(N, (3, 0, 4, 1, 2))
     first = fit_noise(i_and, i_or, outputs, range(4), resamples=20)
     permuted = [array[..., np.argsort(moved)] for array in (i_and, i_or, outputs)]
     second = fit_noise(*permuted, range(4), resamples=20)
@@ -207,6 +200,31 @@ def test_without_spread_between_samples_intervals_close_on_the_truth():
         assert fit.comparison.differences[null].verdict[:2] == ["better", "better"]
         assert fit.comparison.overall()[null]["verdict"] == "better"
     assert fit.comparison.differences["frozen"].verdict[-1] == "not distinguishable"
+
+
+def test_resamples_are_fits_to_samples_drawn_anew():
+    """Every draw against `fit_noise` of the drawn samples; the table of σ² costs some accuracy."""
+    i_and, i_or, outputs = _learned(_target(9), SIGMA2)
+    i_and = i_and + 0.05 * np.random.default_rng(9).normal(size=i_and.shape)
+    options = {"salience": 0.0, "distance": "least_squares"}
+    fit = fit_noise(i_and, i_or, outputs, range(4), resamples=4, level=0.8, seed=5, **options)
+    found = fit.comparison
+    counts = np.rint(SAMPLES * bootstrap_weights(SAMPLES, 4, seed=5)).astype(int)
+    for draw, count in enumerate(counts):
+        drawn = np.repeat(np.arange(SAMPLES), count)
+        again = fit_noise(*(a[:, drawn] for a in (i_and, i_or, outputs)), range(4),
+                          resamples=0, **options)  # fmt: skip
+        np.testing.assert_allclose(found.measured[draw], again.measured, atol=1e-12)
+        np.testing.assert_allclose(found.total_variation[draw], again.total_variation, atol=2e-3)
+        np.testing.assert_allclose(found.log_sigma2[draw, :3], np.log(again.sigma2[:3]), atol=0.02)
+        for name, null in again.nulls.items():
+            expected = again.total_variation - null.total_variation
+            np.testing.assert_allclose(found.differences[name].draws[draw], expected, atol=2e-3)
+    ends = np.quantile(found.log_sigma2, [0.1, 0.9], axis=0)
+    np.testing.assert_allclose(np.log(found.sigma2_interval), ends)
+    for difference in found.differences.values():
+        ends = np.quantile(difference.draws, [0.1, 0.9], axis=0)
+        np.testing.assert_allclose([difference.low, difference.high], ends)
 
 
 def test_records_are_plain_and_complete():
