@@ -10,7 +10,9 @@ import pytest
 from typer.testing import CliRunner
 
 from sim.cli import app
+from sim.cli.fit import print_fit
 from sim.experiments import Settings
+from sim.interactions import Interactions
 
 PIPELINE_FILES = {"measurement.npz", "interactions.npz", "fit.json", "report.html"}
 FIGURES = {f"{f}.{s}" for f in ("dynamics", "theory_vs_network", "noise_level")
@@ -53,7 +55,6 @@ def test_the_steps_leave_the_files_and_name_the_next_command(run):
     assert {p.name for p in folder.iterdir()} >= PIPELINE_FILES | FIGURES
     for result, following in zip(results, ("extract", "fit", "figures"), strict=False):
         assert f"Next: interdyn {following} {folder}" in result.stdout
-    assert "4 checkpoints" not in results[0].stdout
     assert "6 checkpoints × 4 samples × 2^4 masked inputs" in results[0].stdout
     assert "24 of 24 programmes met the certified gap of 0.001" in results[1].stdout
 
@@ -61,6 +62,8 @@ def test_the_steps_leave_the_files_and_name_the_next_command(run):
 def test_the_fit_document_holds_what_it_promises(run):
     folder, _ = run
     document = json.loads((folder / "fit.json").read_text())
+    gaps = np.asarray(Interactions.load(folder / "interactions.npz").extraction.gap)
+    assert [r["gap"] for r in document["checkpoints"]] == gaps.max(axis=1).tolist()
     assert [r["epoch"] for r in document["checkpoints"]] == [0, 1, 2, 4, 8, 16]
     for record in document["checkpoints"]:
         measured, predicted = np.array(record["measured"]), np.array(record["predicted"])
@@ -74,6 +77,29 @@ def test_the_fit_document_holds_what_it_promises(run):
     assert document["settings"]["seed"] == 0
     assert {"python", "jax", "interaction-dynamics"} <= set(document["settings"]["versions"])
     assert document["settings"]["measurement"]["settings"]["players"] == 4
+
+
+def test_the_table_of_a_fit_tells_phases_and_bounds(run, capsys):
+    folder, _ = run
+    document = json.loads((folder / "fit.json").read_text())
+    document["phases"] |= {"boundary": 4.0, "low": 2.0, "high": 8.0}
+    for record, sigma2, inside in zip(
+        document["checkpoints"], (7.0, 0.2, 0.1, 0.04, 0.03, 1e-9), (0, 1, 1, 1, 1, 0), strict=True
+    ):
+        record |= {"sigma2": sigma2, "inside": bool(inside)}
+    print_fit(document)
+    shown = capsys.readouterr().out.replace("→ ", "→").splitlines()
+    rows = [line.split() for line in shown if line[:5].strip().isdigit()]
+    assert [row[:2] for row in rows] == [
+        ["0", "1"], ["1", "1"], ["2", "1"], ["4", "2"], ["8", "2"], ["16", "2"],
+    ]  # fmt: skip
+    assert [row[3] for row in rows] == ["→∞", "2.0e-01", "1.0e-01", "4.0e-02", "3.0e-02", "→0"]
+    assert ["*" in row[4] for row in rows] == [False] * 5 + [True]
+    sentence = " ".join(shown)
+    later = [document["checkpoints"][c] for c in (3, 4)]  # the last is the target
+    away = np.median([record["total_variation"] for record in later])
+    assert f"median total variation of {away:.3f}" in sentence
+    assert "from 4.0e-02 (epoch 4) to 3.0e-02 (epoch 8)" in sentence
 
 
 def test_the_demo_does_the_same_as_the_steps(run, tmp_path, monkeypatch):
