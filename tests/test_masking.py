@@ -60,6 +60,15 @@ def test_channels_share_their_patch():
     assert (regions == regions[:, :1]).all()
 
 
+def test_one_absent_player_masks_what_players_share():
+    regions = np.array([[1, 1, 0, 0], [0, 1, 1, 0], [0, 1, 0, 1]], bool)
+    inputs, baseline = np.arange(1.0, 5.0)[None], np.array(-1.0)
+    masking = Masking(regions, baseline, (4,))
+    got = masking.masked(inputs, 0, np.arange(8))
+    np.testing.assert_array_equal(got, by_hand(masking, inputs, 0, np.full(4, -1.0)))
+    assert got[0b110].tolist() == [-1, -1, 3, 4]
+
+
 def test_players_of_each_sample():
     regions = np.zeros((2, 1, 3), bool)
     regions[0, 0, 0] = regions[1, 0, 2] = True
@@ -187,6 +196,17 @@ def test_clusters_are_found_where_they_are_plain():
         point_clusters(points, 5, n=6)
     with pytest.raises(ValueError, match=r"between 1 and the 2 distinct points .* but is 3"):
         point_clusters(np.array([[[0.0], [1.0], [0.0]]]), 3)
+
+
+def test_every_point_belongs_to_the_nearest_centre():
+    """Where clusters are not plain, centres and members must still fit each other."""
+    points = np.random.default_rng(10).normal(size=(2, 60, 2))
+    found = point_clusters(points, 5, seed=3)
+    for sample in range(2):
+        members = found.regions[sample, :, :, 0]
+        centres = np.array([points[sample, inside].mean(axis=0) for inside in members])
+        away = np.linalg.norm(points[sample][:, None] - centres, axis=-1)
+        np.testing.assert_array_equal(away.argmin(axis=1), members.argmax(axis=0))
 
 
 @pytest.mark.parametrize(
