@@ -127,12 +127,18 @@ def test_an_unfinished_answer_says_so_and_is_still_certified():
     optimum = np.array([programme_optimum(x, 0.02 * abs(x[-1] - x[0])) for x in v])
     excess = (np.asarray(found.objective) - optimum) / np.asarray(found.objective)
     assert np.all(excess <= np.asarray(found.gap) + 1e-9)
+    nearly = 0.7 * float(found.gap.min())
+    again = extract_interactions(v, 0.02, tolerance=nearly, max_iterations=30)
+    np.testing.assert_array_equal(again.gap, found.gap)
+    assert not again.converged.any()
 
 
 def test_weights_by_order_price_the_interactions():
     v = sparse_outputs(4, N, seed=6)
     w_and, w_or = np.linspace(1.0, 2.0, N + 1), np.linspace(3.0, 0.5, N + 1)
+    w_or[1] = 0.1  # does not count: single players are priced as AND
     found = extract_interactions(v, 0.02, 1e-5, and_weights=w_and, or_weights=w_or)
+    assert found.converged.all()
     order = np.array([s.bit_count() for s in range(1, 2**N)])
     w_or[1] = w_and[1]
     weights = np.concatenate([w_and[order], w_or[order]])

@@ -131,6 +131,7 @@ def test_records_are_plain():
     phases = find_phases(range(14), _shares(_valley(), np.random.default_rng(5)), resamples=99)
     record = phases.record()
     assert record["boundary"] == phases.boundary
+    assert record["p_value"] == 1 / (1 + 99)  # never 0: the measurement itself is one draw
     assert all(isinstance(v, (float, str, list, type(None))) for v in record.values())
 
 
