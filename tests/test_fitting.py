@@ -98,6 +98,19 @@ def test_salient_target_keeps_what_exceeds_each_samples_threshold():
     np.testing.assert_array_equal(centred.w_and[:, 0], [0.0, 0.0])
 
 
+def test_the_target_is_what_is_salient_at_the_last_checkpoint():
+    rng = np.random.default_rng(10)
+    i_and, i_or, outputs = rng.normal(size=(3, 4, SAMPLES, 2**N))
+    outputs *= np.array([9.0, 1.0, 5.0, 2.0])[:, None, None]
+    target = fit_noise(i_and, i_or, outputs, range(4), resamples=0, salience=0.2).target
+    threshold = 0.2 * np.mean([abs(v[-1] - v[0]) for v in outputs[-1]])
+    for got, part in ((target.w_and, i_and[-1]), (target.w_or, i_or[-1])):
+        expected = np.where(np.abs(part) >= threshold, part, 0.0)
+        np.testing.assert_array_equal(got[:, 1:], expected[:, 1:])
+    np.testing.assert_array_equal(target.w_and[:, 0], i_and[-1, :, 0])
+    assert not np.any(target.w_or[:, 0])
+
+
 def test_measured_strength_by_definition():
     rng = np.random.default_rng(2)
     i_and, i_or, outputs = rng.normal(size=(3, 4, 8))

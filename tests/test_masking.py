@@ -55,6 +55,23 @@ def test_players_are_distinct_whole_patches():
         assert (np.ptp(ys), np.ptp(xs)) == (1, 1)
 
 
+def test_the_seed_decides_which_places_are_players():
+    def drawn(seed):
+        clouds = np.random.default_rng(0).normal(size=(1, 30, 2))
+        maskings = (
+            image_patches((8, 8), 2, 5, seed=seed),
+            tabular_features(20, 5, seed=seed),
+            tokens(20, 5, mask=0, seed=seed),
+            tokens(20, 5, mask=0, seed=seed, allowed=np.ones((2, 20), bool)),
+            point_clusters(clouds, 8, seed=seed),
+        )
+        return [masking.regions for masking in maskings]
+
+    for one, again, other in zip(drawn(1), drawn(1), drawn(2), strict=True):
+        np.testing.assert_array_equal(one, again)
+        assert not np.array_equal(one, other)
+
+
 def test_channels_share_their_patch():
     regions = image_patches((3, 4, 4), patch=2, n=4).regions
     assert (regions == regions[:, :1]).all()

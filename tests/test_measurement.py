@@ -188,6 +188,9 @@ def test_memory_is_bounded_whatever_the_number_of_sets():
     measure_outputs(score, inputs, tabular_features(600_000, 6))
     assert max(largest) <= 2**26
     assert len(largest) == 4
+    largest.clear()
+    measure_outputs(score, np.ones((1, 13)), tabular_features(13, 13))
+    assert largest == [4096 * 13 * 8] * 2  # inputs of any size come in batches of at most 4096
     with pytest.raises(ValueError, match="`batch_size` must be at least 1, but is 0"):
         measure_outputs(score, inputs, tabular_features(600_000, 2), batch_size=0)
 
