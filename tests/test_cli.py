@@ -181,6 +181,20 @@ def test_what_is_no_file_of_ours(tmp_path):
     refused(interdyn("figures", note), f"{note}: must be a JSON file")
 
 
+def test_interactions_that_do_not_fit_together(run, tmp_path):
+    folder, _ = run
+    with np.load(folder / "interactions.npz") as file:
+        arrays = dict(file)
+    path = tmp_path / "interactions.npz"
+    for change, message in [
+        ({"gap": np.zeros(3)}, "`gap` must have shape (checkpoints, samples) = (6, 4)"),
+        ({"i_and": np.zeros((6, 4, 8))}, "`i_and` must have the shape (6, 4, 16) of `outputs`"),
+        ({"i_or": np.full((6, 4, 16), np.nan)}, "`i_or` must be finite"),
+    ]:
+        np.savez(path, **(arrays | change))
+        refused(interdyn("fit", path), f"{path}: ", message)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
