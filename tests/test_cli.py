@@ -13,6 +13,7 @@ from sim.cli import app
 from sim.cli.fit import print_fit
 from sim.experiments import Settings
 from sim.interactions import Interactions
+from theory import NoiseModel
 
 PIPELINE_FILES = {"measurement.npz", "interactions.npz", "fit.json", "report.html"}
 FIGURES = {f"{f}.{s}" for f in ("dynamics", "theory_vs_network", "noise_level")
@@ -225,6 +226,37 @@ def test_bad_options_of_fit(run, tmp_path, arguments, message):
     target = tmp_path / "fit"
     refused(interdyn("fit", folder / "interactions.npz", "--out", target, *arguments), message)
     assert not target.exists()
+
+
+def stopped(monkeypatch, module, name):
+    """What a command hands on to a function, which then refuses to go on."""
+    seen = []
+
+    def stop(*positional, **named):
+        seen.extend([positional, named])
+        raise ValueError("enough")
+
+    monkeypatch.setattr(importlib.import_module(module), name, stop)
+    return seen
+
+
+def test_every_option_of_fit_and_extract_arrives(run, tmp_path, monkeypatch):
+    folder, _ = run
+    seen = stopped(monkeypatch, "sim.cli.fit", "fit_noise")
+    refused(interdyn("fit", folder / "interactions.npz", "--out", tmp_path, "--growth", 1.5,
+                     "--correlation", 0.25, "--distance", "least_squares", "--parts", "or",
+                     "--target", "all", "--centred", "--salience", 0.1, "--per-sample",
+                     "--resamples", 7, "--seed", 3), "enough")  # fmt: skip
+    positional, named = seen
+    assert positional[4] == NoiseModel(1.5, 0.25)
+    assert named == {
+        "distance": "least_squares", "parts": "or", "target": "all", "centred": True,
+        "salience": 0.1, "per_sample": True, "resamples": 7, "seed": 3,
+    }  # fmt: skip
+    seen = stopped(monkeypatch, "sim.cli.extract", "extract_interactions")
+    command = ("extract", folder / "measurement.npz", "--out", tmp_path)
+    refused(interdyn(*command, "--noise-bound", 0.1, "--tolerance", 0.01), "enough")
+    assert seen[0][1:] == (0.1, 0.01)
 
 
 def test_an_interruption_leaves_nothing_half_written(run, tmp_path, monkeypatch):
