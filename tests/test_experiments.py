@@ -10,6 +10,7 @@ from scipy.special import softmax
 from sklearn.datasets import load_digits
 
 from sim.experiments import Experiment, Settings, experiment_names, prepare, register
+from sim.experiments._digits import digits
 from sim.experiments._training import split
 from sim.masking import tabular_features
 from sim.measurement import measure_outputs
@@ -109,6 +110,21 @@ def test_outputs_equal_a_forward_pass_written_by_hand(trained, name):
         for s, version in enumerate(versions):
             p = softmax(FORWARD[name](arrays, version))[label]
             np.testing.assert_allclose(got[sample, s], np.log(p / (1 - p)), atol=1e-4)
+
+
+def test_losses_and_accuracies_are_those_of_training_and_test_set(trained):
+    """With the labels that the network sees, so with the noise in those of training."""
+    _, checkpoints = trained["digits-mlp"]
+    last, data = checkpoints[-1], digits(SETTINGS)
+    assert (data.train_labels != data.true_labels).any()
+    arrays = [np.asarray(a, np.float64) for a in last.state.arrays]
+    for inputs, labels, loss, accuracy in (
+        (data.train_inputs, data.train_labels, last.train_loss, last.train_accuracy),
+        (data.test_inputs, data.test_labels, last.test_loss, last.test_accuracy),
+    ):
+        p = softmax([mlp(arrays, x) for x in inputs], axis=1)
+        np.testing.assert_allclose(loss, -np.log(p[np.arange(len(p)), labels]).mean(), rtol=1e-5)
+        np.testing.assert_allclose(accuracy, (p.argmax(axis=1) == labels).mean(), atol=2e-3)
 
 
 @pytest.mark.parametrize("name", BUNDLED)
