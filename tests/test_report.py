@@ -184,7 +184,7 @@ def test_overall_verdicts_are_those_of_the_second_phase(fit, document):
 def test_what_is_no_figure_is_refused_and_nothing_is_written(tmp_path, document):
     with pytest.raises(ValueError, match="Figure 'dynamics' must be PNG or SVG"):
         write_report(tmp_path / "report.html", document, {"dynamics": b"GIF89a"})
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match=r"none\.png"):
         write_report(tmp_path / "report.html", document, {"dynamics": tmp_path / "none.png"})
     assert not list(tmp_path.iterdir())
 
