@@ -1,9 +1,14 @@
 """The bundled networks: they train, they are scored as they say, and they can be added to."""
 
+import functools
+import itertools
 import subprocess
 import sys
 
+import equinox as eqx
+import jax
 import numpy as np
+import optax
 import pytest
 from scipy.signal import correlate2d
 from scipy.special import softmax
@@ -11,7 +16,7 @@ from sklearn.datasets import load_digits
 
 from sim.experiments import Experiment, Settings, experiment_names, prepare, register
 from sim.experiments._digits import digits
-from sim.experiments._training import split
+from sim.experiments._training import Data, split, train
 from sim.masking import tabular_features
 from sim.measurement import measure_outputs
 
@@ -158,6 +163,31 @@ def test_training_inputs_can_be_measured_by_their_true_labels():
     for image, label in zip(pixels, experiment.labels, strict=True):
         assert label == digits.target[np.linalg.norm(every - image, axis=1).argmin()]
     assert not np.array_equal(experiment.inputs[:30], prepare("digits-mlp", Settings()).inputs)
+
+
+def test_every_epoch_visits_every_sample_once_in_a_new_order():
+    """Descent by hand in every possible order of five samples, in batches of 2, 2 and 1."""
+    rng = np.random.default_rng(3)
+    x, y = rng.normal(size=(5, 2)).astype(np.float32), np.array([0, 1, 2, 1, 0])
+    model = eqx.nn.Linear(2, 3, use_bias=False, key=jax.random.key(0))
+    run = train(model, Data(x, y, y, x, y), (0, 1, 2), optax.sgd(0.5), batch_size=2, seed=1)
+    weights = [checkpoint.state.arrays[0] for checkpoint in run]
+
+    def step(w, rows):
+        slope = softmax(x[rows] @ w.T, axis=1) - np.eye(3)[y[rows]]
+        return w - 0.5 * slope.T @ x[rows] / len(rows)
+
+    found = []
+    for before, after in itertools.pairwise(weights):
+        ends = {}
+        for order in itertools.permutations(range(5)):
+            batches = (tuple(sorted(order[:2])), tuple(sorted(order[2:4])), order[4:])
+            ends[batches] = functools.reduce(step, map(list, batches), before.astype(float))
+        nearest = sorted(ends, key=lambda batches: np.abs(ends[batches] - after).max())
+        away = [np.abs(ends[batches] - after).max() for batches in nearest[:2]]
+        assert away[0] < 1e-6 < 1e-4 < away[1]
+        found.append(nearest[0])
+    assert found[0] != found[1]
 
 
 @pytest.mark.parametrize("fraction", [0.0, 0.05, 0.5])
