@@ -11,7 +11,12 @@ from theory_oracles import learning_matrix, permuted_indices
 from sim.bootstrap import bootstrap_weights
 from sim.distances import DISTANCES, total_variation
 from sim.fitting import fit_noise
-from sim.prediction import predicted_distribution, predicted_strength, salient_target
+from sim.prediction import (
+    noise_range,
+    predicted_distribution,
+    predicted_strength,
+    salient_target,
+)
 from sim.strength import measured_strength
 from theory import NoiseModel, optimal_interactions, orders, reconstruct
 
@@ -74,6 +79,16 @@ def test_prediction_against_dense_linear_algebra(noise, per_sample):
         shares = expected.mean(axis=0) / expected.mean(axis=0).sum()
         distribution = predicted_distribution(target, np.array([sigma2]), noise)
         np.testing.assert_allclose(distribution[0], shares, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("noise", NOISES)
+def test_beyond_the_range_of_the_search_nothing_changes(noise):
+    w_and, w_or = _target()
+    target = salient_target(jnp.asarray(w_and), jnp.asarray(w_or), jnp.zeros(SAMPLES), fraction=0.0)
+    low, high = noise_range(N, noise)
+    shares = predicted_distribution(target, np.exp([low - 5, low, high, high + 5]), noise)
+    assert np.abs(shares[0] - shares[1]).sum() < 1e-6
+    assert np.abs(shares[2] - shares[3]).sum() < 1e-3
 
 
 def test_parts_are_counted_apart_and_add_up():
@@ -247,7 +262,11 @@ def test_records_are_plain_and_complete():
     assert low <= record["sigma2"] <= high
     assert set(record["nulls"]) == {"frozen", "tilt", "binomial", "cut_off"}
     assert len(record["measured"]) == len(record["predicted"]) == N
-    assert all(np.less_equal(*record["measured_interval"]))
+    ends = np.quantile(fit.comparison.measured[:, 1], [0.025, 0.975], axis=0)
+    np.testing.assert_allclose(record["measured_interval"], ends)
+    for name, null in fit.nulls.items():
+        assert record["nulls"][name]["predicted"] == null.predicted[1].tolist()
+        assert record["nulls"][name]["total_variation"] == null.total_variation[1]
     assert record["nulls"]["tilt"]["verdict"] in ("better", "worse", "not distinguishable")
     assert fit.parameters == {"theory": 1, "frozen": 0, "tilt": 1, "binomial": 1, "cut_off": 1}
     single = fit_noise(*(a[:, :1] for a in _learned(_target(), SIGMA2)), range(4))

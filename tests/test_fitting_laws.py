@@ -4,9 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.stats
 
 from sim.fitting import fit_noise
-from sim.noise_law import neighbour_residuals, observe_noise, perturb
+from sim.noise_law import NoiseLaw, neighbour_residuals, observe_noise, perturb
 from sim.noise_profile import profile_noise
 from sim.prediction import predicted_distribution
 from sim.schedule_fit import fit_schedules, isotonic
@@ -71,12 +72,26 @@ def test_choosing_among_many_laws_wins_nothing_by_itself():
 
 def test_the_profile_without_resamples_and_bad_choices():
     fit = _fit(np.geomspace(0.1, 1e-3, 4))
-    profile = profile_noise(fit, [2.0], [0.0], resamples=0)
-    assert set(profile.references["paper"]) == {"distance"}
+    profile = profile_noise(fit, [1.0, 2.0], [-(0.5**0.5), 0.0], resamples=0)
+    (_, independent), (lemma1, paper) = profile.distance
+    assert len({independent, lemma1, paper}) == 3
+    assert profile.references == {
+        "paper": {"distance": paper},
+        "lemma1": {"distance": lemma1},
+        "independent": {"distance": independent},
+    }
     with pytest.raises(ValueError, match="at least one checkpoint"):
         profile_noise(fit, checkpoints=[])
     with pytest.raises(ValueError, match="positive definite"):
         profile_noise(fit, [2.0], [1.0])
+
+
+def test_the_profile_counts_the_parts_that_were_fitted():
+    i_and = np.array(optimal_interactions(_target(), [0.1, 0.01, 0.0]))
+    i_or = np.random.default_rng(5).normal(size=i_and.shape) * (np.arange(2**N) > 0)
+    fit = fit_noise(i_and, i_or, np.asarray(reconstruct(i_and, i_or)), range(3), parts="and",
+                    resamples=0, salience=0.0)  # fmt: skip
+    assert profile_noise(fit, [2.0], [0.0], resamples=0).distance < 2e-3
 
 
 @pytest.fixture(scope="module")
@@ -198,9 +213,16 @@ def test_independent_errors_of_the_outputs_obey_lemma_1():
     relative = float(direct.sigma2_error / direct.sigma2)
     assert law.sigma2_error[1] / law.sigma2[1] == pytest.approx(relative)
     assert law.agreement([3.0, 2.0, 1.0]) == 1.0
-    assert law.agreement([2.0, 1.0, 1.0]) == pytest.approx(0.75**0.5)  # two share a rank
     assert law.agreement([1.0, 2.0, 3.0]) == -1.0
     assert np.isnan(law.agreement([1.0, np.nan, 3.0]))
+
+
+def test_agreement_is_a_rank_correlation_with_shared_ranks():
+    one, observed = np.ones(6), np.array([0.5, 0.2, 0.2, 0.2, 0.1, 0.01])
+    law = NoiseLaw(np.arange(6), one, one, observed, one, np.ones((6, 4)))
+    for fitted in ([9, 4, 5, 5, 1, 1], [1, 2, 2, 2, 7, 0.5]):
+        expected = scipy.stats.spearmanr(fitted, observed).statistic
+        assert law.agreement(fitted) == pytest.approx(expected)
 
 
 def test_neighbours_keep_independent_noise_and_drop_a_drift():
