@@ -85,7 +85,15 @@ def test_every_option_arrives(tmp_path, monkeypatch):
 
 
 def test_a_run_is_not_overwritten_unless_told(tmp_path):
-    assert _run(*SMALL, "--no-figures", "--out", tmp_path).exit_code == 0
+    done = _run(*SMALL, "--no-figures", "--out", tmp_path)
+    assert done.exit_code == 0
+    order = np.asarray(Trajectory.load(tmp_path / "trajectory.npz").mean_order)
+    low = int(order.argmin())
+    sentence = (
+        f"The mean order falls from {order[0]:.2f} to {order[low]:.2f} at epoch {low}, and rises "
+        f"to {order[-1]:.2f} after it."
+    )
+    assert sentence in done.stdout
     before = (tmp_path / "trajectory.npz").read_bytes()
     refused = _run(*SMALL, "--no-figures", "--out", tmp_path, "--seed", 9)
     assert refused.exit_code == 2
