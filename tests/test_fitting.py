@@ -116,9 +116,9 @@ def test_salient_target_keeps_what_exceeds_each_samples_threshold():
 def test_the_target_is_what_is_salient_at_the_last_checkpoint():
     rng = np.random.default_rng(10)
     i_and, i_or, outputs = rng.normal(size=(3, 4, SAMPLES, 2**N))
-    outputs *= np.array([9.0, 1.0, 5.0, 2.0])[:, None, None]
-    target = fit_noise(i_and, i_or, outputs, range(4), resamples=0, salience=0.2).target
-    threshold = 0.2 * np.mean([abs(v[-1] - v[0]) for v in outputs[-1]])
+    outputs *= np.array([30.0, 3.0, 20.0, 10.0])[:, None, None]
+    target = fit_noise(i_and, i_or, outputs, range(4), resamples=0).target
+    threshold = 0.03 * np.mean([abs(v[-1] - v[0]) for v in outputs[-1]])
     for got, part in ((target.w_and, i_and[-1]), (target.w_or, i_or[-1])):
         expected = np.where(np.abs(part) >= threshold, part, 0.0)
         np.testing.assert_array_equal(got[:, 1:], expected[:, 1:])

@@ -59,9 +59,9 @@ def test_the_profile_finds_the_law_that_made_the_data():
 
 def test_choosing_among_many_laws_wins_nothing_by_itself():
     """Held against the samples that chose it, the best law could not lose to one of its rivals."""
-    i_and = np.array(optimal_interactions(_target(3), [0.03, 3e-3, 0.0]))
-    i_and[:-1] += 0.1 * np.random.default_rng(3).normal(size=i_and[:-1].shape)
-    fit = fit_noise(i_and, 0 * i_and, zeta(i_and), range(3), resamples=0, salience=0.0)
+    i_and = np.array(optimal_interactions(_target(3), [*np.geomspace(0.1, 1e-3, 4), 0.0]))
+    i_and[:-1] += 0.05 * np.random.default_rng(3).normal(size=i_and[:-1].shape)
+    fit = fit_noise(i_and, 0 * i_and, zeta(i_and), range(5), resamples=0, salience=0.0)
     profile = profile_noise(fit, [1.6, 2.0, 2.4], [0.0], resamples=40, level=0.9)
     paper = profile.references["paper"]
     assert paper["low"] < -1e-4 < 1e-4 < paper["high"]
