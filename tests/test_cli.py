@@ -10,7 +10,10 @@ import pytest
 from typer.testing import CliRunner
 
 from sim.cli import app
+from sim.cli.fit import print_fit
 from sim.experiments import Settings
+from sim.interactions import Interactions
+from theory import NoiseModel
 
 PIPELINE_FILES = {"measurement.npz", "interactions.npz", "fit.json", "report.html"}
 FIGURES = {f"{f}.{s}" for f in ("dynamics", "theory_vs_network", "noise_level")
@@ -53,7 +56,6 @@ def test_the_steps_leave_the_files_and_name_the_next_command(run):
     assert {p.name for p in folder.iterdir()} >= PIPELINE_FILES | FIGURES
     for result, following in zip(results, ("extract", "fit", "figures"), strict=False):
         assert f"Next: interdyn {following} {folder}" in result.stdout
-    assert "4 checkpoints" not in results[0].stdout
     assert "6 checkpoints × 4 samples × 2^4 masked inputs" in results[0].stdout
     assert "24 of 24 programmes met the certified gap of 0.001" in results[1].stdout
 
@@ -61,6 +63,8 @@ def test_the_steps_leave_the_files_and_name_the_next_command(run):
 def test_the_fit_document_holds_what_it_promises(run):
     folder, _ = run
     document = json.loads((folder / "fit.json").read_text())
+    gaps = np.asarray(Interactions.load(folder / "interactions.npz").extraction.gap)
+    assert [r["gap"] for r in document["checkpoints"]] == gaps.max(axis=1).tolist()
     assert [r["epoch"] for r in document["checkpoints"]] == [0, 1, 2, 4, 8, 16]
     for record in document["checkpoints"]:
         measured, predicted = np.array(record["measured"]), np.array(record["predicted"])
@@ -74,6 +78,29 @@ def test_the_fit_document_holds_what_it_promises(run):
     assert document["settings"]["seed"] == 0
     assert {"python", "jax", "interaction-dynamics"} <= set(document["settings"]["versions"])
     assert document["settings"]["measurement"]["settings"]["players"] == 4
+
+
+def test_the_table_of_a_fit_tells_phases_and_bounds(run, capsys):
+    folder, _ = run
+    document = json.loads((folder / "fit.json").read_text())
+    document["phases"] |= {"boundary": 4.0, "low": 2.0, "high": 8.0}
+    for record, sigma2, inside in zip(
+        document["checkpoints"], (7.0, 0.2, 0.1, 0.04, 0.03, 1e-9), (0, 1, 1, 1, 1, 0), strict=True
+    ):
+        record |= {"sigma2": sigma2, "inside": bool(inside)}
+    print_fit(document)
+    shown = capsys.readouterr().out.replace("→ ", "→").splitlines()
+    rows = [line.split() for line in shown if line[:5].strip().isdigit()]
+    assert [row[:2] for row in rows] == [
+        ["0", "1"], ["1", "1"], ["2", "1"], ["4", "2"], ["8", "2"], ["16", "2"],
+    ]  # fmt: skip
+    assert [row[3] for row in rows] == ["→∞", "2.0e-01", "1.0e-01", "4.0e-02", "3.0e-02", "→0"]
+    assert ["*" in row[4] for row in rows] == [False] * 5 + [True]
+    sentence = " ".join(shown)
+    later = [document["checkpoints"][c] for c in (3, 4)]  # the last is the target
+    away = np.median([record["total_variation"] for record in later])
+    assert f"median total variation of {away:.3f}" in sentence
+    assert "from 4.0e-02 (epoch 4) to 3.0e-02 (epoch 8)" in sentence
 
 
 def test_the_demo_does_the_same_as_the_steps(run, tmp_path, monkeypatch):
@@ -176,6 +203,20 @@ def test_what_is_no_file_of_ours(tmp_path):
     refused(interdyn("figures", note), f"{note}: must be a JSON file")
 
 
+def test_interactions_that_do_not_fit_together(run, tmp_path):
+    folder, _ = run
+    with np.load(folder / "interactions.npz") as file:
+        arrays = dict(file)
+    path = tmp_path / "interactions.npz"
+    for change, message in [
+        ({"gap": np.zeros(3)}, "`gap` must have shape (checkpoints, samples) = (6, 4)"),
+        ({"i_and": np.zeros((6, 4, 8))}, "`i_and` must have the shape (6, 4, 16) of `outputs`"),
+        ({"i_or": np.full((6, 4, 16), np.nan)}, "`i_or` must be finite"),
+    ]:
+        np.savez(path, **(arrays | change))
+        refused(interdyn("fit", path), f"{path}: ", message)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -206,6 +247,37 @@ def test_bad_options_of_fit(run, tmp_path, arguments, message):
     target = tmp_path / "fit"
     refused(interdyn("fit", folder / "interactions.npz", "--out", target, *arguments), message)
     assert not target.exists()
+
+
+def stopped(monkeypatch, module, name):
+    """What a command hands on to a function, which then refuses to go on."""
+    seen = []
+
+    def stop(*positional, **named):
+        seen.extend([positional, named])
+        raise ValueError("enough")
+
+    monkeypatch.setattr(importlib.import_module(module), name, stop)
+    return seen
+
+
+def test_every_option_of_fit_and_extract_arrives(run, tmp_path, monkeypatch):
+    folder, _ = run
+    seen = stopped(monkeypatch, "sim.cli.fit", "fit_noise")
+    refused(interdyn("fit", folder / "interactions.npz", "--out", tmp_path, "--growth", 1.5,
+                     "--correlation", 0.25, "--distance", "least_squares", "--parts", "or",
+                     "--target", "all", "--centred", "--salience", 0.1, "--per-sample",
+                     "--resamples", 7, "--seed", 3), "enough")  # fmt: skip
+    positional, named = seen
+    assert positional[4] == NoiseModel(1.5, 0.25)
+    assert named == {
+        "distance": "least_squares", "parts": "or", "target": "all", "centred": True,
+        "salience": 0.1, "per_sample": True, "resamples": 7, "seed": 3,
+    }  # fmt: skip
+    seen = stopped(monkeypatch, "sim.cli.extract", "extract_interactions")
+    command = ("extract", folder / "measurement.npz", "--out", tmp_path)
+    refused(interdyn(*command, "--noise-bound", 0.1, "--tolerance", 0.01), "enough")
+    assert seen[0][1:] == (0.1, 0.01)
 
 
 def test_an_interruption_leaves_nothing_half_written(run, tmp_path, monkeypatch):

@@ -5,8 +5,8 @@ import csv
 import jax
 import numpy as np
 import pytest
-import shapiq
 from hypothesis import given, settings, strategies as st
+from theory_oracles import shapiq_values
 from typer.testing import CliRunner
 
 from sim import Extraction, Interactions, Measurement, to_shapiq, write_strengths
@@ -16,28 +16,13 @@ from theory import and_interactions, or_interactions
 N = 5
 
 
-class Table(shapiq.Game):
-    """A game from a table of values over sets."""
-
-    def __init__(self, values):
-        self.values = values
-        super().__init__(n_players=N, normalize=False)
-
-    def value_function(self, coalitions):
-        return self.values[coalitions @ (1 << np.arange(N))]
-
-
-def moebius_by_shapiq(values):
-    return shapiq.ExactComputer(n_players=N, game=Table(values))("Moebius", order=N)
-
-
 @pytest.mark.parametrize("kind", ["and", "or"])
 def test_shapiq_finds_the_same_interactions(kind):
     v = np.random.default_rng(0).normal(size=2**N)
     if kind == "and":
-        ours, theirs = to_shapiq(and_interactions(v)), moebius_by_shapiq(v)
+        ours, theirs = to_shapiq(and_interactions(v)), shapiq_values(v, "Moebius")
     else:  # the dual game
-        ours, theirs = to_shapiq(or_interactions(v)), moebius_by_shapiq(v[-1] - v[::-1])
+        ours, theirs = to_shapiq(or_interactions(v)), shapiq_values(v[-1] - v[::-1], "Moebius")
     assert (ours.index, ours.n_players, ours.max_order, ours.min_order) == ("Moebius", N, N, 0)
     for s in range(1, 2**N):
         name = tuple(i for i in range(N) if s >> i & 1)

@@ -1,16 +1,22 @@
 """The bundled networks: they train, they are scored as they say, and they can be added to."""
 
+import functools
+import itertools
 import subprocess
 import sys
 
+import equinox as eqx
+import jax
 import numpy as np
+import optax
 import pytest
 from scipy.signal import correlate2d
-from scipy.special import erf, softmax
+from scipy.special import softmax
 from sklearn.datasets import load_digits
 
 from sim.experiments import Experiment, Settings, experiment_names, prepare, register
-from sim.experiments._training import split
+from sim.experiments._digits import digits
+from sim.experiments._training import Data, split, train
 from sim.masking import tabular_features
 from sim.measurement import measure_outputs
 
@@ -59,6 +65,11 @@ def normalised(x):
     return (x - x.mean(1, keepdims=True)) / np.sqrt(x.var(1, keepdims=True) + 1e-5)
 
 
+def gelu(x):
+    """JAX's, the tanh form."""
+    return 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
+
+
 def transformer(arrays, x):
     """Token by token, head by head."""
     embedding, positions, *blocks, head, bias = arrays[:12]
@@ -70,7 +81,7 @@ def transformer(arrays, x):
             added += softmax(query @ key.T / np.sqrt(8), axis=1) @ value @ from_heads[h]
         x = x + added
         hidden = normalised(x) @ up
-        x = x + hidden * 0.5 * (1 + erf(hidden / np.sqrt(2))) @ down
+        x = x + gelu(hidden) @ down
     return normalised(x).mean(axis=0) @ head + bias
 
 
@@ -103,10 +114,22 @@ def test_outputs_equal_a_forward_pass_written_by_hand(trained, name):
         versions = experiment.masking.masked(inputs, sample, np.arange(16)).astype(np.float64)
         for s, version in enumerate(versions):
             p = softmax(FORWARD[name](arrays, version))[label]
-            tolerance = (
-                2e-2 if name == "digits-transformer" else 1e-4
-            )  # JAX's GELU is the tanh form
-            np.testing.assert_allclose(got[sample, s], np.log(p / (1 - p)), atol=tolerance)
+            np.testing.assert_allclose(got[sample, s], np.log(p / (1 - p)), atol=1e-4)
+
+
+def test_losses_and_accuracies_are_those_of_training_and_test_set(trained):
+    """With the labels that the network sees, so with the noise in those of training."""
+    _, checkpoints = trained["digits-mlp"]
+    last, data = checkpoints[-1], digits(SETTINGS)
+    assert (data.train_labels != data.true_labels).any()
+    arrays = [np.asarray(a, np.float64) for a in last.state.arrays]
+    for inputs, labels, loss, accuracy in (
+        (data.train_inputs, data.train_labels, last.train_loss, last.train_accuracy),
+        (data.test_inputs, data.test_labels, last.test_loss, last.test_accuracy),
+    ):
+        p = softmax([mlp(arrays, x) for x in inputs], axis=1)
+        np.testing.assert_allclose(loss, -np.log(p[np.arange(len(p)), labels]).mean(), rtol=1e-5)
+        np.testing.assert_allclose(accuracy, (p.argmax(axis=1) == labels).mean(), atol=2e-3)
 
 
 @pytest.mark.parametrize("name", BUNDLED)
@@ -140,6 +163,31 @@ def test_training_inputs_can_be_measured_by_their_true_labels():
     for image, label in zip(pixels, experiment.labels, strict=True):
         assert label == digits.target[np.linalg.norm(every - image, axis=1).argmin()]
     assert not np.array_equal(experiment.inputs[:30], prepare("digits-mlp", Settings()).inputs)
+
+
+def test_every_epoch_visits_every_sample_once_in_a_new_order():
+    """Descent by hand in every possible order of five samples, in batches of 2, 2 and 1."""
+    rng = np.random.default_rng(3)
+    x, y = rng.normal(size=(5, 2)).astype(np.float32), np.array([0, 1, 2, 1, 0])
+    model = eqx.nn.Linear(2, 3, use_bias=False, key=jax.random.key(0))
+    run = train(model, Data(x, y, y, x, y), (0, 1, 2), optax.sgd(0.5), batch_size=2, seed=1)
+    weights = [checkpoint.state.arrays[0] for checkpoint in run]
+
+    def step(w, rows):
+        slope = softmax(x[rows] @ w.T, axis=1) - np.eye(3)[y[rows]]
+        return w - 0.5 * slope.T @ x[rows] / len(rows)
+
+    found = []
+    for before, after in itertools.pairwise(weights):
+        ends = {}
+        for order in itertools.permutations(range(5)):
+            batches = (tuple(sorted(order[:2])), tuple(sorted(order[2:4])), order[4:])
+            ends[batches] = functools.reduce(step, map(list, batches), before.astype(float))
+        nearest = sorted(ends, key=lambda batches: np.abs(ends[batches] - after).max())
+        away = [np.abs(ends[batches] - after).max() for batches in nearest[:2]]
+        assert away[0] < 1e-6 < 1e-4 < away[1]
+        found.append(nearest[0])
+    assert found[0] != found[1]
 
 
 @pytest.mark.parametrize("fraction", [0.0, 0.05, 0.5])

@@ -8,6 +8,12 @@ from sim.figures.measured import dynamics, noise_level, theory_vs_network
 from sim.figures.saving import save_figure
 
 
+@pytest.fixture(autouse=True)
+def _no_figure_is_left_to_the_next_test():
+    yield
+    plt.close("all")
+
+
 def document(boundary, epochs=(0, 1, 2, 4, 8, 16, 64, 256), n=5):
     rng = np.random.default_rng(0)
     records = []
@@ -28,7 +34,7 @@ def document(boundary, epochs=(0, 1, 2, 4, 8, 16, 64, 256), n=5):
     return {
         "checkpoints": records,
         "phases": {"boundary": boundary, "low": interval[0], "high": interval[1]},
-        "curves": {"train_loss": [1.0] * len(epochs), "test_loss": [2.0] * len(epochs)},
+        "curves": {"train_loss": [1.0] * len(epochs), "test_loss": [2.5] * len(epochs)},
         "settings": {},
     }
 
@@ -53,6 +59,10 @@ def test_dynamics_shows_first_last_and_the_boundary():
     for ax, epoch in zip(panels(figure), shown, strict=True):
         np.testing.assert_allclose(heights(ax)[:5], by_epoch[epoch])
         assert ax.get_ylim()[1] >= max(by_epoch[epoch])
+    lines = {line.get_label(): line for ax in figure.axes for line in ax.lines}
+    for name, height in (("train", 1), ("test", 2.5), ("test − train", 1.5)):
+        np.testing.assert_array_equal(lines[name].get_xdata(), list(by_epoch))
+        np.testing.assert_array_equal(lines[name].get_ydata(), height)
     plt.close(figure)
 
 
@@ -65,6 +75,30 @@ def test_theory_vs_network_shows_the_second_phase_only():
     for ax, epoch in zip(panels(figure), shown, strict=True):
         record = by_epoch[epoch]
         np.testing.assert_allclose(heights(ax), record["measured"] + record["predicted"])
+    plt.close(figure)
+
+
+def test_noise_level_shows_what_was_fitted_and_what_is_only_a_bound():
+    fit = document(boundary=4)
+    records = fit["checkpoints"]
+    for at, record in enumerate(records):
+        record["inside"] = at not in (0, 6)
+        record["nulls"]["tilt"]["total_variation"] = 0.2 + 0.01 * at
+    records[0]["sigma2"], records[6]["sigma2"] = 9.0, 1e-9
+    figure = noise_level(fit)
+    upper, lower = figure.axes
+    curve, *marks = upper.lines[: 1 + 7]
+    inside = [r for r in records[:-1] if r["inside"]]  # the last is the target itself
+    expected = [(r["epoch"], r["sigma2"]) for r in inside]
+    np.testing.assert_array_equal(curve.get_xydata(), expected)
+    shapes = {mark.get_xdata()[0]: mark.get_marker() for mark in marks}
+    assert shapes == {0: "^", 1: "o", 2: "o", 4: "o", 8: "o", 16: "o", 64: "v"}
+    faces = {mark.get_xdata()[0]: mark.get_markerfacecolor() for mark in marks}
+    assert [epoch for epoch, face in sorted(faces.items()) if face == "white"] == [0, 1, 2]
+    drawn = [list(line.get_ydata()) for line in lower.lines]
+    assert [r["total_variation"] for r in records[:-1]] in drawn
+    for name in ("tilt", "frozen"):
+        assert [r["nulls"][name]["total_variation"] for r in records[:-1]] in drawn
     plt.close(figure)
 
 

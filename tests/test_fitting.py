@@ -6,10 +6,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from theory_oracles import learning_matrix, permuted_indices
 
+from sim.bootstrap import bootstrap_weights
 from sim.distances import DISTANCES, total_variation
 from sim.fitting import fit_noise
-from sim.prediction import predicted_distribution, predicted_strength, salient_target
+from sim.prediction import (
+    noise_range,
+    predicted_distribution,
+    predicted_strength,
+    salient_target,
+)
 from sim.strength import measured_strength
 from theory import NoiseModel, optimal_interactions, orders, reconstruct, zeta
 
@@ -45,20 +52,12 @@ def _fit(halves, sigma2, data_noise=NoiseModel(), **options):
 
 def _dense_prediction(w_and, w_or, sigma2, noise, fraction=0.03, per_sample=False):
     """(samples, n) from Theorem 3 as printed, with dense matrices and loops over the sets."""
-    n = N
-    sets = range(2**n)
-    j = np.array([[float(t & ~s == 0) for t in sets] for s in sets])
-    covariance = np.ones((2**n, 2**n))
-    for s, t, i in itertools.product(sets, sets, range(n)):
-        a, b = s >> i & 1, t >> i & 1
-        cross = noise.correlation * noise.growth**0.5
-        covariance[s, t] *= noise.growth if a and b else 1.0 if not (a or b) else cross
-    learn = np.linalg.solve(j.T @ j + 2**n * sigma2 * covariance, j.T @ j)
+    learn = learning_matrix(N, sigma2, noise.growth, noise.correlation)
     learned = [w @ learn.T for w in (w_and, w_or)]
     effect = np.abs(learned[0][:, 1:].sum(axis=1) + learned[1][:, 1:].sum(axis=1))
     threshold = fraction * (effect if per_sample else np.full_like(effect, effect.mean()))
-    strength = np.zeros((len(w_and), n))
-    for half, x, s in itertools.product(learned, range(len(w_and)), sets):
+    strength = np.zeros((len(w_and), N))
+    for half, x, s in itertools.product(learned, range(len(w_and)), range(2**N)):
         if s and abs(half[x, s]) >= threshold[x]:
             strength[x, s.bit_count() - 1] += abs(half[x, s])
     return strength
@@ -82,6 +81,16 @@ def test_prediction_against_dense_linear_algebra(noise, per_sample):
         np.testing.assert_allclose(distribution[0], shares, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("noise", NOISES)
+def test_beyond_the_range_of_the_search_nothing_changes(noise):
+    w_and, w_or = _target()
+    target = salient_target(jnp.asarray(w_and), jnp.asarray(w_or), jnp.zeros(SAMPLES), fraction=0.0)
+    low, high = noise_range(N, noise)
+    shares = predicted_distribution(target, np.exp([low - 5, low, high, high + 5]), noise)
+    assert np.abs(shares[0] - shares[1]).sum() < 1e-6
+    assert np.abs(shares[2] - shares[3]).sum() < 1e-3
+
+
 def test_parts_are_counted_apart_and_add_up():
     w_and, w_or = _target(1)
     target = salient_target(jnp.asarray(w_and), jnp.asarray(w_or), jnp.zeros(SAMPLES))
@@ -102,6 +111,19 @@ def test_salient_target_keeps_what_exceeds_each_samples_threshold():
     np.testing.assert_array_equal(target.w_or, [[0.0, 0.0, -0.6, 0.5], [0.0, 0.3, 0.0, 0.0]])
     centred = salient_target(i_and, i_or, jnp.array([0.5, 0.3]), centred=True)
     np.testing.assert_array_equal(centred.w_and[:, 0], [0.0, 0.0])
+
+
+def test_the_target_is_what_is_salient_at_the_last_checkpoint():
+    rng = np.random.default_rng(10)
+    i_and, i_or, outputs = rng.normal(size=(3, 4, SAMPLES, 2**N))
+    outputs *= np.array([30.0, 3.0, 20.0, 10.0])[:, None, None]
+    target = fit_noise(i_and, i_or, outputs, range(4), resamples=0).target
+    threshold = 0.03 * np.mean([abs(v[-1] - v[0]) for v in outputs[-1]])
+    for got, part in ((target.w_and, i_and[-1]), (target.w_or, i_or[-1])):
+        expected = np.where(np.abs(part) >= threshold, part, 0.0)
+        np.testing.assert_array_equal(got[:, 1:], expected[:, 1:])
+    np.testing.assert_array_equal(target.w_and[:, 0], i_and[-1, :, 0])
+    assert not np.any(target.w_or[:, 0])
 
 
 def test_measured_strength_by_definition():
@@ -207,8 +229,7 @@ def test_the_fit_is_the_best_of_a_fine_grid():
 def test_permuting_players_changes_nothing():
     halves = _target(7)
     i_and, i_or, outputs = _learned(halves, SIGMA2)
-    order = np.random.default_rng(0).permutation(N)
-    moved = [sum((s >> i & 1) << int(order[i]) for i in range(N)) for s in range(2**N)]
+    moved = permuted_indices(N, (3, 0, 4, 1, 2))
     first = fit_noise(i_and, i_or, outputs, range(4), resamples=20)
     permuted = [array[..., np.argsort(moved)] for array in (i_and, i_or, outputs)]
     second = fit_noise(*permuted, range(4), resamples=20)
@@ -232,6 +253,31 @@ def test_without_spread_between_samples_intervals_close_on_the_truth():
     assert fit.comparison.differences["frozen"].verdict[-1] == "not distinguishable"
 
 
+def test_resamples_are_fits_to_samples_drawn_anew():
+    """Every draw against `fit_noise` of the drawn samples; the table of σ² costs some accuracy."""
+    i_and, i_or, outputs = _learned(_target(9), SIGMA2)
+    i_and = i_and + 0.05 * np.random.default_rng(9).normal(size=i_and.shape)
+    options = {"salience": 0.0, "distance": "least_squares"}
+    fit = fit_noise(i_and, i_or, outputs, range(4), resamples=4, level=0.8, seed=5, **options)
+    found = fit.comparison
+    counts = np.rint(SAMPLES * bootstrap_weights(SAMPLES, 4, seed=5)).astype(int)
+    for draw, count in enumerate(counts):
+        drawn = np.repeat(np.arange(SAMPLES), count)
+        again = fit_noise(*(a[:, drawn] for a in (i_and, i_or, outputs)), range(4),
+                          resamples=0, **options)  # fmt: skip
+        np.testing.assert_allclose(found.measured[draw], again.measured, atol=1e-12)
+        np.testing.assert_allclose(found.total_variation[draw], again.total_variation, atol=2e-3)
+        np.testing.assert_allclose(found.log_sigma2[draw, :3], np.log(again.sigma2[:3]), atol=0.02)
+        for name, null in again.nulls.items():
+            expected = again.total_variation - null.total_variation
+            np.testing.assert_allclose(found.differences[name].draws[draw], expected, atol=2e-3)
+    ends = np.quantile(found.log_sigma2, [0.1, 0.9], axis=0)
+    np.testing.assert_allclose(np.log(found.sigma2_interval), ends)
+    for difference in found.differences.values():
+        ends = np.quantile(difference.draws, [0.1, 0.9], axis=0)
+        np.testing.assert_allclose([difference.low, difference.high], ends)
+
+
 def test_records_are_plain_and_complete():
     fit = fit_noise(*_learned(_target(), SIGMA2), range(4), resamples=20)
     record = fit.records()[1]
@@ -239,7 +285,11 @@ def test_records_are_plain_and_complete():
     assert low <= record["sigma2"] <= high
     assert set(record["nulls"]) == {"frozen", "tilt", "binomial", "cut_off"}
     assert len(record["measured"]) == len(record["predicted"]) == N
-    assert all(np.less_equal(*record["measured_interval"]))
+    ends = np.quantile(fit.comparison.measured[:, 1], [0.025, 0.975], axis=0)
+    np.testing.assert_allclose(record["measured_interval"], ends)
+    for name, null in fit.nulls.items():
+        assert record["nulls"][name]["predicted"] == null.predicted[1].tolist()
+        assert record["nulls"][name]["total_variation"] == null.total_variation[1]
     assert record["nulls"]["tilt"]["verdict"] in ("better", "worse", "not distinguishable")
     assert fit.parameters == {"theory": 1, "frozen": 0, "tilt": 1, "binomial": 1, "cut_off": 1}
     single = fit_noise(*(a[:, :1] for a in _learned(_target(), SIGMA2)), range(4))

@@ -4,14 +4,24 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.stats
 
 from sim.fitting import fit_noise
-from sim.noise_law import neighbour_residuals, observe_noise, perturb
+from sim.noise_law import NoiseLaw, neighbour_residuals, observe_noise, perturb
 from sim.noise_profile import profile_noise
+from sim.prediction import predicted_distribution
 from sim.schedule_fit import fit_schedules, isotonic
 from sim.schedules import Schedule
 from sim.trajectory_fit import fit_trajectory
-from theory import NoiseModel, optimal_interactions, orders, reconstruct, relax, zeta
+from theory import (
+    NoiseModel,
+    estimate_noise,
+    optimal_interactions,
+    orders,
+    reconstruct,
+    relax,
+    zeta,
+)
 
 N, SAMPLES = 5, 8
 EPOCHS = np.array([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0])
@@ -47,25 +57,53 @@ def test_the_profile_finds_the_law_that_made_the_data():
     np.testing.assert_array_equal(profile.checkpoints, range(4))
 
 
+def test_choosing_among_many_laws_wins_nothing_by_itself():
+    """Held against the samples that chose it, the best law could not lose to one of its rivals."""
+    i_and = np.array(optimal_interactions(_target(3), [*np.geomspace(0.1, 1e-3, 4), 0.0]))
+    i_and[:-1] += 0.05 * np.random.default_rng(3).normal(size=i_and[:-1].shape)
+    fit = fit_noise(i_and, 0 * i_and, zeta(i_and), range(5), resamples=0, salience=0.0)
+    profile = profile_noise(fit, [1.6, 2.0, 2.4], [0.0], resamples=40, level=0.9)
+    paper = profile.references["paper"]
+    assert paper["low"] < -1e-4 < 1e-4 < paper["high"]
+    assert paper["verdict"] == "not distinguishable"
+    assert profile.growth_interval[0] < profile.growth_interval[1]
+    assert profile.best.growth == profile.growth[profile.distance.argmin()]
+
+
 def test_the_profile_without_resamples_and_bad_choices():
     fit = _fit(np.geomspace(0.1, 1e-3, 4))
-    profile = profile_noise(fit, [2.0], [0.0], resamples=0)
-    assert set(profile.references["paper"]) == {"distance"}
+    profile = profile_noise(fit, [1.0, 2.0], [-(0.5**0.5), 0.0], resamples=0)
+    (_, independent), (lemma1, paper) = profile.distance
+    assert len({independent, lemma1, paper}) == 3
+    assert profile.references == {
+        "paper": {"distance": paper},
+        "lemma1": {"distance": lemma1},
+        "independent": {"distance": independent},
+    }
     with pytest.raises(ValueError, match="at least one checkpoint"):
         profile_noise(fit, checkpoints=[])
     with pytest.raises(ValueError, match="positive definite"):
         profile_noise(fit, [2.0], [1.0])
 
 
+def test_the_profile_counts_the_parts_that_were_fitted():
+    i_and = np.array(optimal_interactions(_target(), [0.1, 0.01, 0.0]))
+    i_or = np.random.default_rng(5).normal(size=i_and.shape) * (np.arange(2**N) > 0)
+    fit = fit_noise(i_and, i_or, np.asarray(reconstruct(i_and, i_or)), range(3), parts="and",
+                    resamples=0, salience=0.0)  # fmt: skip
+    assert profile_noise(fit, [2.0], [0.0], resamples=0).distance < 2e-3
+
+
 @pytest.fixture(scope="module")
 def schedules():
     """A power law, which is neither an exponential nor a logistic."""
     true = Schedule.power_law(0.3, 2.0, 1.5)
-    return true, fit_schedules(_fit(np.asarray(true(EPOCHS))))
+    fit = _fit(np.asarray(true(EPOCHS)))
+    return true, fit, fit_schedules(fit)
 
 
 def test_the_right_schedule_is_recovered_and_predicts_what_was_left_out(schedules):
-    true, found = schedules
+    true, _, found = schedules
     fitted = np.log(found["power_law"].schedule(EPOCHS) / true(EPOCHS))
     np.testing.assert_allclose(fitted, 0.0, atol=0.05)
     assert found["power_law"].distance < 2e-3
@@ -78,8 +116,20 @@ def test_the_right_schedule_is_recovered_and_predicts_what_was_left_out(schedule
 
 
 def test_monotone_schedules_never_rise(schedules):
-    values = np.asarray(schedules[1]["monotone"].schedule(np.linspace(1, 64, 200)))
+    values = np.asarray(schedules[2]["monotone"].schedule(np.linspace(1, 64, 200)))
     assert (np.diff(values) <= 1e-15).all()
+
+
+def test_a_monotone_schedule_is_read_off_between_its_neighbours(schedules):
+    true, fit, found = schedules
+    times, logs = np.log1p(EPOCHS), np.log(np.asarray(true(EPOCHS)))
+    between = [
+        np.interp(times[c], np.delete(times, c), np.delete(logs, c)) for c in range(1, len(times))
+    ]
+    predicted = predicted_distribution(fit.target, np.exp(between), NoiseModel())
+    away = 0.5 * np.abs(predicted - fit.measured[1:-1]).sum(axis=1)
+    assert away.max() > 0.01
+    np.testing.assert_allclose(found["monotone"].held_out[1:], away, atol=2e-3)
 
 
 def test_isotonic_is_the_nearest_falling_sequence():
@@ -119,7 +169,9 @@ def course():
 
 def test_a_whole_trajectory_is_that_of_relax(course):
     fit, data, schedule = course
-    exact = fit_trajectory(fit, *data, schedule, rate=1.7, clock="flow", steps=1, substeps=12)
+    exact = fit_trajectory(fit, *data, schedule, rate=1.7, clock="flow", steps=3, substeps=12)
+    assert exact.history.argmin() == 0  # whatever the optimiser moves, the best is kept
+    assert exact.history[1:].min() > exact.history[0] + 1e-3
     assert exact.total_variation[[0, 1]].max() < 1e-9
     assert exact.total_variation[:-1].max() < 0.02  # a substep may straddle an edge
     assert exact.parameters == 4
@@ -148,6 +200,7 @@ def test_trajectory_arguments_are_checked():
 def test_independent_errors_of_the_outputs_obey_lemma_1():
     rng = np.random.default_rng(2)
     clean = np.asarray(reconstruct(_target(), np.zeros((SAMPLES, 2**N))))
+    clean = clean * np.linspace(0.2, 2.0, SAMPLES)[:, None]  # effects of unequal size
     scale = np.array([0.5, 0.1, 0.02])
     repeats = clean + scale[:, None, None, None] * rng.normal(size=(3, 60, SAMPLES, 2**N))
     law = observe_noise(repeats, [1, 2, 3])
@@ -156,9 +209,20 @@ def test_independent_errors_of_the_outputs_obey_lemma_1():
     effect = ((clean[:, -1] - clean[:, 0]) ** 2).mean()
     np.testing.assert_allclose(law.sigma2 * effect, scale**2, rtol=0.2)
     np.testing.assert_allclose(law.variance[0] / 2.0 ** np.arange(N + 1), 0.25, rtol=0.3)
+    direct = estimate_noise(repeats[1])
+    relative = float(direct.sigma2_error / direct.sigma2)
+    assert law.sigma2_error[1] / law.sigma2[1] == pytest.approx(relative)
     assert law.agreement([3.0, 2.0, 1.0]) == 1.0
     assert law.agreement([1.0, 2.0, 3.0]) == -1.0
     assert np.isnan(law.agreement([1.0, np.nan, 3.0]))
+
+
+def test_agreement_is_a_rank_correlation_with_shared_ranks():
+    one, observed = np.ones(6), np.array([0.5, 0.2, 0.2, 0.2, 0.1, 0.01])
+    law = NoiseLaw(np.arange(6), one, one, observed, one, np.ones((6, 4)))
+    for fitted in ([9, 4, 5, 5, 1, 1], [1, 2, 2, 2, 7, 0.5]):
+        expected = scipy.stats.spearmanr(fitted, observed).statistic
+        assert law.agreement(fitted) == pytest.approx(expected)
 
 
 def test_neighbours_keep_independent_noise_and_drop_a_drift():

@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+import scipy.optimize
 
 from sim.generalization import generalizable_strength, similarity_by_order
 from sim.reference_networks import train_network
@@ -93,6 +94,29 @@ def test_a_decay_and_a_spindle_are_separated():
     np.testing.assert_allclose(found.decay, decay, rtol=1e-6)
     np.testing.assert_allclose(found.spindle, spindle, rtol=1e-6)
     assert (found.residual < 1e-8).all()
+
+
+def test_networks_that_say_nothing_share_nothing():
+    mine, outputs = _interactions(3, 2, 1, 6, 8), 9 * _interactions(5, 1, 6, 8)
+    found = generalizable_strength(*mine, outputs, *(0 * mine), 0 * outputs, rule="any")
+    assert found.own.sum() > 1
+    assert not found.shared.any()
+
+
+def test_parts_are_nonnegative_least_squares():
+    true, k = _interactions(10, 4, 32), np.arange(1, 6)
+    learned = np.abs(np.asarray(optimal_interactions(true, 1e-2)))
+    decay = np.array([learned[:, np.asarray(orders(5)) == j].sum() for j in k])
+    spindle = np.array([math.comb(5, j) * 1.4**j for j in k])
+    measured = np.random.default_rng(10).exponential(size=(30, 5))
+    found = separate(measured, true, sigma2=[1e-2], rho=[1.4])
+    empty = 0
+    for strength, got_decay, got_spindle in zip(measured, found.decay, found.spindle, strict=True):
+        (a, b), _ = scipy.optimize.nnls(np.stack([decay, spindle], axis=1), strength)
+        np.testing.assert_allclose(got_decay, a * decay, atol=1e-9)
+        np.testing.assert_allclose(got_spindle, b * spindle, atol=1e-9)
+        empty += a == 0 or b == 0
+    assert 0 < empty < 30
 
 
 @pytest.mark.parametrize("alone", ["decay", "spindle"])

@@ -95,7 +95,7 @@ def programme_ranges(v: np.ndarray, slack: float) -> np.ndarray:
 def test_lower_ends_enclose_the_exact_minimum():
     rng = np.random.default_rng(3)
     v = rng.normal(size=(2, 16)).cumsum(axis=1)
-    slack = 0.01
+    slack = 1e-3
     extraction = extract_interactions(v, 0.0, tolerance=1e-7)
     found = split_uncertainty(
         v, extraction, slack=slack, noise_bound=0.0, tolerance=1e-6, tilts=(0.1, 0.5)

@@ -32,8 +32,7 @@ def by_hand(masking, inputs, sample, replacement):
 def test_present_players_reads_bits():
     n = 5
     table = present_players(np.arange(2**n), n)
-    by_hand = [[bool((s // 2**i) % 2) for i in range(n)] for s in range(2**n)]
-    assert table.tolist() == by_hand
+    assert table.tolist() == [[bool((s // 2**i) % 2) for i in range(n)] for s in range(2**n)]
 
 
 def test_masked_images_equal_brute_force():
@@ -42,17 +41,8 @@ def test_masked_images_equal_brute_force():
     baseline = rng.uniform(-2, -1, size=(6, 4))
     masking = image_patches((6, 4), patch=2, n=5, baseline=baseline, seed=3)
     assert masking.n == 5
-    sets = np.arange(2**5)
-    got = masking.masked(images, 1, sets)
-    for s in sets:
-        expected = images[1].copy()
-        for player in range(5):
-            if not (s >> player) & 1:
-                for y in range(6):
-                    for x in range(4):
-                        if masking.regions[player, y, x]:
-                            expected[y, x] = baseline[y, x]
-        np.testing.assert_array_equal(got[s], expected)
+    got = masking.masked(images, 1, np.arange(2**5))
+    np.testing.assert_array_equal(got, by_hand(masking, images, 1, baseline))
 
 
 def test_players_are_distinct_whole_patches():
@@ -65,9 +55,35 @@ def test_players_are_distinct_whole_patches():
         assert (np.ptp(ys), np.ptp(xs)) == (1, 1)
 
 
+def test_the_seed_decides_which_places_are_players():
+    def drawn(seed):
+        clouds = np.random.default_rng(0).normal(size=(1, 30, 2))
+        maskings = (
+            image_patches((8, 8), 2, 5, seed=seed),
+            tabular_features(20, 5, seed=seed),
+            tokens(20, 5, mask=0, seed=seed),
+            tokens(20, 5, mask=0, seed=seed, allowed=np.ones((2, 20), bool)),
+            point_clusters(clouds, 8, seed=seed),
+        )
+        return [masking.regions for masking in maskings]
+
+    for one, again, other in zip(drawn(1), drawn(1), drawn(2), strict=True):
+        np.testing.assert_array_equal(one, again)
+        assert not np.array_equal(one, other)
+
+
 def test_channels_share_their_patch():
     regions = image_patches((3, 4, 4), patch=2, n=4).regions
     assert (regions == regions[:, :1]).all()
+
+
+def test_one_absent_player_masks_what_players_share():
+    regions = np.array([[1, 1, 0, 0], [0, 1, 1, 0], [0, 1, 0, 1]], bool)
+    inputs, baseline = np.arange(1.0, 5.0)[None], np.array(-1.0)
+    masking = Masking(regions, baseline, (4,))
+    got = masking.masked(inputs, 0, np.arange(8))
+    np.testing.assert_array_equal(got, by_hand(masking, inputs, 0, np.full(4, -1.0)))
+    assert got[0b110].tolist() == [-1, -1, 3, 4]
 
 
 def test_players_of_each_sample():
@@ -197,6 +213,17 @@ def test_clusters_are_found_where_they_are_plain():
         point_clusters(points, 5, n=6)
     with pytest.raises(ValueError, match=r"between 1 and the 2 distinct points .* but is 3"):
         point_clusters(np.array([[[0.0], [1.0], [0.0]]]), 3)
+
+
+def test_every_point_belongs_to_the_nearest_centre():
+    """Where clusters are not plain, centres and members must still fit each other."""
+    points = np.random.default_rng(10).normal(size=(2, 60, 2))
+    found = point_clusters(points, 5, seed=3)
+    for sample in range(2):
+        members = found.regions[sample, :, :, 0]
+        centres = np.array([points[sample, inside].mean(axis=0) for inside in members])
+        away = np.linalg.norm(points[sample][:, None] - centres, axis=-1)
+        np.testing.assert_array_equal(away.argmin(axis=1), members.argmax(axis=0))
 
 
 @pytest.mark.parametrize(

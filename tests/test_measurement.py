@@ -157,11 +157,12 @@ def test_what_is_not_a_measurement(change, message, tmp_path):
 )
 def test_only_consistent_shapes_pass(checkpoints, samples, size, offset):
     outputs, epochs = np.zeros((checkpoints, samples, size)), np.arange(checkpoints + offset)
-    good = offset == 0 and size in (2, 4, 8, 16)
-    if good:
+    whole = size in (2, 4, 8, 16)
+    if whole and offset == 0:
         assert Measurement(outputs, epochs).outputs.shape == outputs.shape
     else:
-        with pytest.raises(ValueError, match="`"):
+        message = "`epochs` must have one entry" if whole else "`outputs` must have a last axis"
+        with pytest.raises(ValueError, match=message):
             Measurement(outputs, epochs)
 
 
@@ -187,6 +188,9 @@ def test_memory_is_bounded_whatever_the_number_of_sets():
     measure_outputs(score, inputs, tabular_features(600_000, 6))
     assert max(largest) <= 2**26
     assert len(largest) == 4
+    largest.clear()
+    measure_outputs(score, np.ones((1, 13)), tabular_features(13, 13))
+    assert largest == [4096 * 13 * 8] * 2  # inputs of any size come in batches of at most 4096
     with pytest.raises(ValueError, match="`batch_size` must be at least 1, but is 0"):
         measure_outputs(score, inputs, tabular_features(600_000, 2), batch_size=0)
 

@@ -32,7 +32,7 @@ class Stubborn:
 MISTAKES = {
     "one checkpoint without its axis": (
         lambda: sim.Measurement(OUTPUTS[0], [0]),
-        r"outputs\[None\]",
+        "outputs[None]",
     ),
     "sets on the first axis": (
         lambda: sim.Measurement(np.moveaxis(OUTPUTS, 2, 0), [0, 1, 2]),
@@ -124,7 +124,7 @@ def test_a_mistake_is_answered(name):
     with pytest.raises((ValueError, TypeError)) as caught:
         mistake()
     message = str(caught.value)
-    assert answer.replace("\\", "") in message
+    assert answer in message
     assert "\n" not in message
     assert len(message) < 350
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from sim.distances import total_variation
+from sim.distances import DISTANCES, total_variation
 from sim.nulls import NULLS, binomial, cut_off, fit_nulls, tilted
 
 FINAL = np.array([0.35, 0.3, 0.2, 0.1, 0.04, 0.01])
@@ -48,6 +48,17 @@ def test_each_family_finds_its_own_members(name):
     assert (fits[name].total_variation < 1e-6).all()
     others = [fit for other, fit in fits.items() if other != name]
     assert all((fit.total_variation[1:] > 0.01).all() for fit in others)
+
+
+def test_one_distance_is_minimised_and_another_reported():
+    measured = np.random.default_rng(0).dirichlet(np.ones(6), size=3)
+    fits = fit_nulls(measured, FINAL, DISTANCES["least_squares"], total_variation)
+    nearest = fit_nulls(measured, FINAL, total_variation, total_variation)
+    for name, fit in fits.items():
+        away = 0.5 * np.abs(measured - fit.predicted).sum(axis=1)
+        np.testing.assert_allclose(fit.total_variation, away, rtol=1e-12)
+        assert np.all(fit.total_variation >= nearest[name].total_variation - 1e-9)
+    assert np.any(fits["tilt"].total_variation > nearest["tilt"].total_variation + 1e-3)
 
 
 def test_free_parameters_are_counted():

@@ -25,13 +25,15 @@ def _valley(depth=1.5, lowest=5, checkpoints=14):
 
 def test_a_known_boundary_lies_in_its_interval():
     epochs = np.array([0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128, 256])
-    inside = 0
+    inside, width = 0, []
     for seed in range(20):
         phases = find_phases(epochs, _shares(_valley(), np.random.default_rng(seed)), resamples=300)
         assert phases.boundary is not None
         assert phases.low < phases.boundary < phases.high
         inside += phases.low <= 6 <= phases.high
+        width.append(np.count_nonzero((epochs > phases.low) & (epochs <= phases.high)))
     assert inside >= 17
+    assert np.mean(width) < 3.5  # a neighbour on either side, and seldom more than one between
 
 
 def test_mean_order_is_that_of_the_averaged_strength():
@@ -120,6 +122,10 @@ def test_the_loss_gap_opens_when_it_leaves_its_noise():
     phases = find_phases(epochs, _shares(_valley(), rng), train_loss=train, test_loss=train + gap)
     assert phases.onset == 16
     assert phases.lag == 16 - phases.boundary
+    blip = gap.copy()
+    blip[:2] = gap.min() - 1e-3, 1.0  # no onset: the gap comes back to its smallest value
+    phases = find_phases(epochs, _shares(_valley(), rng), train_loss=train, test_loss=train + blip)
+    assert phases.onset >= 16
     flat = train + 0.01 * rng.normal(size=14)
     phases = find_phases(epochs, _shares(_valley(), rng), train_loss=train, test_loss=flat)
     assert phases.onset is None
@@ -131,6 +137,7 @@ def test_records_are_plain():
     phases = find_phases(range(14), _shares(_valley(), np.random.default_rng(5)), resamples=99)
     record = phases.record()
     assert record["boundary"] == phases.boundary
+    assert record["p_value"] == 1 / (1 + 99)  # never 0: the measurement itself is one draw
     assert all(isinstance(v, (float, str, list, type(None))) for v in record.values())
 
 

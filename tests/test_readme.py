@@ -10,6 +10,7 @@ import pytest
 
 import sim
 import theory
+from sim.cli import app
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -38,8 +39,14 @@ def test_the_length_and_the_pictures():
 
 def test_the_commands_exist():
     makefile = (ROOT / "Makefile").read_text()
-    for target in re.findall(r"^make ([a-z-]+)", "\n".join(blocks("sh")), flags=re.MULTILINE):
+    shell = "\n".join(blocks("sh"))
+    targets = set(re.findall(r"\bmake ([a-z-]+)", shell))
+    assert targets >= {"demo", "test"}
+    for target in targets:
         assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target
+    commands = set(re.findall(r"^interdyn (\w+)", shell, flags=re.MULTILINE))
+    assert commands >= {"measure", "extract", "fit", "figures"}
+    assert commands <= {command.name for command in app.registered_commands}
 
 
 def numbers(pattern):

@@ -17,7 +17,7 @@ from sim.figures.saving import figure_bytes
 from sim.fitting import fit_noise
 from sim.phases import find_phases
 from sim.report import write_report
-from sim.summary import label, noise_text
+from sim.summary import label, noise_text, second_phase
 from theory import optimal_interactions, orders, reconstruct
 
 PNG = base64.b64decode(
@@ -33,7 +33,8 @@ class _Page(html.parser.HTMLParser):
 
     def __init__(self, text):
         super().__init__()
-        self.open, self.tags, self.links, self.text, self.rows = [], [], [], [], []
+        self.open, self.tags, self.links, self.text = [], [], [], []
+        self.rows, self.shaded = [], []  # of tables; which of them are shaded
         self.feed(text)
         assert not self.open
 
@@ -44,6 +45,7 @@ class _Page(html.parser.HTMLParser):
             self.open.append(tag)
         if tag == "tr":
             self.rows.append([])
+            self.shaded.append(("class", "boundary") in attributes)
         if tag in ("td", "th"):
             self.rows[-1].append("")
 
@@ -57,7 +59,7 @@ class _Page(html.parser.HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def document():
+def fit():
     rng = np.random.default_rng(0)
     true = rng.normal(size=(10, 16)) * (rng.uniform(size=(10, 16)) < 0.6)
     start = rng.normal(size=(10, 16)) * 2.0 ** np.asarray(orders(4))
@@ -65,17 +67,21 @@ def document():
     learned = np.array([start, 0.3 * start + 0.7 * true, *optimal_interactions(true, sigma2)])
     i_or = np.zeros_like(learned)
     outputs = np.asarray(reconstruct(learned, i_or))
-    epochs = [0, 1, 2, 4, 8, 16, 32, 64, 128]
-    fit = fit_noise(learned, i_or, outputs, epochs, resamples=50)
+    return fit_noise(learned, i_or, outputs, [0, 1, 2, 4, 8, 16, 32, 64, 128], resamples=50)
+
+
+@pytest.fixture(scope="module")
+def document(fit):
     curves = {"train_loss": np.geomspace(2, 0.01, 9), "test_loss": np.geomspace(2, 0.3, 9)}
+    measurement = {"data": "digits <&> more", "epochs": fit.epochs.tolist()}
     settings = {"seed": 3, "samples": 10, "players": 4, "versions": {"numpy": np.__version__},
-                "measurement": {"data": "digits <&> more", "epochs": epochs}}  # fmt: skip
+                "measurement": measurement}  # fmt: skip
     content = {
         "checkpoints": fit.records(),
         "curves": {name: curve.tolist() for name, curve in curves.items()},
         "settings": settings,
     }
-    return content | findings(fit, find_phases(epochs, fit.strength, **curves))
+    return content | findings(fit, find_phases(fit.epochs, fit.strength, **curves))
 
 
 def _written(tmp_path, document, **options):
@@ -105,15 +111,25 @@ def test_the_numbers_of_the_fit_are_on_the_page(tmp_path, document):
     by_epoch = {row[0]: row for row in page.rows if len(row) == 8}
     for record in document["checkpoints"]:
         row = by_epoch[f"{record['epoch']:g}"]
-        assert noise_text(record) in row[1]
+        low, high = record["sigma2_interval"]
+        beside = "a bound only" if record["bound"] else f"{low:.1e} to {high:.1e}"
+        assert row[1] == f"{noise_text(record)}{beside}"
+        for name in ("measured", "predicted"):
+            shares = [f"{share:.3f}" for share in record[name]]
+            assert [row[0], name, *shares] in page.rows
         assert row[3] == f"{record['total_variation']:.3f}"
         tilt = record["nulls"]["tilt"]
         assert row[5] == f"{tilt['total_variation']:.3f}{tilt['verdict']}"
+    assert {record["inside"] for record in document["checkpoints"]} == {True, False}
+    shaded = [row[0] for row, shaded in zip(page.rows, page.shaded, strict=True) if shaded]
+    assert shaded == [f"{document['phases']['boundary']:g}"]
     words = "".join(page.text)
     assert document["phases"]["verdict"] in words
     for name, entry in document["overall"].items():
         row = next(row for row in page.rows if len(row) == 5 and row[0] == label(name))
         assert row[1] == str(document["parameters"][name])
+        away = [r["nulls"][name]["total_variation"] for r in second_phase(document)]
+        assert row[2] == f"{np.median(away):.3f}"
         assert row[3] == f"{entry['low']:+.3f} to {entry['high']:+.3f}"
         assert row[4] == entry["verdict"]
     assert ["numpy", np.__version__] in page.rows
@@ -145,18 +161,30 @@ def test_a_bare_fit_without_intervals_or_phases_is_enough(tmp_path, document):
     assert "No two-phase pattern" in _written(tmp_path, bare)
 
 
-def test_overall_verdicts_are_those_of_the_second_phase(document):
+def _checked_overall(overall, fit, chosen):
+    for name, entry in overall.items():
+        draws = fit.comparison.differences[name].draws[:, chosen].mean(axis=1)
+        low, high = np.quantile(draws, [0.025, 0.975])
+        np.testing.assert_allclose([entry["low"], entry["high"]], [low, high], rtol=1e-9)
+        verdict = "better" if high < -1e-4 else "worse" if low > 1e-4 else "not distinguishable"
+        assert entry["verdict"] == verdict
+
+
+def test_overall_verdicts_are_those_of_the_second_phase(fit, document):
     boundary = document["phases"]["boundary"]
-    assert boundary is not None
-    for entry in document["overall"].values():
-        assert entry["low"] <= entry["high"]
-        assert (entry["high"] < -1e-4) == (entry["verdict"] == "better")
+    chosen = [c for c in range(8) if fit.epochs[c] >= boundary]  # the ninth is the target
+    assert 1 < len(chosen) < 8
+    assert [r["epoch"] for r in second_phase(document)] == fit.epochs[chosen].tolist()
+    _checked_overall(document["overall"], fit, chosen)
+    rising = find_phases(fit.epochs[:8], np.sort(fit.strength[:8], axis=0))
+    assert rising.boundary is None
+    _checked_overall(findings(fit, rising)["overall"], fit, range(8))
 
 
 def test_what_is_no_figure_is_refused_and_nothing_is_written(tmp_path, document):
     with pytest.raises(ValueError, match="Figure 'dynamics' must be PNG or SVG"):
         write_report(tmp_path / "report.html", document, {"dynamics": b"GIF89a"})
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match=r"none\.png"):
         write_report(tmp_path / "report.html", document, {"dynamics": tmp_path / "none.png"})
     assert not list(tmp_path.iterdir())
 

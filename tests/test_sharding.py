@@ -9,6 +9,7 @@ import jax
 import numpy as np
 import pytest
 
+from sim.memory import check_memory
 from sim.sharding import sets_mesh, shard_sets
 from theory import optimal_interactions, zeta
 
@@ -99,6 +100,13 @@ def test_one_device_is_a_mesh_too():
     np.testing.assert_allclose(
         optimal_interactions(shard_sets(values), 0.1), optimal_interactions(values, 0.1), rtol=1e-12
     )
+
+
+def test_devices_of_one_host_share_its_memory(monkeypatch):
+    monkeypatch.setattr("sim.memory.available_memory", lambda: 2048)
+    check_memory(2048, "It", devices=8)
+    with pytest.raises(ValueError, match=r"It needs about 3 KiB of memory, but only 2 KiB are"):
+        check_memory(3072, "It", devices=8)
 
 
 def test_bad_arguments_are_named():

@@ -1,5 +1,6 @@
 """`interdyn simulate`: files, settings, figures, and what it says of bad input."""
 
+import importlib
 import json
 
 import matplotlib.pyplot as plt
@@ -10,11 +11,12 @@ from typer.testing import CliRunner
 from sim import Interactions, Measurement, extract_interactions
 from sim.cli import app
 from sim.config import read_config, write_config
+from sim.descent import Descent
 from sim.figures.simulated import crossing, order_curves, phase_map, two_phases
 from sim.schedules import Schedule
 from sim.simulation import simulate
 from sim.trajectory import Trajectory
-from theory import learning_thresholds
+from theory import NoiseModel, learning_thresholds
 
 SMALL = ["--n", "5", "--epochs", "12", "--targets", "10", "--members", "2", "--quiet"]
 
@@ -27,7 +29,12 @@ def test_a_run_leaves_everything_and_is_repeated_from_its_config(tmp_path):
     first = _run(*SMALL, "--seed", 3, "--out", tmp_path / "a", "--method", "sgd", "--json")
     assert first.exit_code == 0, first.output
     summary = json.loads(first.stdout)
+    run = Trajectory.load(tmp_path / "a" / "trajectory.npz")
+    order = np.asarray(run.mean_order)
     assert summary["epochs"] == 12
+    assert summary["mean_order"] == {"first": order[0], "smallest": min(order), "last": order[-1]}
+    assert summary["epoch_of_smallest"] == order.argmin()
+    assert order[0] > min(order)
     names = {"trajectory.npz", "config.toml"} | {
         f"{figure}.{kind}" for figure in ("two_phases", "phase_map") for kind in ("png", "svg")
     }
@@ -42,8 +49,51 @@ def test_a_run_leaves_everything_and_is_repeated_from_its_config(tmp_path):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
 
 
+def test_every_option_arrives(tmp_path, monkeypatch):
+    seen = {}
+
+    def drawn(*positional):
+        seen[len(seen)] = positional
+        return np.ones((positional[-1], 8))
+
+    def stop(*positional, **named):
+        seen.update(positional=positional, named=named)
+        raise ValueError("enough")
+
+    module = importlib.import_module("sim.cli.simulate")
+    for name, replaced in (("random_start", drawn), ("sparse_target", drawn)):
+        monkeypatch.setattr(module, name, replaced)
+    monkeypatch.setattr(module, "run_simulation", stop)
+    result = _run(
+        "--n", 3, "--epochs", 9, "--schedule", "exponential:start=4,end=0.1", "--method", "sgd",
+        "--members", 5, "--rho", 1.3, "--scale", 0.2, "--targets", "1/2/0", "--negative", 0.1,
+        "--salience", 0.04, "--rate", 0.7, "--clock", "flow", "--substeps", 3, "--batch-size", 16,
+        "--steps-per-epoch", 11, "--step", 0.3, "--momentum", 0.6, "--no-white", "--growth", 1.5,
+        "--correlation", 0.25, "--keep-interactions", "--quiet", "--out", tmp_path,
+    )  # fmt: skip
+    assert "enough" in result.stderr
+    goal, start = seen[0], seen[1]
+    assert (goal[0], *goal[2:]) == (3, [1, 2, 0], 0.1, 1.0, 5)
+    assert (start[0], *start[2:]) == (3, 1.3, 0.2, 5)
+    schedule, *rest = seen["positional"][2:]
+    np.testing.assert_allclose(schedule([0, 8]), [4, 0.1])
+    assert rest == [9, "sgd", NoiseModel(1.5, 0.25)]
+    named = seen["named"]
+    names = ("salience", "rate", "clock", "substeps", "keep_interactions", "progress")
+    assert [named[name] for name in names] == [0.04, 0.7, "flow", 3, True, None]
+    assert named["descent"] == Descent(None, 16, 11, 0.3, 0.6, white=False)
+
+
 def test_a_run_is_not_overwritten_unless_told(tmp_path):
-    assert _run(*SMALL, "--no-figures", "--out", tmp_path).exit_code == 0
+    done = _run(*SMALL, "--no-figures", "--out", tmp_path)
+    assert done.exit_code == 0
+    order = np.asarray(Trajectory.load(tmp_path / "trajectory.npz").mean_order)
+    low = int(order.argmin())
+    sentence = (
+        f"The mean order falls from {order[0]:.2f} to {order[low]:.2f} at epoch {low}, and rises "
+        f"to {order[-1]:.2f} after it."
+    )
+    assert sentence in done.stdout
     before = (tmp_path / "trajectory.npz").read_bytes()
     refused = _run(*SMALL, "--no-figures", "--out", tmp_path, "--seed", 9)
     assert refused.exit_code == 2

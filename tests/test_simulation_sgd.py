@@ -5,8 +5,15 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from theory_oracles import noise_covariance, triggering
 
-from sim.descent import Descent, coordinates, expected_gradient, sampled_gradient
+from sim.descent import (
+    Descent,
+    coordinates,
+    expected_gradient,
+    sampled_gradient,
+    stable_rate,
+)
 from sim.scenarios import random_start, sparse_target
 from sim.schedules import Schedule
 from sim.simulation import simulate
@@ -25,7 +32,7 @@ def _literal_gradients(x, sigma2, white, batch, draws, key):
     big = lambda m: np.kron(np.kron(m, m), m)  # noqa: E731
     to_w = big(np.asarray(axes.to_interactions))
     cholesky = np.sqrt(sigma2) * big(np.linalg.cholesky(np.asarray(NOISE.matrix())))
-    rows = jnp.array([[float(t & ~s == 0) for t in range(2**N)] for s in range(2**N)])
+    rows = jnp.array(triggering(N))
     masks, normals = jax.random.split(key)
     chosen = jax.random.randint(masks, (draws, batch), 0, 2**N)
     noise = jax.random.normal(normals, (draws, batch, 2**N)) @ cholesky.T
@@ -137,6 +144,41 @@ def test_full_batches_are_exact_descent_and_small_steps_the_flow():
         keep_interactions=True,
     )  # fmt: skip
     np.testing.assert_allclose(flow.i_and[1:], exact, rtol=1e-9, atol=1e-10)
+
+
+def test_default_steps_by_hand():
+    """Heavy balls at the rate step·(1 − momentum)/(θ₀ + σ²), σ² being that of the step's middle."""
+    falling = Schedule.exponential(2.0, 0.02, 4)
+    descent = Descent(batch_size=None, steps_per_epoch=2, step=0.3, momentum=0.4)
+    run = simulate(
+        START, TARGET, falling, [0, 1, 2.5], "sgd", NOISE, descent=descent, keep_interactions=True
+    )
+    covariance = noise_covariance(N, NOISE.growth, NOISE.correlation)
+    gram = triggering(N).T @ triggering(N) / 2**N
+    largest = np.linalg.eigvals(np.linalg.solve(covariance, gram)).real.max()  # θ₀
+    w, velocity, at = START, 0.0, [START]
+    for step in range(5):
+        sigma2 = float(falling(0.5 * step + 0.25))
+        gradient = 2 * (gram @ (w - TARGET) + sigma2 * covariance @ w)
+        velocity = 0.4 * velocity + np.linalg.solve(covariance, gradient)
+        w = w - 0.3 * 0.6 / (largest + sigma2) * velocity
+        at += [w] if step in (1, 4) else []
+    np.testing.assert_allclose(run.i_and, at, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("white", [True, False])
+def test_the_stable_rate_counts_the_noise_of_batches(white):
+    """1/(λ + 3 E‖x‖²/B) of a noisy row x = J_S + ε, λ the largest it can see in the mean."""
+    covariance, j = noise_covariance(N, NOISE.growth, NOISE.correlation), triggering(N)
+    if white:
+        inverse = np.linalg.inv(np.linalg.cholesky(covariance))
+        covariance, j = np.eye(2**N), j @ inverse.T
+    largest = np.linalg.eigvalsh(j.T @ j / 2**N).max() + 0.3 * np.linalg.eigvalsh(covariance).max()
+    square = np.mean(np.sum(j**2, axis=1)) + 0.3 * np.trace(covariance)
+    axes = coordinates(NOISE, white, jnp.float64)
+    for batch, noisy in ((None, 0.0), (8, 3 * square / 8)):
+        found = float(stable_rate(N, jnp.asarray(0.3), axes, batch))
+        assert found == pytest.approx(1 / (largest + noisy), rel=1e-12)
 
 
 def test_the_schedule_is_followed_within_an_epoch():

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from theory_oracles import order, permuted_indices, subsets
+from theory_oracles import order, permuted_indices, shapiq_values, subsets
 
 from theory import and_interactions, or_interactions, reconstruct
 
@@ -32,18 +32,8 @@ def test_or_interactions_by_definition():
 
 
 def test_or_interactions_are_signed_co_moebius_coefficients_of_shapiq():
-    from shapiq import ExactComputer, Game
-
     v = outputs()
-
-    class Table(Game):
-        def __init__(self):
-            super().__init__(n_players=N, normalize=False)
-
-        def value_function(self, coalitions):
-            return v[coalitions @ (1 << np.arange(N))]
-
-    coefficients = ExactComputer(game=Table(), n_players=N)("Co-Moebius", order=N)
+    coefficients = shapiq_values(v, "Co-Moebius")
     got = or_interactions(v)
     compared = 0
     for players, position in coefficients.interaction_lookup.items():

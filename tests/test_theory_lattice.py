@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from theory_oracles import order, permuted_indices, subsets, triggering
+from theory_oracles import order, permuted_indices, shapiq_values, subsets, triggering
 
 from theory import moebius, orders, sum_by_order, zeta
 from theory.lattice import _add_subsets, apply_power, by_order
@@ -31,19 +31,9 @@ def test_moebius_is_the_alternating_sum(n):
 
 
 def test_moebius_agrees_with_shapiq():
-    from shapiq import ExactComputer, Game
-
     n = 4
     f = values(n)
-
-    class Table(Game):
-        def __init__(self):
-            super().__init__(n_players=n, normalize=False)
-
-        def value_function(self, coalitions):
-            return f[coalitions @ (1 << np.arange(n))]
-
-    coefficients = ExactComputer(game=Table(), n_players=n)("Moebius", order=n)
+    coefficients = shapiq_values(f, "Moebius")
     expected = np.zeros(2**n)
     for players, position in coefficients.interaction_lookup.items():
         expected[sum(1 << p for p in players)] = coefficients.values[position]

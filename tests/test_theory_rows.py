@@ -253,6 +253,19 @@ def test_intervals_of_falling_ratios_end_where_the_ratio_turns():
         assert (after > before) == rises
 
 
+def test_intervals_reach_to_no_noise_and_to_endless_noise():
+    """Growth below ½ has the higher order ahead at once, and below √(2/5) at least in the end."""
+    always = norm_ratio_violations(4, NoiseModel(0.4))
+    assert always.not_above_one == (((0.0, math.inf),),) * 4
+    late = norm_ratio_violations(4, NoiseModel(0.55))
+    assert float(limiting_norm_ratio(NoiseModel(0.55))) < 1
+    for k, ((low, high),) in enumerate(late.not_above_one):
+        assert 0 < low < high == math.inf
+        for sigma2, above in [(0.99 * low, True), (1.01 * low, False), (1e3 * low, False)]:
+            norms = by_order(np.linalg.norm(learning_matrix(4, sigma2, 0.55), axis=1))
+            assert (norms[k] > norms[k + 1]) == above
+
+
 def test_jit_vmap_float32_and_derivatives():
     sigma2 = jnp.array(VARIANCES)
     for function in (norm_ratios, recovery):

@@ -1,4 +1,4 @@
-"""The table of the papers' statements names what exists; theory stands on its own."""
+"""The table of the papers' statements names what exists."""
 
 import ast
 import pathlib
@@ -40,17 +40,3 @@ def test_every_numbered_statement_is_there():
         assert name in statements
     for name in ["Lemma 1", "Lemma 2", "Proposition 1", "Assumption 1", "Eq. 1", "Eq. 10"]:
         assert name in statements
-
-
-def test_theory_imports_neither_sim_nor_an_optimiser_nor_a_plot():
-    allowed = {"__future__", "collections", "dataclasses", "functools", "jax", "math", "numpy"}
-    allowed |= {"theory", "typing"}
-    for path in (ROOT / "theory").glob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Import):
-                modules = [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom):
-                modules = [node.module]
-            else:
-                continue
-            assert {module.split(".")[0] for module in modules} <= allowed, path.name

@@ -44,6 +44,22 @@ def by_order(values):
     return np.array([group[0] for group in groups])
 
 
+def shapiq_values(values, index):
+    """shapiq's own interactions of a table of values over sets."""
+    from shapiq import ExactComputer, Game
+
+    n = len(values).bit_length() - 1
+
+    class Table(Game):
+        def __init__(self):
+            super().__init__(n_players=n, normalize=False)
+
+        def value_function(self, coalitions):
+            return values[coalitions @ (1 << np.arange(n))]
+
+    return ExactComputer(game=Table(), n_players=n)(index, order=n)
+
+
 @functools.cache
 def permuted_indices(n, permutation):
     """Index of the image of each set when player i becomes player permutation[i]."""
