@@ -84,17 +84,17 @@ def test_the_table_of_a_fit_tells_phases_and_bounds(run, capsys):
     folder, _ = run
     document = json.loads((folder / "fit.json").read_text())
     document["phases"] |= {"boundary": 4.0, "low": 2.0, "high": 8.0}
-    for record, sigma2, inside in zip(
-        document["checkpoints"], (7.0, 0.2, 0.1, 0.04, 0.03, 1e-9), (0, 1, 1, 1, 1, 0), strict=True
-    ):
-        record |= {"sigma2": sigma2, "inside": bool(inside)}
+    levels = (7.0, 0.2, 0.1, 0.04, 0.03, 1e-9)
+    bounds = ("infinite", "at_most", None, None, None, "zero")
+    for record, sigma2, bound in zip(document["checkpoints"], levels, bounds, strict=True):
+        record |= {"sigma2": sigma2, "bound": bound}
     print_fit(document)
-    shown = capsys.readouterr().out.replace("→ ", "→").splitlines()
+    shown = capsys.readouterr().out.replace("→ ", "→").replace("≤ ", "≤").splitlines()
     rows = [line.split() for line in shown if line[:5].strip().isdigit()]
     assert [row[:2] for row in rows] == [
         ["0", "1"], ["1", "1"], ["2", "1"], ["4", "2"], ["8", "2"], ["16", "2"],
     ]  # fmt: skip
-    assert [row[3] for row in rows] == ["→∞", "2.0e-01", "1.0e-01", "4.0e-02", "3.0e-02", "→0"]
+    assert [row[3] for row in rows] == ["→∞", "≤2.0e-01", "1.0e-01", "4.0e-02", "3.0e-02", "→0"]
     assert ["*" in row[4] for row in rows] == [False] * 5 + [True]
     sentence = " ".join(shown)
     later = [document["checkpoints"][c] for c in (3, 4)]  # the last is the target

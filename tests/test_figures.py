@@ -82,13 +82,13 @@ def test_noise_level_shows_what_was_fitted_and_what_is_only_a_bound():
     fit = document(boundary=4)
     records = fit["checkpoints"]
     for at, record in enumerate(records):
-        record["inside"] = at not in (0, 6)
+        record["bound"] = {0: "infinite", 6: "zero"}.get(at)
         record["nulls"]["tilt"]["total_variation"] = 0.2 + 0.01 * at
     records[0]["sigma2"], records[6]["sigma2"] = 9.0, 1e-9
     figure = noise_level(fit)
     upper, lower = figure.axes
     curve, *marks = upper.lines[: 1 + 7]
-    inside = [r for r in records[:-1] if r["inside"]]  # the last is the target itself
+    inside = [r for r in records[:-1] if not r["bound"]]  # the last is the target itself
     expected = [(r["epoch"], r["sigma2"]) for r in inside]
     np.testing.assert_array_equal(curve.get_xydata(), expected)
     shapes = {mark.get_xdata()[0]: mark.get_marker() for mark in marks}
