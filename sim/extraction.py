@@ -45,6 +45,10 @@ class Extraction:
     converged: jax.Array
     multipliers: jax.Array
 
+    def __repr__(self) -> str:
+        *batch, size = jnp.shape(self.i_and)
+        return f"Extraction({' × '.join([*map(str, batch), f'2^{size.bit_length() - 1}'])} sets)"
+
 
 def extract_interactions(
     outputs: ArrayLike,
@@ -102,6 +106,12 @@ def extract_interactions(
         >>> print(found.i_or.round(2) + 0.0, bool(found.converged))
         [0. 0. 0. 1.] True
     """
+    if hasattr(outputs, "outputs"):
+        raise TypeError(
+            f"Argument `outputs` must be an array, but is of type "
+            f"{type(outputs).__name__}; give its "
+            f"`.outputs`."
+        )
     outputs, n = as_sets(outputs, "outputs")
     outputs = outputs.astype(jnp.promote_types(outputs.dtype, jnp.float32))  # no half precision
     _check_finite(outputs)

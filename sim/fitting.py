@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -23,7 +24,10 @@ from sim.prediction import (
 )
 from sim.search import Distance, Match, nearest_member
 from sim.strength import averaged_distribution, check_parts, measured_strength
-from theory import SALIENCE, NoiseModel, mean_order
+from theory import SALIENCE, NoiseModel, mean_order, reconstruct
+from theory.noise import check_noise
+
+_reconstructed = jax.jit(reconstruct)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,6 +67,13 @@ class NoiseFit:
     target: Target
     settings: Mapping[str, Any]
     comparison: Comparison | None = None
+
+    def __repr__(self) -> str:
+        away = np.median(self.total_variation[:-1])
+        return (
+            f"NoiseFit({len(self.epochs)} checkpoints, epochs {self.epochs[0]:g} to "
+            f"{self.epochs[-1]:g}, median total variation {away:.3f})"
+        )
 
     @property
     def inside(self) -> np.ndarray:
@@ -176,6 +187,7 @@ def fit_noise(
         raise ValueError(
             "A fit needs at least two checkpoints, since the last is the target, but there is one."
         )
+    check_noise(noise)
     away = distance_named(distance)
     _check_options(parts, target, salience, resamples, level)
 
@@ -183,7 +195,7 @@ def fit_noise(
         i_and, i_or, outputs, parts=parts, salience=salience, per_sample=per_sample
     )
     measured = np.asarray(averaged_distribution(strength))
-    _check_strength(measured)
+    _check_strength(measured, salience)
     true = salient_target(
         jnp.asarray(i_and[-1]),
         jnp.asarray(i_or[-1]),
@@ -261,7 +273,21 @@ def check_interactions(
                 f"`{name}` must have the shape {outputs.shape} of `outputs`, but has shape "
                 f"{array.shape}."
             )
+    _check_sums(i_and, i_or, outputs)
     return i_and, i_or, outputs
+
+
+def _check_sums(i_and: np.ndarray, i_or: np.ndarray, outputs: np.ndarray) -> None:
+    """Raises where the interactions explain less of the outputs than nothing would."""
+    sums = np.asarray(_reconstructed(i_and, i_or))
+    effects, explained = (v - v[..., :1] for v in (outputs, sums))
+    missed, whole = (np.linalg.norm(x) for x in (effects - explained, effects))
+    if missed > whole and missed > 1e-6 * np.linalg.norm(sums):
+        raise ValueError(
+            f"`i_and` and `i_or` must add up to `outputs` (theory.reconstruct), but miss effects of "
+            f"size {whole:.3g} by {missed:.3g}; are the arrays in the order i_and, i_or, outputs, "
+            f"and extracted by extract_interactions?"
+        )
 
 
 def _check_options(parts: str, target: str, salience: float, resamples: int, level: float) -> None:
@@ -276,10 +302,11 @@ def _check_options(parts: str, target: str, salience: float, resamples: int, lev
         raise ValueError(f"Argument `level` must lie between 0 and 1, but is {level}.")
 
 
-def _check_strength(measured: np.ndarray) -> None:
+def _check_strength(measured: np.ndarray, salience: float) -> None:
     empty = np.flatnonzero(~measured.any(axis=1))
     if empty.size:
         raise ValueError(
             f"Every checkpoint must have salient interactions, but checkpoint {empty[0]} of "
-            f"{len(measured)} has none among the parts that are fitted."
+            f"{len(measured)} has none among the parts that are fitted: all are weaker than "
+            f"{salience:g} (`salience`) of the mean |v(N) − v(∅)|, or the outputs are constant."
         )

@@ -42,6 +42,12 @@ class Interactions:
     settings: Mapping[str, Any]
 
     def __post_init__(self) -> None:
+        for name, kind in (("measurement", Measurement), ("extraction", Extraction)):
+            if not isinstance(getattr(self, name), kind):
+                raise TypeError(
+                    f"Argument `{name}` must be of type {kind.__name__}, but is of type "
+                    f"{type(getattr(self, name)).__name__}."
+                )
         shape = self.measurement.outputs.shape
         for name in SETS:
             array = check_outputs(getattr(self.extraction, name), name)

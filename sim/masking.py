@@ -108,12 +108,12 @@ class Masking:
         return len(baseline) if baseline.ndim == len(self.shape) + 1 else None
 
     def check(self, inputs: np.ndarray) -> None:
-        """Raises ValueError unless the masking can be applied to `inputs` (samples, *shape)."""
+        """Raises ValueError unless the masking can be applied to `inputs` and changes them."""
         if inputs.ndim == 0 or inputs.shape[1:] != self.shape or len(inputs) == 0:
             wanted = ", ".join(map(str, self.shape))
             raise ValueError(
-                f"Argument `inputs` must have shape (samples, {wanted}), but has shape "
-                f"{inputs.shape}."
+                f"Argument `inputs` must have shape (samples, {wanted}) with at least one sample, "
+                f"but has shape {inputs.shape}."
             )
         if self.samples not in (None, len(inputs)):
             raise ValueError(
@@ -127,6 +127,12 @@ class Masking:
             raise ValueError(
                 f"The baseline must be representable in the inputs' type {inputs.dtype}, but is "
                 f"of type {baseline.dtype}."
+            )
+        hidden = (self.masked(inputs, sample, np.array([0]))[0] for sample in range(len(inputs)))
+        if all(np.array_equal(seen, masked) for seen, masked in zip(inputs, hidden, strict=True)):
+            raise ValueError(
+                "Masking every player must change the inputs, but changes none of them: is the "
+                "baseline made of the inputs themselves? See sim.mean_baseline."
             )
 
     def masked(self, inputs: np.ndarray, sample: int, sets: np.ndarray) -> np.ndarray:
@@ -215,11 +221,11 @@ def image_patches(
         >>> masking.masked(np.ones((1, 8, 8)), 0, np.array([0, 2**10 - 1])).sum(axis=(1, 2))
         array([24., 64.])
     """
-    shape = tuple(shape)
+    shape = tuple(np.atleast_1d(shape).tolist())
     if len(shape) not in (2, 3):
         raise ValueError(
-            f"Argument `shape` must be (height, width) or (channels, height, width), "
-            f"but is {shape}."
+            f"Argument `shape` must be (height, width) or (channels, height, width), the shape of "
+            f"one input, but is {shape if len(shape) < 9 else 'an array'}."
         )
     height, width = shape[-2:]
     if patch < 1 or height % patch or width % patch:
@@ -266,17 +272,25 @@ def tabular_features(
         >>> masking.masked(np.array([[5.0, 6.0, 7.0, 8.0]]), 0, np.array([0b00, 0b10])).tolist()
         [[-1.0, 6.0, -1.0, -1.0], [-1.0, 6.0, 7.0, 8.0]]
     """
+    if not isinstance(features, int | np.integer) or features < 1:
+        raise ValueError(
+            f"Argument `features` must be the number of features of one input, but is "
+            f"{features if np.ndim(features) == 0 else 'an array'}."
+        )
     if isinstance(players, int | np.integer):
         chosen = choose(np.arange(features), int(players), seed, samples, "features", "players")
         return Masking(chosen[..., None] == np.arange(features), baseline, (features,))
-    groups = [np.atleast_1d(np.asarray(group, dtype=int)) for group in players]
+    groups = [np.atleast_1d(np.asarray(group)) for group in players]
     for group in groups:
-        if ((group < 0) | (group >= features)).any():
+        numbers = np.issubdtype(group.dtype, np.integer)
+        if not numbers or ((group < 0) | (group >= features)).any():
             raise ValueError(
-                f"Argument `players` must name features from 0 to {features - 1}, but names "
-                f"{group.tolist()}."
+                f"Argument `players` must name features by numbers from 0 to {features - 1}, but "
+                f"names {group.tolist()}."
             )
     regions = np.array([np.isin(np.arange(features), group) for group in groups])
+    if len(np.unique(regions, axis=0)) < len(regions):
+        raise ValueError("Argument `players` must name different features for every player.")
     return Masking(regions.reshape(-1, features), baseline, (features,))
 
 

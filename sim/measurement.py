@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import json
 import math
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +117,9 @@ class Measurement:
     Raises:
         ValueError: shapes that do not match, values that are not finite, epochs out of order.
 
+    Warns:
+        UserWarning: all outputs lie between 0 and 1, like probabilities.
+
     Example:
         >>> m = Measurement(outputs=np.zeros((2, 3, 8)), epochs=[0, 5])
         >>> m.n, m.checkpoints, m.samples
@@ -139,7 +144,9 @@ class Measurement:
         for name in CURVES:
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, self._curve(name))
-        json.dumps(dict(self.metadata))  # anything else could not be saved
+        self._check_metadata()
+        if outputs.min() >= 0 and outputs.max() <= 1 and np.ptp(outputs) > 0:
+            warnings.warn(PROBABILITIES, stacklevel=3)
 
     def _curve(self, name: str) -> np.ndarray:
         curve = np.asarray(getattr(self, name), dtype=np.float64)
@@ -150,7 +157,26 @@ class Measurement:
             )
         if not np.isfinite(curve).all():
             raise ValueError(f"`{name}` must be finite, but is {curve.tolist()}.")
+        if name.endswith("accuracy") and not ((curve >= 0) & (curve <= 1)).all():
+            raise ValueError(f"`{name}` must be fractions from 0 to 1, but is {curve.tolist()}.")
         return curve
+
+    def _check_metadata(self) -> None:
+        if not isinstance(self.metadata, Mapping):
+            raise ValueError(
+                f'`metadata` must be a dictionary, such as {{"network": "MLP"}}, but is '
+                f"{self.metadata!r}."
+            )
+        try:
+            json.dumps(dict(self.metadata))
+        except TypeError as error:
+            raise ValueError(f"`metadata` must be what JSON can hold ({error}).") from None
+
+    def __repr__(self) -> str:
+        return (
+            f"Measurement({self.checkpoints} checkpoints × {self.samples} samples × 2^{self.n} "
+            f"masked inputs, epochs {self.epochs[0]:g} to {self.epochs[-1]:g})"
+        )
 
     @property
     def n(self) -> int:
@@ -174,6 +200,10 @@ class Measurement:
             for name in ("outputs", "epochs", "labels", *CURVES)
             if getattr(self, name) is not None
         }
+        if np.dtype(dtype) not in (np.float32, np.float64):
+            raise ValueError(
+                f"Argument `dtype` must be float32 or float64, but is {np.dtype(dtype)}."
+            )
         if np.dtype(dtype) != np.float64:
             with np.errstate(over="ignore"):
                 present["outputs"] = self.outputs.astype(dtype)
@@ -215,14 +245,32 @@ class Measurement:
         """Builds a measurement from a file's arrays; errors name the file."""
         known = {f.name for f in dataclasses.fields(cls)} - {"metadata"}
         try:
-            metadata = json.loads(str(arrays.get("metadata", "{}")))
-            if not isinstance(metadata, dict):
-                raise ValueError("`metadata` must be a JSON object.")
+            _check_keys(arrays, known | {"metadata"})
+            metadata = _read_metadata(arrays.get("metadata", "{}"))
             return cls(**{k: v for k, v in arrays.items() if k in known}, metadata=metadata)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
 
 
+def _check_keys(arrays: Mapping[str, Any], known: Collection[str]) -> None:
+    """Raises where a key that would be ignored looks like a slip of the pen."""
+    for name in arrays:
+        meant = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
+        if name not in known and meant:
+            raise ValueError(f"There is no key `{name}`; `{meant[0]}` is meant, it seems.")
+
+
+def _read_metadata(text: Any) -> dict[str, Any]:
+    try:
+        metadata = json.loads(str(text))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"`metadata` must be a JSON text, but {error}.") from None
+    if not isinstance(metadata, dict):
+        raise ValueError(f"`metadata` must be a JSON object, but is {text}.")
+    return metadata
+
+
+PROBABILITIES = "All outputs lie between 0 and 1, like probabilities; the theory is about log-odds, ln(p/(1-p))."
 CURVES = ("train_loss", "test_loss", "train_accuracy", "test_accuracy")
 
 
@@ -289,8 +337,9 @@ def measure_outputs(
         (samples, 2^n), float64.
 
     Raises:
-        ValueError: scores of the wrong shape, or not finite (names the sample); inputs that the
-            masking does not fit; outputs that do not fit into memory (says how much they need).
+        ValueError: scores of the wrong shape, or not finite (names the sample), or that look like
+            probabilities or numbers of classes; inputs that the masking does not fit or does not
+            change; outputs that do not fit into memory (says how much they need).
 
     Example:
         >>> from sim.masking import tabular_features
@@ -298,6 +347,11 @@ def measure_outputs(
         array([[0., 2., 3., 5.]])
     """
     inputs = as_array(inputs, "inputs")
+    if not isinstance(masking, Masking):
+        raise TypeError(
+            f"Argument `masking` must be a Masking, such as sim.tabular_features(features, "
+            f"players), but is of type {type(masking).__name__}."
+        )
     masking.check(inputs)
     if labels is not None:
         labels = check_labels(labels, len(inputs))
@@ -340,6 +394,10 @@ def _checked_scores(returned: Any, batch: int, label: int | None, sample: int) -
                 f"`score` must return real numbers, but returned dtype {scores.dtype}."
             ) from None
     classes = scores.shape[1] if scores.ndim == 2 else 1
+    if label is not None and scores.dtype.kind != "f":
+        raise ValueError(
+            f"`score` must return logits, but returned {scores.dtype}, like numbers of classes."
+        )
     if label is not None and not 0 <= label < max(classes, 2):
         raise ValueError(
             f"The label of sample {sample} must be a class below {max(classes, 2)}, but is {label}."

@@ -121,8 +121,10 @@ def find_phases(
 
     Args:
         epochs: (checkpoints,), increasing; at least 3.
-        distributions: (checkpoints, samples, orders), for the orders 1..n: each sample's share of
-            strength, or its strength itself, which is then averaged before it is normalised.
+        distributions: (checkpoints, samples, orders), for the orders 1..n: strength of the salient
+            interactions, such as `NoiseFit.strength`, which is averaged over samples before it is
+            normalised; or each sample's shares. Strength without a threshold of salience holds the
+            many weak interactions of every order too, and may show other phases.
         train_loss: (checkpoints,), to find the onset of the loss gap.
         test_loss: (checkpoints,), the same.
         level: rate of false alarms that is accepted.
@@ -198,7 +200,14 @@ def too_few_for_phases(checkpoints: int, samples: int) -> str | None:
 
 
 def _check_distributions(distributions: Any) -> np.ndarray:
-    shares = np.asarray(distributions, dtype=np.float64)
+    try:
+        shares = np.asarray(distributions, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"Argument `distributions` must be an array (checkpoints, samples, orders), such as "
+            f"`fit_noise(...).strength`, but is of type "
+            f"{type(distributions).__name__}."
+        ) from None
     if shares.ndim != 3 or 0 in shares.shape:
         raise ValueError(
             f"Argument `distributions` must have shape (checkpoints, samples, orders), but has "

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from sim.bootstrap import BETTER, SAME, WORSE
+from sim.document import check_fit
 from sim.files import atomic_path
 from sim.summary import conclusion, label, noise_text, second_phase, short_label
 
@@ -39,12 +40,12 @@ def write_report(
 
     Args:
         path: the HTML file.
-        document: content of `fit.json`. `phases`, `overall` and `parameters` may be missing.
+        document: content of `fit.json`, by `fit_document`.
         figures: by name, PNG or SVG: bytes, or the path of a file.
         title: heading of the page.
 
     Raises:
-        ValueError: a figure that is neither PNG nor SVG.
+        ValueError: a document that is no fit, or a figure that is neither PNG nor SVG.
         OSError: a figure's file cannot be read.
 
     Example:
@@ -59,6 +60,7 @@ def write_report(
         >>> text.startswith("<!DOCTYPE html>"), "epoch" in text
         (True, True)
     """
+    check_fit(document, "Argument `document`")
     images = [_figure(name, content) for name, content in (figures or {}).items()]
     style = importlib.resources.files("sim").joinpath("report.css").read_text(encoding="utf-8")
     body = [

@@ -34,7 +34,14 @@ def torch_score(module: Any, device: Any = None) -> Callable[[np.ndarray], np.nd
         >>> torch_score(layer)(np.ones((1, 2)))
         array([[5.]])
     """
-    import torch
+    try:
+        import torch
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise ImportError(
+            "This needs the package 'torch'; pip install 'interaction-dynamics[torch]'."
+        ) from None
 
     if not isinstance(module, torch.nn.Module):
         raise TypeError(

@@ -190,7 +190,7 @@ def test_a_whole_trajectory_is_recovered_from_its_start(course):
 
 def test_trajectory_arguments_are_checked():
     fit = _fit(np.geomspace(0.1, 1e-3, 4))
-    data = np.ones((5, SAMPLES, 2**N))
+    data = np.zeros((5, SAMPLES, 2**N))
     with pytest.raises(ValueError, match="`clock` must be `noise` or `flow`"):
         fit_trajectory(fit, data, data, data, Schedule.constant(0.1), clock="wall")
     with pytest.raises(ValueError, match="as fitted"):

@@ -230,7 +230,7 @@ def test_every_point_belongs_to_the_nearest_centre():
     ("call", "message"),
     [
         (lambda: tabular_features(4, 5), "`players` must be between 1 and the 4 features .* is 5"),
-        (lambda: tabular_features(4, [0, 4]), r"features from 0 to 3, but names \[4\]"),
+        (lambda: tabular_features(4, [0, 4]), r"by numbers from 0 to 3, but names \[4\]"),
         (lambda: tabular_features(4, []), "must be 1 to 24 players, but there are 0"),
         (lambda: tabular_features(4, 2, baseline=np.nan), "`baseline` must be finite"),
         (lambda: tabular_features(4, 2, baseline=np.zeros((2, 3, 4))), "`baseline` must broadcast"),

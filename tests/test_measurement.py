@@ -167,7 +167,7 @@ def test_only_consistent_shapes_pass(checkpoints, samples, size, offset):
 
 
 def test_metadata_must_be_json():
-    with pytest.raises(TypeError, match="not JSON serializable"):
+    with pytest.raises(ValueError, match=r"`metadata`.*not JSON serializable"):
         Measurement(np.zeros((1, 1, 2)), [0], metadata={"a": object()})
 
 

@@ -1,5 +1,7 @@
 """Plausible mistakes of a first hour: each gets one line that says what to do."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ RNG = np.random.default_rng(0)
 OUTPUTS = RNG.normal(size=(3, 4, 16))
 INPUTS = RNG.normal(size=(2, 4)).astype(np.float32)
 WEIGHTS = RNG.normal(size=(4, 3))
+EXACT = np.asarray(theory.and_interactions(OUTPUTS))
 FOUR = sim.tabular_features(4, 4)
 
 
@@ -82,11 +85,11 @@ MISTAKES = {
         "last axis of size 2^n",
     ),
     "a fit to one checkpoint": (
-        lambda: sim.fit_noise(OUTPUTS[:1], OUTPUTS[:1], OUTPUTS[:1], [0]),
+        lambda: sim.fit_noise(EXACT[:1], 0 * EXACT[:1], OUTPUTS[:1], [0]),
         "at least two checkpoints",
     ),
     "a distance by its initials": (
-        lambda: sim.fit_noise(OUTPUTS, OUTPUTS, OUTPUTS, [0, 1, 2], distance="tv"),
+        lambda: sim.fit_noise(EXACT, 0 * EXACT, OUTPUTS, [0, 1, 2], distance="tv"),
         "must be one of total_variation, jensen_shannon, least_squares",
     ),
     "distributions already averaged": (
@@ -114,6 +117,94 @@ MISTAKES = {
         lambda: theory.zeta(np.array(["x", "y"])),
         "`f` must be an array of numbers",
     ),
+    "a table for its number of columns": (
+        lambda: sim.tabular_features(INPUTS, 3),
+        "`features` must be the number of features of one input",
+    ),
+    "features by name": (
+        lambda: sim.tabular_features(13, ["alcohol"]),
+        "must name features by numbers from 0 to 12, but names ['alcohol']",
+    ),
+    "features by a mask": (
+        lambda: sim.tabular_features(4, [True, False, True, True]),
+        "must name features by numbers from 0 to 3, but names [True]",
+    ),
+    "the same feature twice": (
+        lambda: sim.tabular_features(4, [0, 0, 1]),
+        "different features for every player",
+    ),
+    "an image by its side": (
+        lambda: sim.image_patches(28, 7, 10),
+        "(height, width) or (channels, height, width), the shape of one input, but is (28,)",
+    ),
+    "the data as the baseline": (
+        lambda: sim.measure_outputs(logits, INPUTS, sim.tabular_features(4, 4, baseline=INPUTS)),
+        "but changes none of them: is the baseline made of the inputs themselves?",
+    ),
+    "the number of players for the players": (
+        lambda: sim.measure_outputs(logits, INPUTS, 4, [0, 1]),
+        "must be a Masking, such as sim.tabular_features(features, players), but is of type int",
+    ),
+    "classes for logits": (
+        lambda: sim.measure_outputs(lambda x: logits(x).argmax(axis=1), INPUTS, FOUR, [0, 1]),
+        "must return logits, but returned int64, like numbers of classes",
+    ),
+    "no inputs": (
+        lambda: sim.measure_outputs(logits, INPUTS[:0], FOUR, []),
+        "with at least one sample, but has shape (0, 4)",
+    ),
+    "a sentence for metadata": (
+        lambda: sim.Measurement(OUTPUTS, [0, 1, 2], metadata="wine"),
+        "`metadata` must be a dictionary",
+    ),
+    "an array in metadata": (
+        lambda: sim.Measurement(OUTPUTS, [0, 1, 2], metadata={"mean": INPUTS}),
+        "`metadata` must be what JSON can hold",
+    ),
+    "accuracies in per cent": (
+        lambda: sim.Measurement(OUTPUTS, [0, 1, 2], test_accuracy=[10, 50, 90]),
+        "`test_accuracy` must be fractions from 0 to 1",
+    ),
+    "whole numbers on disk": (
+        lambda: sim.Measurement(OUTPUTS, [0, 1, 2]).save("never.npz", dtype=int),
+        "`dtype` must be float32 or float64, but is int64",
+    ),
+    "a measurement for its outputs": (
+        lambda: sim.extract_interactions(sim.Measurement(OUTPUTS, [0, 1, 2])),
+        "must be an array, but is of type Measurement; give its `.outputs`",
+    ),
+    "a fit before the extraction": (
+        lambda: sim.fit_noise(OUTPUTS, OUTPUTS, OUTPUTS, [0, 1, 2]),
+        "must add up to `outputs` (theory.reconstruct), but miss",
+    ),
+    "outputs first": (
+        lambda: sim.fit_noise(OUTPUTS, theory.and_interactions(OUTPUTS), 0 * OUTPUTS, [0, 1, 2]),
+        "must add up to `outputs`",
+    ),
+    "too high a threshold": (
+        lambda: sim.fit_noise(EXACT, 0 * EXACT, OUTPUTS, [0, 1, 2], salience=300),
+        "all are weaker than 300 (`salience`) of the mean |v(N) − v(∅)|",
+    ),
+    "noise as a number, for a fit": (
+        lambda: sim.fit_noise(EXACT, 0 * EXACT, OUTPUTS, [0, 1, 2], noise=2.0),
+        "must be a NoiseModel, such as NoiseModel(growth=2.0), but is 2.0",
+    ),
+    "an extraction for its strengths": (
+        lambda: sim.find_phases([0, 1, 2], sim.extract_interactions(OUTPUTS)),
+        "such as `fit_noise(...).strength`, but is of type Extraction",
+    ),
+    "a negative threshold": (
+        lambda: theory.strength_by_order(OUTPUTS, -1.0),
+        "`threshold` must be nonnegative",
+    ),
+    "interactions from bare arrays": (
+        lambda: sim.Interactions(OUTPUTS, OUTPUTS, {}),
+        "`measurement` must be of type Measurement, but is of type ndarray",
+    ),
+    "a report of nothing": (
+        lambda: sim.write_report("never.html", {}),
+        "Argument `document`: must be a fit",
+    ),
     "nothing for an array": (lambda: theory.zeta(None), "array of numbers, but is a NoneType"),
 }
 
@@ -133,3 +224,40 @@ def test_a_torch_module_is_told_to_be_wrapped():
     torch = pytest.importorskip("torch")
     with pytest.raises(TypeError, match=r"sim\.torch_score\(module\)"):
         sim.measure_outputs(torch.nn.Linear(4, 3), INPUTS, FOUR, np.array([0, 1]))
+
+
+def test_a_key_with_a_slip_is_named(tmp_path):
+    np.savez(tmp_path / "m.npz", outputs=OUTPUTS, epochs=[0, 1, 2], train_los=[1.0, 1.0, 1.0])
+    with pytest.raises(ValueError, match=r"m\.npz: There is no key `train_los`; `train_loss` is"):
+        sim.Measurement.load(tmp_path / "m.npz")
+    np.savez(tmp_path / "m.npz", outputs=OUTPUTS, epochs=[0, 1, 2], seed=3)
+    assert sim.Measurement.load(tmp_path / "m.npz").checkpoints == 3
+
+
+def test_metadata_that_is_no_json_is_named(tmp_path):
+    np.savez(tmp_path / "m.npz", outputs=OUTPUTS, epochs=[0, 1, 2], metadata="wine")
+    with pytest.raises(ValueError, match="`metadata` must be a JSON text"):
+        sim.Measurement.load(tmp_path / "m.npz")
+
+
+def test_probabilities_are_warned_of():
+    with pytest.warns(UserWarning, match="like probabilities; the theory is about log-odds"):
+        sim.Measurement(RNG.uniform(size=(2, 3, 8)), [0, 1])
+    sim.Measurement(np.zeros((2, 3, 8)), [0, 1])  # an untrained network with zero weights
+
+
+def test_results_show_themselves_in_a_line():
+    found = sim.extract_interactions(OUTPUTS)
+    assert repr(found) == "Extraction(3 × 4 × 2^4 sets)"
+    fit = sim.fit_noise(found.i_and, found.i_or, OUTPUTS, [0, 1, 2], resamples=0)
+    assert repr(fit).startswith("NoiseFit(3 checkpoints, epochs 0 to 2, median total variation 0.")
+    measurement = sim.Measurement(OUTPUTS, [0, 1, 2])
+    assert repr(measurement) == (
+        "Measurement(3 checkpoints × 4 samples × 2^4 masked inputs, epochs 0 to 2)"
+    )
+
+
+def test_a_missing_torch_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(ImportError, match=r"pip install 'interaction-dynamics\[torch\]'"):
+        sim.torch_score(None)

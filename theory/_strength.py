@@ -52,7 +52,7 @@ def strength_by_order(i: ArrayLike, threshold: ArrayLike = 0.0) -> jax.Array:
         (..., n), for the orders 1..n.
 
     Raises:
-        ValueError: the threshold does not broadcast to the batch axes.
+        ValueError: the threshold is negative, or does not broadcast to the batch axes.
 
     Example:
         >>> strength_by_order([9.0, 1.0, -2.0, 0.1], threshold=0.5)
@@ -60,6 +60,8 @@ def strength_by_order(i: ArrayLike, threshold: ArrayLike = 0.0) -> jax.Array:
     """
     i, _ = as_sets(i, "i")
     threshold = jnp.asarray(threshold, i.dtype)
+    if not isinstance(threshold, jax.core.Tracer) and not bool(jnp.all(threshold >= 0)):
+        raise ValueError(f"Argument `threshold` must be nonnegative, but is {threshold}.")
     try:
         threshold = jnp.broadcast_to(threshold, i.shape[:-1])
     except ValueError:

@@ -73,9 +73,10 @@ def as_real(values: ArrayLike, name: str) -> jax.Array:
     try:
         array = jnp.asarray(values)
     except (TypeError, ValueError) as error:  # None, text, ragged lists
+        fault = " ".join(str(error).split())
         raise TypeError(
             f"Argument `{name}` must be an array of numbers, but is a {type(values).__name__}: "
-            f"{' '.join(str(error).split())}"
+            f"{fault[:120]}{'…' if len(fault) > 120 else ''}"
         ) from error
     if jnp.issubdtype(array.dtype, jnp.floating):
         return array
