@@ -85,9 +85,9 @@ def _compiled(members: jax.Array, measured: jax.Array, distance: Distance) -> ja
 
 
 def _best_basins(away: np.ndarray, starts: int) -> np.ndarray:
-    """Grid points no farther away than both neighbours: the nearest few of every row."""
+    """Grid points that are local minima, of a level stretch its upper end: the nearest few."""
     padded = np.pad(away, ((0, 0), (1, 1)), constant_values=np.inf)
-    minima = (away <= padded[:, :-2]) & (away <= padded[:, 2:])
+    minima = (away <= padded[:, :-2] + TIE) & (away < padded[:, 2:] - TIE)
     return np.argsort(np.where(minima, away, np.inf), axis=1, kind="stable")[:, :starts]
 
 

@@ -70,6 +70,14 @@ def test_search_recovers_the_parameter_of_a_member():
     np.testing.assert_allclose(match.parameter, true, atol=1e-7)
 
 
+def test_a_level_stretch_is_followed_to_its_end_between_grid_points():
+    grid = np.linspace(-4, 4, 81)
+    match = nearest_member(
+        _wavy(np.array([2.07])), lambda x: _wavy(np.maximum(x, 2.07)), grid, total_variation
+    )
+    assert match.parameter[0] == pytest.approx(2.07, abs=1e-6)
+
+
 def test_of_equally_near_members_the_largest_parameter_is_taken():
     def flat(parameter):
         return _wavy(np.clip(parameter, 1.0, 2.0))
