@@ -66,11 +66,13 @@ def nearest_member(
         away = _distances(members, measured, distance)
         best.update(tried, members, away)
         within = away.reshape(*centres.shape, points)
-        pick = np.argmin(within, axis=-1)[..., None]
+        pick = _last_minimum(within)[..., None]
         centres = np.take_along_axis(tried.reshape(within.shape), pick, axis=-1)[..., 0]
         width = width * 2 / (points - 1)
         if done + 1 == RACE:
-            leader = np.argmin(within.min(axis=-1), axis=-1)[:, None]
+            nearest = within.min(axis=-1)
+            tied = nearest <= nearest.min(axis=-1, keepdims=True) + TIE
+            leader = np.argmax(np.where(tied, centres, -np.inf), axis=-1)[:, None]
             centres = np.take_along_axis(centres, leader, axis=1)
     return Match(best.parameter, best.predicted, best.distance)
 
@@ -89,6 +91,12 @@ def _best_basins(away: np.ndarray, starts: int) -> np.ndarray:
     padded = np.pad(away, ((0, 0), (1, 1)), constant_values=np.inf)
     minima = (away <= padded[:, :-2] + TIE) & (away < padded[:, 2:] - TIE)
     return np.argsort(np.where(minima, away, np.inf), axis=1, kind="stable")[:, :starts]
+
+
+def _last_minimum(away: np.ndarray) -> np.ndarray:
+    """Index of the smallest entry along the last axis, the last of several."""
+    tied = away <= away.min(axis=-1, keepdims=True) + TIE
+    return away.shape[-1] - 1 - np.argmax(tied[..., ::-1], axis=-1)
 
 
 class _Best:
