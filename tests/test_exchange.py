@@ -69,9 +69,14 @@ def interactions():
     i_and, i_or = rng.normal(size=(2, 2, 3, 8)) * 10.0 ** rng.uniform(-3, 0, (2, 2, 3, 8))
     nought = np.zeros((2, 3))
     extraction = Extraction(
-        i_and, i_or, objective=nought, gap=nought, iterations=nought,
-        converged=nought == 0, multipliers=np.zeros((2, 3, 8)),
-    )  # fmt: skip
+        i_and,
+        i_or,
+        objective=nought,
+        gap=nought,
+        iterations=nought,
+        converged=nought == 0,
+        multipliers=np.zeros((2, 3, 8)),
+    )
     return Interactions(Measurement(outputs, [0, 4]), extraction, {})
 
 
@@ -99,8 +104,11 @@ def test_a_table_of_strengths(interactions, tmp_path):
                 ]
                 totals[part, order] = each
         for (part, order), each in totals.items():
-            (row,) = (r for r in rows if (float(r["epoch"]), r["part"], int(r["order"]))
-                      == (epoch, part, order))  # fmt: skip
+            (row,) = (
+                r
+                for r in rows
+                if (float(r["epoch"]), r["part"], int(r["order"])) == (epoch, part, order)
+            )
             total = sum(np.mean(totals[part, k]) for k in (1, 2, 3))
             np.testing.assert_allclose(float(row["strength"]), np.mean(each), atol=1e-12)
             error = np.std(each, ddof=1) / np.sqrt(3)

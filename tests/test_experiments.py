@@ -48,8 +48,15 @@ def convolved(x, weight, bias):
 
 
 def pooled(x):
-    return np.array([[[m[i : i + 2, j : j + 2].max() for j in range(0, m.shape[1], 2)]
-                      for i in range(0, m.shape[0], 2)] for m in x])  # fmt: skip
+    return np.array(
+        [
+            [
+                [m[i : i + 2, j : j + 2].max() for j in range(0, m.shape[1], 2)]
+                for i in range(0, m.shape[0], 2)
+            ]
+            for m in x
+        ]
+    )
 
 
 def first_map(arrays, x):
@@ -221,8 +228,14 @@ def test_the_names():
 def test_a_users_experiment_is_found_by_its_name():
     @register("mine")
     def mine(settings):
-        return Experiment(np.ones((2, 3)), np.zeros(2, int), tabular_features(3, 2),
-                          settings.epochs, lambda progress, state: iter(()), {})  # fmt: skip
+        return Experiment(
+            np.ones((2, 3)),
+            np.zeros(2, int),
+            tabular_features(3, 2),
+            settings.epochs,
+            lambda progress, state: iter(()),
+            {},
+        )
 
     assert prepare("mine", SETTINGS).masking.n == 2
     assert "mine" in experiment_names()
@@ -258,8 +271,10 @@ def test_without_the_extra_the_command_says_what_to_install(tmp_path):
     )
     result = subprocess.run(
         [sys.executable, "-c", command, "measure", "--out", str(tmp_path / "out")],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert result.returncode == 2
     assert "pip install 'interaction-dynamics[experiments]'" in result.stderr
     assert "Traceback" not in result.stderr

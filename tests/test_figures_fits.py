@@ -92,8 +92,16 @@ def test_mean_order_and_loss_gap(ax, fit, document):
 
 def test_profile_marks_lie_on_their_laws(ax):
     distance = np.array([[0.3, 0.2], [0.1, 0.4]])
-    profile = NoiseProfile(np.array([1.0, 2.0]), np.array([-0.5, 0.0]), distance,
-                           NoiseModel(2.0, -0.5), (2, 2), (0, 0), {}, np.arange(2))  # fmt: skip
+    profile = NoiseProfile(
+        np.array([1.0, 2.0]),
+        np.array([-0.5, 0.0]),
+        distance,
+        NoiseModel(2.0, -0.5),
+        (2, 2),
+        (0, 0),
+        {},
+        np.arange(2),
+    )
     profile_map(ax, profile)
     np.testing.assert_array_equal(ax.images[0].get_array(), distance)
     at = {line.get_label(): (line.get_xdata()[0], line.get_ydata()[0]) for line in ax.lines}

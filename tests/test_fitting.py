@@ -68,9 +68,12 @@ def _dense_prediction(w_and, w_or, sigma2, noise, fraction=0.03, per_sample=Fals
 def test_prediction_against_dense_linear_algebra(noise, per_sample):
     w_and, w_or = _target()
     target = salient_target(
-        jnp.asarray(w_and), jnp.asarray(w_or), jnp.zeros(SAMPLES), fraction=0.05,
+        jnp.asarray(w_and),
+        jnp.asarray(w_or),
+        jnp.zeros(SAMPLES),
+        fraction=0.05,
         per_sample=per_sample,
-    )  # fmt: skip
+    )
     levels = np.array([1e-6, 1e-3, 0.3])
     strength = predicted_strength(target, levels, noise)
     for sigma2, found in zip(levels, strength, strict=True):
@@ -134,9 +137,11 @@ def test_measured_strength_by_definition():
     np.testing.assert_allclose(threshold, np.full((1, 4), 0.3 * effect))
     for x, k in itertools.product(range(4), (1, 2, 3)):
         expected = sum(
-            abs(i[x, s]) for i in (i_and, i_or) for s in range(8)
+            abs(i[x, s])
+            for i in (i_and, i_or)
+            for s in range(8)
             if s.bit_count() == k and abs(i[x, s]) >= 0.3 * effect
-        )  # fmt: skip
+        )
         assert float(strength[0, x, k - 1]) == pytest.approx(expected)
 
 
@@ -175,9 +180,16 @@ def test_a_noise_level_that_the_data_leave_open_is_called_a_bound(strengths, bou
     assert np.allclose(fit.predicted[0], ends[0], atol=1e-4) == (bound == "zero")
 
 
-@pytest.mark.parametrize("options", [
-    {}, {"parts": "and"}, {"parts": "or"}, {"per_sample": True}, {"target": "all"},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"parts": "and"},
+        {"parts": "or"},
+        {"per_sample": True},
+        {"target": "all"},
+    ],
+)
 def test_recovers_under_every_convention(options):
     halves = _target(3)
     if options.get("target", "salient") == "salient":  # so that w* is the data's own target
@@ -263,8 +275,9 @@ def test_resamples_are_fits_to_samples_drawn_anew():
     counts = np.rint(SAMPLES * bootstrap_weights(SAMPLES, 4, seed=5)).astype(int)
     for draw, count in enumerate(counts):
         drawn = np.repeat(np.arange(SAMPLES), count)
-        again = fit_noise(*(a[:, drawn] for a in (i_and, i_or, outputs)), range(4),
-                          resamples=0, **options)  # fmt: skip
+        again = fit_noise(
+            *(a[:, drawn] for a in (i_and, i_or, outputs)), range(4), resamples=0, **options
+        )
         np.testing.assert_allclose(found.measured[draw], again.measured, atol=1e-12)
         np.testing.assert_allclose(found.total_variation[draw], again.total_variation, atol=2e-3)
         np.testing.assert_allclose(found.log_sigma2[draw, :3], np.log(again.sigma2[:3]), atol=0.02)
@@ -310,8 +323,12 @@ def test_bad_input_is_refused_by_name():
     with pytest.raises(ValueError, match="`level` must lie between"):
         fit_noise(i_and, i_or, outputs, epochs, level=95)
     with pytest.raises(ValueError, match="checkpoint 3 of 4 has none"):
-        fit_noise(i_and * np.array([1, 1, 1, 0])[:, None, None],
-                  i_or * np.array([1, 1, 1, 0])[:, None, None], outputs, epochs)  # fmt: skip
+        fit_noise(
+            i_and * np.array([1, 1, 1, 0])[:, None, None],
+            i_or * np.array([1, 1, 1, 0])[:, None, None],
+            outputs,
+            epochs,
+        )
 
 
 @pytest.mark.slow

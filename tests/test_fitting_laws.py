@@ -89,8 +89,15 @@ def test_the_profile_without_resamples_and_bad_choices():
 def test_the_profile_counts_the_parts_that_were_fitted():
     i_and = np.array(optimal_interactions(_target(), [0.1, 0.01, 0.0]))
     i_or = np.random.default_rng(5).normal(size=i_and.shape) * (np.arange(2**N) > 0)
-    fit = fit_noise(i_and, i_or, np.asarray(reconstruct(i_and, i_or)), range(3), parts="and",
-                    resamples=0, salience=0.0)  # fmt: skip
+    fit = fit_noise(
+        i_and,
+        i_or,
+        np.asarray(reconstruct(i_and, i_or)),
+        range(3),
+        parts="and",
+        resamples=0,
+        salience=0.0,
+    )
     assert profile_noise(fit, [2.0], [0.0], resamples=0).distance < 2e-3
 
 

@@ -126,8 +126,9 @@ def test_one_part_alone_leaves_the_other_empty(alone):
     spindle = np.array([math.comb(5, j) * 1.5**j for j in k])
     learned = np.abs(np.asarray(optimal_interactions(true, 1e-3)))
     decay = np.array([learned[..., np.asarray(orders(5)) == j].sum() for j in k])
-    found = separate({"decay": decay, "spindle": spindle}[alone][None], true,
-                     sigma2=[1e-4, 1e-3], rho=[1.0, 1.5])  # fmt: skip
+    found = separate(
+        {"decay": decay, "spindle": spindle}[alone][None], true, sigma2=[1e-4, 1e-3], rho=[1.0, 1.5]
+    )
     assert found.share[0] == pytest.approx(float(alone == "decay"), abs=1e-9)
 
 

@@ -72,9 +72,12 @@ def test_progress_ends_at_the_total():
     steps = []
     masking = image_patches((4, 4), patch=2, n=4)
     measure_outputs(
-        lambda x: x.sum(axis=(1, 2)), np.ones((3, 4, 4)), masking, batch_size=4,
+        lambda x: x.sum(axis=(1, 2)),
+        np.ones((3, 4, 4)),
+        masking,
+        batch_size=4,
         progress=lambda *step: steps.append(step),
-    )  # fmt: skip
+    )
     assert steps[-1] == (48, 48)
     assert [done for done, _ in steps] == sorted({done for done, _ in steps})
 

@@ -64,6 +64,9 @@ def test_one_distance_is_minimised_and_another_reported():
 def test_free_parameters_are_counted():
     fits = fit_nulls(FINAL[None], FINAL, total_variation, total_variation)
     assert {name: fit.parameters for name, fit in fits.items()} == {
-        "frozen": 0, "tilt": 1, "binomial": 1, "cut_off": 1,
-    }  # fmt: skip
+        "frozen": 0,
+        "tilt": 1,
+        "binomial": 1,
+        "cut_off": 1,
+    }
     assert fits["frozen"].total_variation[0] == 0

@@ -141,16 +141,25 @@ def test_records_are_plain():
     assert all(isinstance(v, (float, str, list, type(None))) for v in record.values())
 
 
-@pytest.mark.parametrize(("change", "message"), [
-    (lambda d: {"distributions": d[0]}, r"must have shape \(checkpoints, samples, orders\)"),
-    (lambda d: {"distributions": -d}, "finite and nonnegative"),
-    (lambda d: {"distributions": d * (np.arange(14) != 3)[:, None, None]}, "checkpoint 3 has none"),
-    (lambda d: {"epochs": [*range(13), 12]}, "must increase strictly"),
-    (lambda d: {"train_loss": np.ones(14)}, "must be given together"),
-    (lambda d: {"train_loss": np.ones(14), "test_loss": np.ones(9)}, r"`test_loss` must be one"),
-    (lambda d: {"level": 5}, "`level` must lie between 0 and 1"),
-    (lambda d: {"distributions": d[:2], "epochs": [0, 1]}, "at least 3 checkpoints"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda d: {"distributions": d[0]}, r"must have shape \(checkpoints, samples, orders\)"),
+        (lambda d: {"distributions": -d}, "finite and nonnegative"),
+        (
+            lambda d: {"distributions": d * (np.arange(14) != 3)[:, None, None]},
+            "checkpoint 3 has none",
+        ),
+        (lambda d: {"epochs": [*range(13), 12]}, "must increase strictly"),
+        (lambda d: {"train_loss": np.ones(14)}, "must be given together"),
+        (
+            lambda d: {"train_loss": np.ones(14), "test_loss": np.ones(9)},
+            r"`test_loss` must be one",
+        ),
+        (lambda d: {"level": 5}, "`level` must lie between 0 and 1"),
+        (lambda d: {"distributions": d[:2], "epochs": [0, 1]}, "at least 3 checkpoints"),
+    ],
+)
 def test_bad_input_is_refused_by_name(change, message):
     good = _shares(_valley(), np.random.default_rng(6))
     with pytest.raises(ValueError, match=message):

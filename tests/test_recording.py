@@ -38,16 +38,23 @@ class Run:
                 progress(epoch, EPOCHS[-1])
             if epoch in EPOCHS:
                 kept = State(epoch, (weights,)) if self.states else None
-                yield Checkpoint(epoch, lambda x, w=weights: x @ w, epoch + 0.5, 2.0, 0.1, 0.2,
-                                 state=kept)  # fmt: skip
+                yield Checkpoint(
+                    epoch, lambda x, w=weights: x @ w, epoch + 0.5, 2.0, 0.1, 0.2, state=kept
+                )
                 if epoch == self.stop_after:
                     raise KeyboardInterrupt
 
     @property
     def experiment(self):
         inputs = np.random.default_rng(0).normal(size=(3, 4))
-        return Experiment(inputs, np.array([0, 2, 1]), tabular_features(4, 3), EPOCHS, self.train,
-                          {"label_noise": self.label_noise})  # fmt: skip
+        return Experiment(
+            inputs,
+            np.array([0, 2, 1]),
+            tabular_features(4, 3),
+            EPOCHS,
+            self.train,
+            {"label_noise": self.label_noise},
+        )
 
 
 @pytest.fixture(scope="module")
@@ -133,13 +140,15 @@ def test_a_run_that_only_had_to_be_saved_is_not_trained_again(tmp_path, whole):
         (lambda e: e, {"seed": 4}),
         (lambda e: dataclasses.replace(e, inputs=e.inputs * 2), {"seed": 3}),
         (lambda e: dataclasses.replace(e, labels=e.labels[::-1]), {"seed": 3}),
-        (lambda e: dataclasses.replace(e, masking=tabular_features(4, 3, baseline=1.0)),
-         {"seed": 3}),
+        (
+            lambda e: dataclasses.replace(e, masking=tabular_features(4, 3, baseline=1.0)),
+            {"seed": 3},
+        ),
         (lambda e: dataclasses.replace(e, masking=tabular_features(4, [1, 2, 3])), {"seed": 3}),
         (lambda e: dataclasses.replace(e, metadata={"label_noise": 0.1}), {"seed": 3}),
         (lambda e: dataclasses.replace(e, epochs=EPOCHS[:3]), {"seed": 3}),
     ],
-)  # fmt: skip
+)
 def test_stale_checkpoints_are_never_used(tmp_path, change, metadata):
     folder = tmp_path / "out" / "parts"
     with pytest.raises(KeyboardInterrupt):
@@ -169,8 +178,9 @@ def test_a_checkpoint_can_bring_its_own_inputs():
         for epoch, inputs in features.items():
             yield Checkpoint(epoch, lambda x: x.sum(axis=1), 0.0, 0.0, 0.0, 0.0, inputs=inputs)
 
-    experiment = Experiment(np.full((3, 4), np.nan), np.array([1, 1, 0]),
-                            tabular_features(4, 4), (0, 2), train, {})  # fmt: skip
+    experiment = Experiment(
+        np.full((3, 4), np.nan), np.array([1, 1, 0]), tabular_features(4, 4), (0, 2), train, {}
+    )
     got = record(experiment, {})
     np.testing.assert_array_equal(got.outputs[:, :, -1], [[4, 4, -4], [6, 22, -38]])
 
@@ -179,14 +189,19 @@ def test_nan_logits_name_checkpoint_and_sample():
     def train(progress, state):
         for epoch in EPOCHS:
             yield Checkpoint(
-                epoch, lambda x, e=epoch: np.where(x[:, :1] * (e == 3) > 0.9, np.nan, x[:, :2]),
-                0.0, 0.0, 0.0, 0.0,
-            )  # fmt: skip
+                epoch,
+                lambda x, e=epoch: np.where(x[:, :1] * (e == 3) > 0.9, np.nan, x[:, :2]),
+                0.0,
+                0.0,
+                0.0,
+                0.0,
+            )
 
     inputs = np.zeros((3, 4))
     inputs[1, 0] = 1.0
-    experiment = dataclasses.replace(Run().experiment, inputs=inputs, train=train,
-                                     labels=np.array([0, 1, 1]))  # fmt: skip
+    experiment = dataclasses.replace(
+        Run().experiment, inputs=inputs, train=train, labels=np.array([0, 1, 1])
+    )
     with pytest.raises(ValueError, match=r"At epoch 3: .* sample 1 has a NaN"):
         record(experiment, {})
 
@@ -194,8 +209,11 @@ def test_nan_logits_name_checkpoint_and_sample():
 def test_outputs_that_would_not_fit_are_refused_before_training(monkeypatch):
     monkeypatch.setattr(memory, "available_memory", lambda: 1000)
     run = Run()
-    with pytest.raises(ValueError, match=r"Measuring 4 × 3 × 2\^3 outputs needs about 1.5 KiB .*"
-                       r"only 1e\+03 bytes"):  # fmt: skip
+    with pytest.raises(
+        ValueError,
+        match=r"Measuring 4 × 3 × 2\^3 outputs needs about 1.5 KiB .*"
+        r"only 1e\+03 bytes",
+    ):
         record(run.experiment, {})
     assert run.trained == []
 
@@ -232,20 +250,37 @@ def test_a_killed_command_resumes_with_a_users_own_experiment(tmp_path):
     script.write_text(SCRIPT)
 
     def arguments(out, *more):
-        return ["measure", "--experiment", "wandering", "--script", str(script), "--samples", "2",
-                "--players", "3", "--epochs", "0,1,4,6", "--out", str(out), *more]  # fmt: skip
+        return [
+            "measure",
+            "--experiment",
+            "wandering",
+            "--script",
+            str(script),
+            "--samples",
+            "2",
+            "--players",
+            "3",
+            "--epochs",
+            "0,1,4,6",
+            "--out",
+            str(out),
+            *more,
+        ]
 
     killed = subprocess.run(
         [sys.executable, "-m", "sim", *arguments(tmp_path / "killed")],
-        env=os.environ | {"KILLED": "1"}, capture_output=True, check=False,
-    )  # fmt: skip
+        env=os.environ | {"KILLED": "1"},
+        capture_output=True,
+        check=False,
+    )
     assert killed.returncode == -signal.SIGKILL
     parts = tmp_path / "killed" / ".measurement-parts"
     assert sorted(p.name for p in parts.glob("epoch*")) == ["epoch-0.npz", "epoch-1.npz"]
     assert not (tmp_path / "killed" / "measurement.npz").exists()
 
-    other = CliRunner().invoke(app, arguments(tmp_path / "killed", "--label-noise", "0.2",
-                                              "--players", "2"))  # fmt: skip
+    other = CliRunner().invoke(
+        app, arguments(tmp_path / "killed", "--label-noise", "0.2", "--players", "2")
+    )
     assert other.exit_code == 2
     assert "holds an unfinished measurement with other settings" in other.stderr
     for folder in ("killed", "whole"):
@@ -279,8 +314,21 @@ def test_a_full_disk_is_one_plain_line_and_leaves_nothing_half_written(tmp_path,
 
     monkeypatch.setattr(np, "savez", full)
     out = tmp_path / "out"
-    command = ["measure", "--experiment", "wandering", "--script", str(script), "--samples", "2",
-               "--players", "3", "--epochs", "0,1,2", "--out", str(out)]  # fmt: skip
+    command = [
+        "measure",
+        "--experiment",
+        "wandering",
+        "--script",
+        str(script),
+        "--samples",
+        "2",
+        "--players",
+        "3",
+        "--epochs",
+        "0,1,2",
+        "--out",
+        str(out),
+    ]
     result = CliRunner().invoke(app, command)
     assert result.exit_code == 2
     line = result.stderr.strip().splitlines()[-1]
@@ -305,14 +353,19 @@ def test_a_real_network_resumes_in_the_middle_of_its_training(tmp_path):
         record(prepare("digits-mlp", settings), {}, killed, folder=tmp_path / "parts")
     assert (tmp_path / "parts" / "epoch-1.npz").exists()
     steps = []
-    resumed = record(prepare("digits-mlp", settings), {}, lambda *step: steps.append(step),
-                     folder=tmp_path / "parts")  # fmt: skip
+    resumed = record(
+        prepare("digits-mlp", settings),
+        {},
+        lambda *step: steps.append(step),
+        folder=tmp_path / "parts",
+    )
     assert [s[1] for s in steps if s[0] == "train"] == [2, 3]
     assert saved(resumed, tmp_path) == saved(whole, tmp_path)
 
 
 def test_a_script_that_is_not_there(tmp_path):
-    result = CliRunner().invoke(app, ["measure", "--script", str(tmp_path / "no.py"), "--out",
-                                      str(tmp_path / "out")])  # fmt: skip
+    result = CliRunner().invoke(
+        app, ["measure", "--script", str(tmp_path / "no.py"), "--out", str(tmp_path / "out")]
+    )
     assert result.exit_code == 2
     assert "--script must be a Python file" in result.stderr

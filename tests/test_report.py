@@ -74,8 +74,13 @@ def fit():
 def document(fit):
     curves = {"train_loss": np.geomspace(2, 0.01, 9), "test_loss": np.geomspace(2, 0.3, 9)}
     measurement = {"data": "digits <&> more", "epochs": fit.epochs.tolist()}
-    settings = {"seed": 3, "samples": 10, "players": 4, "versions": {"numpy": np.__version__},
-                "measurement": measurement}  # fmt: skip
+    settings = {
+        "seed": 3,
+        "samples": 10,
+        "players": 4,
+        "versions": {"numpy": np.__version__},
+        "measurement": measurement,
+    }
     content = {
         "checkpoints": fit.records(),
         "curves": {name: curve.tolist() for name, curve in curves.items()},
@@ -101,8 +106,9 @@ def test_the_page_is_whole_and_loads_nothing(tmp_path, document):
     assert not re.search(r"url\(|@import|https?://", text)
     images = [link.split(",", 1) for link in page.links if link.startswith("data:image")]
     assert [head for head, _ in images] == [
-        "data:image/png;base64", "data:image/svg+xml;base64",
-    ]  # fmt: skip
+        "data:image/png;base64",
+        "data:image/svg+xml;base64",
+    ]
     assert [base64.b64decode(data) for _, data in images] == [PNG, SVG]
 
 
@@ -149,15 +155,18 @@ def test_equal_content_gives_equal_bytes(tmp_path, document):
 def test_a_bare_fit_without_intervals_or_phases_is_enough(tmp_path, document):
     bare = {
         "checkpoints": [
-            {k: v for k, v in r.items() if k in ("epoch", "sigma2", "measured", "predicted",
-                                                 "total_variation")}
+            {
+                k: v
+                for k, v in r.items()
+                if k in ("epoch", "sigma2", "measured", "predicted", "total_variation")
+            }
             | {"nulls": {"tilt": {"total_variation": 0.2}}}
             for r in document["checkpoints"]
         ],
         "phases": {"boundary": None},
         "curves": {},
         "settings": {},
-    }  # fmt: skip
+    }
     assert "No two-phase pattern" in _written(tmp_path, bare)
 
 
@@ -205,12 +214,24 @@ def test_a_browser_shows_all_of_it_without_a_complaint(tmp_path, document):
     text = _written(tmp_path, document, figures=figures)
     (tmp_path / "probed.html").write_text(text.replace("</body>", f"{PROBE}</body>"), "utf-8")
     done = subprocess.run(
-        [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr",
-         "--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={tmp_path / 'profile'}",
-         "--window-size=1000,800", "--virtual-time-budget=2000", "--dump-dom",
-         (tmp_path / "probed.html").as_uri()],
-        capture_output=True, text=True, check=True, timeout=120,
-    )  # fmt: skip
+        [
+            BROWSER,
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--enable-logging=stderr",
+            "--host-resolver-rules=MAP * ~NOTFOUND",
+            f"--user-data-dir={tmp_path / 'profile'}",
+            "--window-size=1000,800",
+            "--virtual-time-budget=2000",
+            "--dump-dom",
+            (tmp_path / "probed.html").as_uri(),
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
     assert "CONSOLE" not in done.stderr
     seen = json.loads(html.unescape(re.search(r'data-seen="([^"]*)"', done.stdout)[1]))
     assert len(seen["images"]) == len(FIGURES)

@@ -86,9 +86,11 @@ def test_of_equally_near_members_the_largest_parameter_is_taken():
     match = nearest_member(_wavy(np.array([2.0])), flat, grid, total_variation)
     assert match.parameter[0] == 4.0
     parameter, _, away = nearest_on_grid(
-        jnp.asarray(_wavy(np.array([2.0]))), jnp.asarray(flat(grid)), jnp.asarray(grid),
+        jnp.asarray(_wavy(np.array([2.0]))),
+        jnp.asarray(flat(grid)),
+        jnp.asarray(grid),
         total_variation,
-    )  # fmt: skip
+    )
     assert float(parameter[0]) == 4.0
     assert float(away[0]) < 1e-12
 

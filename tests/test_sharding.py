@@ -77,8 +77,12 @@ def _on_eight_devices(program):
     text = textwrap.dedent(SETTING) + textwrap.dedent(program)
     result = subprocess.run(
         [sys.executable, "-c", text],
-        env=environment, capture_output=True, text=True, timeout=400, check=False,
-    )  # fmt: skip
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=400,
+        check=False,
+    )
     assert result.returncode == 0, result.stderr[-3000:]
     assert result.stdout == "same\n"
 

@@ -72,9 +72,16 @@ def _strengths(w, threshold):
 def test_relaxation_is_a_chain_of_relax(clock):
     (start, _), (target, _) = _pair(seed=1)
     run = simulate(
-        start, target, FALLING, EPOCHS, "relaxation", rate=0.3, clock=clock, substeps=3,
+        start,
+        target,
+        FALLING,
+        EPOCHS,
+        "relaxation",
+        rate=0.3,
+        clock=clock,
+        substeps=3,
         keep_interactions=True,
-    )  # fmt: skip
+    )
     w = start
     np.testing.assert_allclose(run.i_and[0], start, rtol=1e-9, atol=1e-12)
     for i in range(1, EPOCHS.size):

@@ -100,9 +100,16 @@ def test_settles_on_theorem_3(descent):
     sigma2 = 0.2
     start = np.broadcast_to(START, (24, 2**N))
     run = simulate(
-        (start, start), (TARGET, TARGET), Schedule.constant(sigma2), 120, "sgd", NOISE,
-        descent=descent, key=3, keep_interactions=True,
-    )  # fmt: skip
+        (start, start),
+        (TARGET, TARGET),
+        Schedule.constant(sigma2),
+        120,
+        "sgd",
+        NOISE,
+        descent=descent,
+        key=3,
+        keep_interactions=True,
+    )
     # The process is linear, so that its mean settles on the optimum without bias.
     averages = np.mean(np.concatenate([run.i_and[60:], run.i_or[60:]], axis=1), axis=0)
     error = np.std(averages, axis=0, ddof=1) / len(averages) ** 0.5
@@ -126,9 +133,15 @@ def test_full_batches_are_exact_descent_and_small_steps_the_flow():
 
     descent = Descent(optax.sgd(rate / 20), batch_size=None, steps_per_epoch=20)
     run = simulate(
-        START, TARGET, Schedule.constant(sigma2), 4, "sgd", NOISE, descent=descent,
+        START,
+        TARGET,
+        Schedule.constant(sigma2),
+        4,
+        "sgd",
+        NOISE,
+        descent=descent,
         keep_interactions=True,
-    )  # fmt: skip
+    )
     for epoch in range(4):
         np.testing.assert_allclose(run.i_and[epoch], descended(20, epoch), rtol=1e-9, atol=1e-11)
     exact = relax(START, TARGET, sigma2, [0.4, 0.8, 1.2], NOISE)
@@ -140,9 +153,16 @@ def test_full_batches_are_exact_descent_and_small_steps_the_flow():
     # Of first order in the step: half the step, half the error.
     np.testing.assert_allclose(np.divide(errors[:-1], errors[1:]), 2, rtol=0.1)
     flow = simulate(
-        START, TARGET, Schedule.constant(sigma2), 4, "relaxation", NOISE, rate=rate, clock="flow",
+        START,
+        TARGET,
+        Schedule.constant(sigma2),
+        4,
+        "relaxation",
+        NOISE,
+        rate=rate,
+        clock="flow",
         keep_interactions=True,
-    )  # fmt: skip
+    )
     np.testing.assert_allclose(flow.i_and[1:], exact, rtol=1e-9, atol=1e-10)
 
 
@@ -186,9 +206,16 @@ def test_the_schedule_is_followed_within_an_epoch():
     descent = Descent(optax.sgd(4e-4), batch_size=None, steps_per_epoch=1000)
     run = simulate(START, TARGET, falling, [0, 0.5, 3, 4], "sgd", NOISE, descent=descent)
     flow = simulate(
-        START, TARGET, falling, [0, 0.5, 3, 4], "relaxation", NOISE, rate=0.4, clock="flow",
+        START,
+        TARGET,
+        falling,
+        [0, 0.5, 3, 4],
+        "relaxation",
+        NOISE,
+        rate=0.4,
+        clock="flow",
         substeps=50,
-    )  # fmt: skip
+    )
     np.testing.assert_allclose(run.strength, flow.strength, rtol=2e-3, atol=1e-3)
     np.testing.assert_allclose(run.loss, flow.loss, rtol=5e-3)
 
@@ -215,9 +242,13 @@ def test_two_phases_of_real_training():
     start = random_start(n, jax.random.key(0), scale=0.3, members=3)
     target = sparse_target(n, jax.random.key(1), [7, 12, 12, 8, 4, 2, 1])
     run = simulate(
-        start, target, Schedule.exponential(3.0, 1e-4, 60), 61, "sgd",
+        start,
+        target,
+        Schedule.exponential(3.0, 1e-4, 60),
+        61,
+        "sgd",
         descent=Descent(steps_per_epoch=100, step=0.3),
-    )  # fmt: skip
+    )
     order = np.asarray(run.mean_order)
     low = int(order.argmin())
     assert 3 < low < 50
@@ -253,8 +284,12 @@ def test_bad_settings_are_named(change, kind, message):
 def test_training_that_runs_away_says_so():
     with pytest.raises(ValueError, match="has diverged: the loss is not finite at epoch 1"):
         simulate(
-            START, TARGET, Schedule.constant(1.0), 4, "sgd",
+            START,
+            TARGET,
+            Schedule.constant(1.0),
+            4,
+            "sgd",
             descent=Descent(optax.sgd(100.0), batch_size=None, steps_per_epoch=100),
-        )  # fmt: skip
+        )
     with pytest.raises(TypeError, match="`descent` must be a Descent, such as"):
         simulate(START, TARGET, Schedule.constant(1.0), 4, "sgd", descent=optax.sgd(0.1))

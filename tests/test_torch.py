@@ -16,9 +16,12 @@ def trained():
     inputs = rng.normal(size=(200, 4)).astype(np.float32)
     labels = (inputs[:, 0] * inputs[:, 1] > 0).astype(np.int64) + (inputs[:, 2] > 1)
     network = torch.nn.Sequential(
-        torch.nn.Linear(4, 16), torch.nn.BatchNorm1d(16), torch.nn.ReLU(), torch.nn.Dropout(0.2),
+        torch.nn.Linear(4, 16),
+        torch.nn.BatchNorm1d(16),
+        torch.nn.ReLU(),
+        torch.nn.Dropout(0.2),
         torch.nn.Linear(16, 3),
-    )  # fmt: skip
+    )
     optimiser = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9)
     losses = []
     for _ in range(60):

@@ -17,10 +17,20 @@ ROOT = Path(__file__).parent.parent
 def wheel(tmp_path_factory):
     folder = tmp_path_factory.mktemp("wheel")
     subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation",
-         "--wheel-dir", folder, ROOT],
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "wheel",
+            "--quiet",
+            "--no-deps",
+            "--no-build-isolation",
+            "--wheel-dir",
+            folder,
+            ROOT,
+        ],
         check=True,
-    )  # fmt: skip
+    )
     (path,) = folder.glob("*.whl")
     return path
 
@@ -43,17 +53,30 @@ def test_the_demo_runs_from_the_wheel(wheel, tmp_path):
     venv.create(environment, with_pip=True)
     binaries = environment / ("Scripts" if os.name == "nt" else "bin")
     subprocess.run(
-        [binaries / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
-         "-c", ROOT / "constraints.txt", f"{wheel}[experiments]"],
+        [
+            binaries / "python",
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "-c",
+            ROOT / "constraints.txt",
+            f"{wheel}[experiments]",
+        ],
         check=True,
-    )  # fmt: skip
+    )
     empty = tmp_path / "empty"
     empty.mkdir()
     clean = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "JAX_ENABLE_X64")}
     done = subprocess.run(
         [binaries / "interdyn", "demo", "--quick", "--out", "run"],
-        cwd=empty, env=clean, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        cwd=empty,
+        env=clean,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     assert "Warning" not in done.stderr
     fit = json.loads((empty / "run" / "fit.json").read_text())

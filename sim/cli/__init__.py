@@ -7,6 +7,7 @@ import matplotlib as mpl
 import typer
 
 from sim.cli._console import plain_errors
+from sim.cli._usage import PlainCommand, PlainGroup
 from sim.cli.demo import demo
 from sim.cli.export import export
 from sim.cli.extract import extract
@@ -18,6 +19,7 @@ from sim.provenance import versions
 
 app = typer.Typer(
     name="interdyn",
+    cls=PlainGroup,
     help=(
         "Which AND/OR interactions a network learns, order by order, while it trains, and whether "
         "theory predicts it.\n\n"
@@ -34,7 +36,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (demo, measure, extract, fit, figures, export, simulate):
-    app.command(name=command.__name__)(plain_errors(command))
+    app.command(name=command.__name__, cls=PlainCommand)(plain_errors(command))
 
 
 @app.callback(invoke_without_command=True)

@@ -6,9 +6,11 @@ import contextlib
 import functools
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+import re
+import shlex
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
 from rich.console import Console
@@ -20,6 +22,7 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from typer.models import OptionInfo
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -40,6 +43,9 @@ Seed = Annotated[int, typer.Option(help="Of the data split, the network and the 
 MEASUREMENT, INTERACTIONS = "measurement.npz", "interactions.npz"
 FIT, REPORT = "fit.json", "report.html"
 
+ALIASES = {"measure": {"n": "players"}, "simulate": {"counts": "targets"}}
+"""Arguments of Python that an option of another name sets, by command."""
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -48,21 +54,44 @@ def plain_errors(command: Command) -> Command:
 
     With the environment variable INTERDYN_DEBUG set, the traceback is shown instead.
     """
+    options = _options(command)
 
     @functools.wraps(command)
     def guarded(*args: Any, **kwargs: Any) -> Any:
         try:
             return command(*args, **kwargs)
-        except KeyboardInterrupt:
-            err.print("interdyn: interrupted; nothing half-written was left behind.", markup=False)
+        except KeyboardInterrupt as stop:
+            kept = str(stop) or "nothing half-written was left behind."
+            err.print(f"interdyn: interrupted; {kept}", markup=False)
             raise typer.Exit(130) from None
         except (ValueError, TypeError, OSError, ImportError) as error:
             if os.environ.get("INTERDYN_DEBUG"):
                 raise
-            err.print(f"interdyn: {' '.join(_message(error).split())}", markup=False)
+            message = _name_option(" ".join(_message(error).split()), options)
+            err.print(f"interdyn: {message}", markup=False)
             raise typer.Exit(2) from None
 
     return guarded  # type: ignore[return-value]
+
+
+def _options(command: Callable[..., Any]) -> dict[str, str]:
+    """The options of a command, by the name that the argument behind them has in Python."""
+    options = {}
+    for name, hint in get_type_hints(command, include_extras=True).items():
+        for info in getattr(hint, "__metadata__", ()):
+            if isinstance(info, OptionInfo):
+                flag = (info.param_decls or [f"--{name.replace('_', '-')}"])[0]
+                options[flag.removeprefix("--").replace("-", "_")] = flag
+    aliases = ALIASES.get(command.__name__, {})
+    return options | {name: f"--{option}" for name, option in aliases.items()}
+
+
+def _name_option(message: str, options: Mapping[str, str]) -> str:
+    """A message about an argument, as one about the option that sets it."""
+    found = re.match(r"(?:Argument )?`(\w+)` ", message)
+    if found is None or found[1] not in options:
+        return message
+    return f"{options[found[1]]} {message[found.end() :]}"
 
 
 def _message(error: BaseException) -> str:
@@ -120,6 +149,11 @@ def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
 def print_json(content: Any) -> None:
     """Prints one JSON object on stdout."""
     typer.echo(json.dumps(content, ensure_ascii=False))
+
+
+def command_line(*words: str | Path) -> str:
+    """A command as one types it, with quotes where a path needs them."""
+    return shlex.join(map(str, words))
 
 
 def finish(as_json: bool, result: dict[str, Any], text: str, following: str | None) -> None:

@@ -29,7 +29,7 @@ from sim.experiments import Settings
 from sim.figures.measured import FIGURES
 from sim.figures.saving import figure_paths
 
-QUICK = Settings(epochs=(0, 1, 2, 4, 8, 16, 32, 64), samples=8, players=6)
+QUICK = Settings(epochs=(0, 1, 4, 8, 16, 64, 128, 512), samples=8, players=6)
 
 
 def demo(

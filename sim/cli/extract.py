@@ -16,6 +16,7 @@ from sim.cli._console import (
     AsJson,
     Folder,
     Overwrite,
+    command_line,
     finish,
     progress_bars,
     refuse_existing,
@@ -78,7 +79,8 @@ def extract(
     if ranges is not None:
         result["split"] = ranges
         text += f"\n\n{split_table(ranges)}\n"
-    finish(as_json, result, text, f"interdyn fit {path}")
+    following = "fit" if measurement.checkpoints > 1 else "export"  # a fit needs two checkpoints
+    finish(as_json, result, text, command_line("interdyn", following, path))
 
 
 def run_extract(

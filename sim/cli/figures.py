@@ -16,7 +16,7 @@ from sim.cli._console import (
     progress_bars,
     refuse_existing,
 )
-from sim.document import check_fit
+from sim.document import RECORD_KEYS, check_fit
 from sim.figures.measured import FIGURES
 from sim.figures.saving import figure_paths, save_figure
 from sim.files import read_json
@@ -31,7 +31,7 @@ def figures(
 ) -> None:
     """Draw the figures of a fit, as PNG and SVG."""
     folder = target or source.parent
-    document = check_fit(read_json(source), source)
+    document = check_fit(read_json(source), source, (*RECORD_KEYS, "mean_order"))
     refuse_existing([p for name in FIGURES for p in figure_paths(folder, name)], overwrite)
     with progress_bars() as report:
         paths = run_figures(document, folder, report)

@@ -16,6 +16,7 @@ from sim.cli._console import (
     AsJson,
     Folder,
     Overwrite,
+    command_line,
     finish,
     out,
     progress_bars,
@@ -86,7 +87,7 @@ def fit(
     if not as_json:
         print_fit(document)
     files = f"\nFit: {folder / FIT}\nReport: {folder / REPORT}"
-    finish(as_json, document, files, f"interdyn figures {folder / FIT}")
+    finish(as_json, document, files, command_line("interdyn", "figures", folder / FIT))
 
 
 def run_fit(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import runpy
 import shutil
+import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +18,7 @@ from sim.cli._console import (
     AsJson,
     Overwrite,
     Seed,
+    command_line,
     finish,
     progress_bars,
     refuse_existing,
@@ -39,7 +41,11 @@ def measure(
         ),
     ] = "digits-mlp",
     epochs: Annotated[
-        str, typer.Option(help="Epochs of the checkpoints, separated by commas.")
+        str,
+        typer.Option(
+            help="Epochs of the checkpoints, separated by commas.",
+            show_default=", ".join(map(str, CHECKPOINT_EPOCHS)),
+        ),
     ] = ",".join(map(str, CHECKPOINT_EPOCHS)),
     samples: Annotated[int, typer.Option(help="Number of inputs to measure.")] = 30,
     players: Annotated[int, typer.Option(help="Number of players; 2^players outputs each.")] = 10,
@@ -75,7 +81,7 @@ def measure(
         {"measurement": str(path), "shape": list(measurement.outputs.shape)},
         f"Measured {measurement.checkpoints} checkpoints × {measurement.samples} samples × "
         f"2^{measurement.n} masked inputs: {path}",
-        f"interdyn extract {path}",
+        command_line("interdyn", "extract", path),
     )
 
 
@@ -83,8 +89,24 @@ def run_script(path: Path) -> dict[str, Any]:
     """Runs a user's script for the experiments that it registers; returns which script it was."""
     if not path.is_file():
         raise ValueError(f"--script must be a Python file, but there is none at {path}.")
-    runpy.run_path(str(path), run_name=path.stem)
+    try:
+        runpy.run_path(str(path), run_name=path.stem)
+    except (Exception, SystemExit) as error:  # a script can raise anything
+        raise ValueError(f"{path}{_line(path, error)}: {_said(error)}") from error
     return {"script": {"name": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}}
+
+
+def _line(path: Path, error: BaseException) -> str:
+    """Where in the script an error came up, as `, line 3`."""
+    lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
+    if not lines and isinstance(error, SyntaxError):  # of the script itself, which never ran
+        lines = [error.lineno]
+    return f", line {lines[-1]}" if lines else ""
+
+
+def _said(error: BaseException) -> str:
+    """The last line of a traceback."""
+    return f"{type(error).__name__}: {error}"
 
 
 def run_measure(
@@ -101,7 +123,13 @@ def run_measure(
     experiment = prepare(name, settings)
     metadata = {"seed": settings.seed, "versions": versions(), **(extra or {})}
     unfinished = path.parent / UNFINISHED
-    measurement = record(experiment, metadata, report, folder=unfinished, discard=overwrite)
+    try:
+        measurement = record(experiment, metadata, report, folder=unfinished, discard=overwrite)
+    except KeyboardInterrupt:
+        kept, total = len(list(unfinished.glob("epoch-*.npz"))), len(settings.epochs)
+        raise KeyboardInterrupt(
+            f"{kept} of {total} checkpoints are kept, and the same command goes on from there."
+        ) from None
     measurement.save(path, np.float32 if single else np.float64)
     shutil.rmtree(unfinished)
     return Measurement.load(path) if single else measurement

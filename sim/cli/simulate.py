@@ -13,7 +13,15 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from sim.cli._console import AsJson, Overwrite, finish, out, progress_bars, refuse_existing
+from sim.cli._console import (
+    AsJson,
+    Overwrite,
+    command_line,
+    finish,
+    out,
+    progress_bars,
+    refuse_existing,
+)
 from sim.config import read_config, write_config
 from sim.descent import Descent
 from sim.figures.saving import save_figure
@@ -28,6 +36,11 @@ from theory import NoiseModel
 
 TRAJECTORY, CONFIG = "trajectory.npz", "config.toml"
 NOT_SETTINGS = {"context", "target", "config", "figures", "overwrite", "quiet", "as_json"}
+DRAWN = ("n", "members", "start", "rho", "scale", "targets", "negative")  # not from a file
+OF_METHOD = {
+    "relaxation": ("rate", "clock", "substeps"),
+    "sgd": ("batch_size", "steps_per_epoch", "step", "momentum", "white"),
+}
 
 
 def simulate(
@@ -39,11 +52,7 @@ def simulate(
     epochs: Annotated[int, typer.Option(help="Number of epochs to record: 0 to epochs − 1.")] = 300,
     schedule: Annotated[
         str,
-        typer.Option(
-            help="σ² against the epoch: constant:sigma2=…, exponential:start=…,end=…, "
-            "power_law:start=…,exponent=…,scale=…, logistic:start=…,end=…,middle=…,width=…, "
-            "piecewise:boundaries=a/b,values=x/y/z, table:epochs=a/b,values=x/y or table:file=…csv."
-        ),
+        typer.Option(help="σ² against the epoch, as above.", show_default=False),
     ] = "exponential:start=10,end=1e-7",
     method: Annotated[
         str,
@@ -74,7 +83,8 @@ def simulate(
         str | None,
         typer.Option(
             help="An interactions.npz: start at its first checkpoint, learn the salient "
-            "interactions of its last; in place of --n, --members, --start and --targets."
+            "interactions of its last; in place of drawing both by --n, --members, --start, --rho, "
+            "--scale, --targets and --negative."
         ),
     ] = None,
     salience: Annotated[
@@ -115,18 +125,26 @@ def simulate(
 ) -> None:
     """Simulate how interactions are learned while the noise falls: both phases, order by order.
 
-    The settings are saved beside the result as config.toml, which --config reads again. The same
-    settings give the same bytes.
+    The settings that were used are saved beside the result as config.toml,
+    which --config reads again. The same settings give the same bytes.
+
+    The noise variance σ² follows a schedule:
+
+      --schedule exponential:start=10,end=1e-7    (the default)
+      --schedule constant:sigma2=0.1
+      --schedule power_law:start=10,exponent=3,scale=5
+      --schedule logistic:start=10,end=1e-7,middle=100,width=20
+      --schedule piecewise:boundaries=50/100,values=10/0.1/1e-3
+      --schedule table:epochs=0/50/300,values=10/0.1/1e-7
+      --schedule table:file=noise.csv             (two columns: epoch, σ²)
     """
     settings = _settings(context, config)
-    if settings["targets"] is None:
-        settings["targets"] = str(min(100, 2 ** max(0, settings["n"] - 1)))
     path = target / TRAJECTORY
     refuse_existing([path], overwrite)
     with _progress(quiet) as progress:
         trajectory = _run(settings, progress)
     heading = f"interdyn simulate, interaction-dynamics {versions()['interaction-dynamics']}"
-    write_config(target / CONFIG, settings, heading)
+    write_config(target / CONFIG, _used(settings), heading)
     if figures:
         save_figure(two_phases(trajectory), target, "two_phases")
         save_figure(phase_map(trajectory), target, "phase_map")
@@ -134,23 +152,45 @@ def simulate(
     if not as_json:
         _print(trajectory)
     held = ", ".join(sorted(file.name for file in target.iterdir()))
-    again = f"change {target / CONFIG} and run interdyn simulate --config {target / CONFIG} --out …"
-    finish(as_json, _summary(trajectory, path), f"Saved in {target}: {held}", again)
+    again = command_line("interdyn", "simulate", "--config", target / CONFIG)
+    following = f"change {target / CONFIG} and run {again} --out …"
+    finish(as_json, _summary(trajectory, path), f"Saved in {target}: {held}", following)
 
 
 def _settings(context: typer.Context, config: Path | None) -> dict[str, Any]:
-    """What the command line says, else the config file, else the default."""
+    """What the command line says, else the config file, else the default.
+
+    Raises:
+        ValueError: interactions come from a file, and a setting would have drawn others.
+    """
     defaults = {
         str(parameter.name): parameter.default
         for parameter in context.command.params
         if parameter.name in context.params and parameter.name not in NOT_SETTINGS
     }
-    given = {name: context.params[name] for name in defaults}
-    if config is None:
-        return given
-    written = read_config(config, defaults)  # type: ignore[arg-type]
-    typed = {name for name in given if _is_typed(context, name)}
-    return given | {name: value for name, value in written.items() if name not in typed}
+    typed = {name: context.params[name] for name in defaults if _is_typed(context, name)}
+    written = {} if config is None else read_config(config, defaults)  # type: ignore[arg-type]
+    if "interactions" in typed:
+        written = {name: value for name, value in written.items() if name not in DRAWN}
+    chosen = written | typed
+    for name in DRAWN:
+        if "interactions" in chosen and name in chosen:
+            raise ValueError(
+                f"--{name} must be left out where --interactions brings start and target from a "
+                f"file, but is {chosen[name]}."
+            )
+    return {name: context.params[name] for name in defaults} | chosen
+
+
+def _used(settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings that the run depends on."""
+    others = [names for method, names in OF_METHOD.items() if method != settings["method"]]
+    unused = {name for names in others for name in names}
+    if settings["interactions"] is not None:
+        unused |= set(DRAWN)
+    elif settings["start"] == "zero":
+        unused |= {"rho", "scale"}
+    return {name: value for name, value in settings.items() if name not in unused}
 
 
 def _is_typed(context: typer.Context, name: str) -> bool:
@@ -161,7 +201,7 @@ def _is_typed(context: typer.Context, name: str) -> bool:
 def _run(settings: dict[str, Any], progress: Any) -> Trajectory:
     epochs = settings["epochs"]
     if epochs < 1:
-        raise ValueError(f"Option --epochs must be at least 1, but is {epochs}.")
+        raise ValueError(f"--epochs must be at least 1, but is {epochs}.")
     schedule = parse_schedule(settings["schedule"], epochs=max(1, epochs - 1))
     noise = NoiseModel(settings["growth"], settings["correlation"])
     descent = Descent(
@@ -198,21 +238,22 @@ def _ends(settings: dict[str, Any]) -> tuple[Any, Any, jax.Array]:
         return (i_and[0], i_or[0]), keep_salient((i_and[-1], i_or[-1])), rest
     n, members = settings["n"], settings["members"]
     if settings["start"] not in ("spindle", "zero"):
-        raise ValueError(f"Option --start must be spindle or zero, but is '{settings['start']}'.")
-    goal = sparse_target(
-        n, second, _counts(settings["targets"]), settings["negative"], 1.0, members
-    )
+        raise ValueError(f"--start must be spindle or zero, but is '{settings['start']}'.")
+    goal = sparse_target(n, second, _counts(settings), settings["negative"], 1.0, members)
     if settings["start"] == "zero":
         return None, goal, rest
     return random_start(n, first, settings["rho"], settings["scale"], members), goal, rest
 
 
-def _counts(text: str) -> int | list[int]:
+def _counts(settings: dict[str, Any]) -> int | list[int]:
+    text = settings["targets"]
+    if text is None:
+        return min(100, 2 ** max(0, settings["n"] - 1))
     try:
         counts = [int(part) for part in text.split("/")]
     except ValueError:
         raise ValueError(
-            f"Option --targets must be a whole number, or one for each order separated by '/', but "
+            f"--targets must be a whole number, or one for each order separated by '/', but "
             f"is '{text}'."
         ) from None
     return counts[0] if len(counts) == 1 else counts

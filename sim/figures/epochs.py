@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
 TICKS = 6  # at most, besides those of epoch 0 and of the first checkpoint after it
@@ -22,5 +23,7 @@ def epoch_axis(ax: Axes, epochs: ArrayLike) -> Axes:
         ax.xaxis.set_major_formatter("{x:g}")
         left = -0.3 * positive[0] if values[0] == 0 else 0.8 * positive[0]
         ax.set_xlim(left, 1.3 * positive[-1])
+    elif np.array_equal(values, np.rint(values)):
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_xlabel("epoch")
     return ax

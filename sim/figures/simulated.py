@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
 from sim.figures.orders import order_bars
@@ -84,8 +85,7 @@ def order_map(ax: Axes, trajectory: Trajectory) -> Axes:
     bar.outline.set_visible(False)
     ax.set_yticks(range(1, trajectory.n + 1, 1 if trajectory.n <= 12 else 2))
     ax.set_ylabel("order of interaction")
-    ax.set_xlabel("epoch")
-    return ax
+    return _against_epochs(ax)
 
 
 def mean_order_curve(
@@ -100,11 +100,9 @@ def mean_order_curve(
     if np.any(spread > 0):
         ax.fill_between(epochs, middle - spread, middle + spread, color=color, alpha=0.2, lw=0)
     low = trajectory.lowest
-    ax.plot(epochs[low], middle[low], "o", color=color)
-    ax.set_xlabel("epoch")
+    ax.plot(epochs[low], middle[low], "o", color=color, clip_on=False)
     ax.set_ylabel("mean order")
-    ax.margins(x=0)
-    return ax
+    return _against_epochs(ax)
 
 
 def noise_curve(ax: Axes, trajectory: Trajectory) -> Axes:
@@ -118,11 +116,12 @@ def noise_curve(ax: Axes, trajectory: Trajectory) -> Axes:
         float(settings.get("noise_growth", 2.0)),  # type: ignore[arg-type]
         float(settings.get("noise_correlation", 0.0)),  # type: ignore[arg-type]
     )
+    marks = []
     for order, theta in enumerate(np.asarray(learning_thresholds(trajectory.n, noise))):
         at = crossing(epochs, sigma2, float(theta))
         if at is None:
             continue
-        ax.plot(at, theta, "o", color=GREY, markersize=3)
+        marks += ax.plot(at, theta, "o", color=GREY, markersize=3)
         ax.annotate(
             f"θ$_{{{order}}}$",
             (at, theta),
@@ -131,10 +130,10 @@ def noise_curve(ax: Axes, trajectory: Trajectory) -> Axes:
             fontsize=8,
             color=GREY,
         )
-    ax.set_xlabel("epoch")
+    if marks:
+        ax.legend(marks[:1], ["learning threshold θ$_k$ of order $k$"], loc="best")
     ax.set_ylabel("noise variance σ²")
-    ax.margins(x=0)
-    return ax
+    return _against_epochs(ax)
 
 
 def order_curves(ax: Axes, trajectory: Trajectory, orders: Sequence[int] | None = None) -> Axes:
@@ -151,11 +150,9 @@ def order_curves(ax: Axes, trajectory: Trajectory, orders: Sequence[int] | None 
             )
     ax.axhline(1, color=GREY, lw=0.6, ls=":")
     ax.set_ylim(0, 1.5)
-    ax.set_xlabel("epoch")
     ax.set_ylabel("strength / final strength")
     ax.legend(title="order", ncols=2, loc="upper left", bbox_to_anchor=(1, 1))
-    ax.margins(x=0)
-    return ax
+    return _against_epochs(ax)
 
 
 def compare_mean_orders(trajectories: Mapping[str, Trajectory]) -> Figure:
@@ -167,11 +164,19 @@ def compare_mean_orders(trajectories: Mapping[str, Trajectory]) -> Figure:
             mean_order_curve(upper, trajectory, label=name, color=color)
             lower.plot(trajectory.epochs, trajectory.sigma2, color=color)
         lower.set_yscale("log")
-        lower.set_xlabel("epoch")
+        _against_epochs(lower)
         lower.set_ylabel("noise variance σ²")
         upper.set_xlabel("")
         upper.legend(loc="upper left", bbox_to_anchor=(1, 1))
     return figure
+
+
+def _against_epochs(ax: Axes) -> Axes:
+    """An epoch axis from the first epoch to the last, with ticks at whole epochs."""
+    ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
+    ax.set_xlabel("epoch")
+    ax.margins(x=0)
+    return ax
 
 
 def crossing(epochs: ArrayLike, sigma2: ArrayLike, level: float) -> float | None:

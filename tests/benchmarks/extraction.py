@@ -78,9 +78,14 @@ def digits_network(epochs: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
 
     images, labels = load_digits(return_X_y=True)
     network = MLPClassifier(
-        (256, 256, 256), solver="sgd", learning_rate_init=0.01, momentum=0.9, batch_size=128,
-        alpha=0.0, random_state=0,
-    )  # fmt: skip
+        (256, 256, 256),
+        solver="sgd",
+        learning_rate_init=0.01,
+        momentum=0.9,
+        batch_size=128,
+        alpha=0.0,
+        random_state=0,
+    )
     for _ in range(epochs):
         network.partial_fit(images[:1000] / 16.0, labels[:1000], classes=np.arange(10))
     return network.coefs_, network.intercepts_
