@@ -138,10 +138,9 @@ def check_fit(
     _check(document, _DOCUMENT, path)
     records, phases, curves, _ = (document[name] for name in KEYS)
     for at, record in enumerate(records):
-        _check(record, _RECORD, f"{path}: checkpoint {at}", keys)
-        _check(
-            record, _like(records[0], records[at - 1] if at else None), f"{path}: checkpoint {at}"
-        )
+        where = f"{path}: checkpoint {at}"
+        _check(record, _RECORD, where, keys)
+        _check(record, _like(records[0], records[max(at - 1, 0)]), where)
     count = len(records)
     one_each = _optional(f"{count} finite numbers, one a checkpoint", partial(_are_numbers, count))
     _check(curves, dict.fromkeys(curves, one_each), f"{path}: curves")
@@ -166,18 +165,16 @@ def _check(
             )
 
 
-def _like(first: Mapping[str, Any], before: Mapping[str, Any] | None) -> dict[str, Rule]:
+def _like(first: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Rule]:
     """What a record has in common with the first one, and how it follows the one before."""
     orders, models = len(first["measured"]), set(first["nulls"])
     shares = (f"{orders} numbers, one for each order", lambda x: len(x) == orders)
-    rules: dict[str, Rule] = {
+    return {
+        "epoch": (f"{before['epoch']} or later", lambda x: x >= before["epoch"]),
         "measured": shares,
         "predicted": shares,
         "nulls": (f"of the models {', '.join(sorted(models))}", lambda x: models <= set(x)),
     }
-    if before is not None:
-        rules["epoch"] = (f"above {before['epoch']}, the one before", lambda x: x > before["epoch"])
-    return rules
 
 
 def _is_number(x: Any) -> bool:

@@ -4,6 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
+from sim.document import check_fit
 from sim.figures.measured import dynamics, noise_level, theory_vs_network
 from sim.figures.saving import save_figure
 
@@ -37,6 +38,70 @@ def document(boundary, epochs=(0, 1, 2, 4, 8, 16, 64, 256), n=5):
         "curves": {"train_loss": [1.0] * len(epochs), "test_loss": [2.5] * len(epochs)},
         "settings": {},
     }
+
+
+def test_the_fit_that_is_drawn_is_whole():
+    assert check_fit(fit := document(4), "fit.json") is fit
+    bare = document(None) | {"curves": {}, "phases": {"boundary": None}}
+    for record in bare["checkpoints"]:
+        del record["mean_order"]
+    assert check_fit(bare, "fit.json") is bare
+
+
+RECORD_FAULTS = [
+    ("epoch", -1, "a finite, nonnegative number, but is -1"),
+    ("epoch", "2", "a finite, nonnegative number, but is '2'"),
+    ("epoch", 0.5, "1 or later, but is 0.5"),
+    ("sigma2", 0, "a finite, positive number, but is 0"),
+    ("sigma2", float("nan"), "a finite, positive number, but is nan"),
+    ("sigma2", 10**400, "a finite, positive number, but is 1"),
+    ("sigma2", True, "a finite, positive number, but is True"),
+    ("bound", "low", "null or one of zero, infinite, at_most, at_least, any, but is 'low'"),
+    ("measured", 0.5, "a list of finite, nonnegative numbers, but is 0.5"),
+    ("measured", [0.5, None], "a list of finite, nonnegative numbers, but is [0.5, None]"),
+    ("predicted", [1.0, -1.0], "a list of finite, nonnegative numbers, but is [1.0, -1.0]"),
+    ("predicted", [0.5, 0.5], "5 numbers, one for each order, but is [0.5, 0.5]"),
+    ("measured", [0.5, 0.5], "5 numbers, one for each order, but is [0.5, 0.5]"),
+    ("total_variation", None, "a finite number, but is None"),
+    ("mean_order", "2", "a finite number, but is '2'"),
+    ("nulls", {"tilt": 1}, "names to mappings with a number `total_variation`, but is {'tilt': 1}"),
+    ("nulls", {}, "of the models frozen, tilt, but is {}"),
+    ("sigma2_interval", [0.1], "null or two finite numbers, but is [0.1]"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("key", "value", "message"), RECORD_FAULTS)
+def test_a_fault_of_a_record_is_named(key, value, message):
+    fit = document(4)
+    fit["checkpoints"][2][key] = value
+    for source in ("a/fit.json", "Argument `document`"):
+        with pytest.raises(ValueError, match="checkpoint 2") as caught:
+            check_fit(fit, source)
+        assert str(caught.value).startswith(f"{source}: checkpoint 2: `{key}` must be ")
+        assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"checkpoints": [{}]}, "`checkpoints` must be a list of at least two records"),
+        ({"checkpoints": [1, 2]}, "checkpoint 0 must be a mapping, but is 1"),
+        ({"checkpoints": [{}, {}]}, "checkpoint 0 lacks epoch, measured, nulls, predicted"),
+        ({"phases": None}, "`phases` must be a mapping, but is None"),
+        ({"phases": {}}, "phases lacks boundary"),
+        ({"phases": {"boundary": "4"}}, "phases: `boundary` must be null or a finite number"),
+        ({"phases": {"boundary": 4, "low": 2}}, "phases lacks high"),
+        ({"phases": {"boundary": 4, "low": 2, "high": None}}, "phases: `high` must be a finite"),
+        ({"phases": {"boundary": None, "spread": [1]}}, "phases: `spread` must be null or 8"),
+        ({"curves": {"train_loss": [1.0]}}, "curves: `train_loss` must be null or 8 finite"),
+        ({"curves": {"test_loss": [None] * 8}}, "curves: `test_loss` must be null or 8 finite"),
+        ({"settings": []}, "`settings` must be a mapping, but is []"),
+    ],
+)
+def test_a_fault_of_a_fit_is_named(change, message):
+    with pytest.raises(ValueError, match=r"^fit\.json: ") as caught:
+        check_fit(document(4) | change, "fit.json")
+    assert message in str(caught.value)
 
 
 def panels(figure):
