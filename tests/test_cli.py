@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import shlex
 import subprocess
 import sys
 
@@ -11,7 +12,7 @@ from typer.testing import CliRunner
 
 from sim.cli import app
 from sim.cli.fit import print_fit
-from sim.experiments import Settings
+from sim.experiments import CHECKPOINT_EPOCHS, Settings
 from sim.interactions import Interactions
 from theory import NoiseModel
 
@@ -116,6 +117,12 @@ def test_the_demo_does_the_same_as_the_steps(run, tmp_path, monkeypatch):
         assert (tmp_path / "demo" / name).read_bytes() == (folder / name).read_bytes(), name
 
 
+def test_the_quick_demo_covers_the_whole_course():
+    quick = importlib.import_module("sim.cli.demo").QUICK
+    assert (quick.epochs[0], quick.epochs[-1]) == (CHECKPOINT_EPOCHS[0], CHECKPOINT_EPOCHS[-1])
+    assert set(quick.epochs) <= set(CHECKPOINT_EPOCHS)
+
+
 def test_a_run_is_not_replaced_unless_asked(run):
     folder, _ = run
     before = {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file()}
@@ -203,6 +210,20 @@ def test_what_is_no_file_of_ours(tmp_path):
     refused(interdyn("figures", note), f"{note}: must be a JSON file")
 
 
+def test_a_hand_edited_fit_is_refused_by_its_name(run, tmp_path):
+    folder, _ = run
+    path = tmp_path / "fit.json"
+    text = (folder / "fit.json").read_text()
+    for old, new, message in [
+        ('"sigma2": ', '"sigma2": -', "`sigma2` must be a finite, positive number, but is -"),
+        ('"total_variation": ', '"total_variation": NaN, "was": ', "must be a finite number, but"),
+        ('"mean_order"', '"mean order"', "lacks mean_order"),
+    ]:
+        path.write_text(text.replace(old, new, 1))
+        refused(interdyn("figures", path), f"{path}: checkpoint 0", message)
+    assert [file.name for file in tmp_path.iterdir()] == ["fit.json"]
+
+
 def test_interactions_that_do_not_fit_together(run, tmp_path):
     folder, _ = run
     with np.load(folder / "interactions.npz") as file:
@@ -222,11 +243,11 @@ def test_interactions_that_do_not_fit_together(run, tmp_path):
     [
         (["--experiment", "imagenet"], "There is no experiment 'imagenet'; there are: "),
         (["--epochs", "0,four"], "--epochs must be whole numbers separated by commas"),
-        (["--epochs", "4,2"], "`epochs` must be at least two increasing"),
-        (["--players", "17"], "between 1 and the 16 patches"),
-        (["--samples", "0"], "`samples` must be at least 1"),
-        (["--samples", "5000"], "`samples` must be at most the 797 test inputs"),
-        (["--label-noise", "1.5"], "`label_noise` must be in [0, 1)"),
+        (["--epochs", "4,2"], "interdyn: --epochs must be at least two increasing"),
+        (["--players", "17"], "interdyn: --players must be between 1 and the 16 patches"),
+        (["--samples", "0"], "interdyn: --samples must be at least 1"),
+        (["--samples", "5000"], "interdyn: --samples must be at most the 797 test inputs"),
+        (["--label-noise", "1.5"], "interdyn: --label-noise must be in [0, 1)"),
     ],
 )
 def test_bad_options_of_measure(tmp_path, arguments, message):
@@ -237,9 +258,10 @@ def test_bad_options_of_measure(tmp_path, arguments, message):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--growth", "-1"], "`growth` must be positive"),
-        (["--correlation", "1"], "`correlation` must lie strictly between -1 and 1"),
-        (["--distance", "euclid"], "must be one of total_variation"),
+        (["--growth", "-1"], "interdyn: --growth must be positive"),
+        (["--correlation", "1"], "interdyn: --correlation must lie strictly between -1 and 1"),
+        (["--distance", "euclid"], "interdyn: --distance must be one of total_variation"),
+        (["--target", "some"], "interdyn: --target must be `salient` or `all`"),
     ],
 )
 def test_bad_options_of_fit(run, tmp_path, arguments, message):
@@ -286,6 +308,97 @@ def test_an_interruption_leaves_nothing_half_written(run, tmp_path, monkeypatch)
     result = interdyn("extract", folder / "measurement.npz", "--out", tmp_path / "new")
     assert result.exit_code == 130
     assert list((tmp_path / "new").iterdir()) == []
+
+
+def test_an_interrupted_measurement_goes_on_by_the_same_command(tmp_path, monkeypatch):
+    command = ("measure", "--out", tmp_path, "--epochs", "0,1,2", "--samples", 2, "--players", 2)
+    savez, saved = np.savez, []
+
+    def until_the_second_checkpoint(*arguments, **named):
+        saved.append(named)
+        if len(saved) == 3:  # the first checkpoint is two files, outputs and state
+            raise KeyboardInterrupt
+        savez(*arguments, **named)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(np, "savez", until_the_second_checkpoint)
+        stopped = interdyn(*command)
+    assert stopped.exit_code == 130
+    assert stopped.stderr.strip() == (
+        "interdyn: interrupted; 1 of 3 checkpoints are kept, and the same command goes on from "
+        "there."
+    )
+    assert interdyn(*command).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("import math\n\nraise RuntimeError('boo\\nhoo')\n", ", line 3: RuntimeError: boo hoo"),
+        ("def f():\n    return 1 / 0\nf()", ", line 2: ZeroDivisionError: division by zero"),
+        ("import json\njson.loads('{')\n", ", line 2: JSONDecodeError: Expecting property"),
+        ("x = 1\nx = = 2\n", ", line 2: SyntaxError: invalid syntax"),
+        ("raise SystemExit('no')", ", line 1: SystemExit: no"),
+    ],
+)
+def test_a_script_that_fails_is_named_with_its_line(tmp_path, monkeypatch, content, message):
+    script = tmp_path / "bad.py"
+    script.write_text(content)
+    command = ("measure", "--out", tmp_path / "run", "--script", script)
+    refused(interdyn(*command), f"interdyn: {script}{message}")
+    monkeypatch.setenv("INTERDYN_DEBUG", "1")
+    assert interdyn(*command).exception.__cause__ is not None
+
+
+def test_the_next_command_can_be_pasted(tmp_path):
+    """Also with a space in the path; and a single checkpoint, too few for a fit, is exported."""
+    source = tmp_path / "measurement.npz"
+    for checkpoints, following in ((2, "fit"), (1, "export")):
+        np.savez(source, outputs=np.ones((checkpoints, 1, 4)), epochs=np.arange(checkpoints))
+        done = interdyn("extract", source, "--out", tmp_path / "with space", "--overwrite")
+        command = done.stdout.partition("Next: ")[2]
+        path = str(tmp_path / "with space" / "interactions.npz")
+        assert shlex.split(command) == ["interdyn", following, path]
+    assert interdyn(*shlex.split(command)[1:]).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["measure"], "interdyn measure: Missing option '--out'. See interdyn measure --help."),
+        (["extract"], "interdyn extract: Missing argument 'MEASUREMENT'."),
+        (["measure", "--ou", "x"], "interdyn measure: No such option: --ou (Possible options: "),
+        (["measur"], "interdyn: No such command 'measur'. Did you mean 'measure'? See interdyn "),
+        (["measure", "--out", "x", "--seed", "y"], "Invalid value for '--seed': "),
+    ],
+)
+def test_a_wrong_command_line_is_one_line(arguments, line):
+    result = interdyn(*arguments)
+    assert result.exit_code == 2
+    assert line in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert not result.stdout
+
+
+COMMANDS = ("demo", "measure", "extract", "fit", "figures", "export", "simulate")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_is_whole_at_80_columns(command, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    text = interdyn(command, "--help").stdout
+    assert max(map(len, text.splitlines())) <= 80
+    assert not [line for line in text.splitlines() if line.rstrip(" │").endswith("…")]
+    assert "<bool>" not in text
+    assert "{" not in text
+
+
+def test_no_command_is_answered_by_help():
+    result = interdyn()
+    assert result.exit_code == 2
+    assert all(command in result.stdout for command in COMMANDS)
+    assert "<bool>" not in result.stdout
+    assert not result.stderr
 
 
 def test_python_m_sim_is_interdyn():

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import tomllib
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -125,16 +126,70 @@ def test_the_command_line_wins_over_the_config(tmp_path):
     assert dict(run.metadata)["method"] == "equilibrium"
     written = (tmp_path / "run" / "config.toml").read_text()
     assert "epochs = 9" in written
-    assert "rate = 1.0" in written
+    assert "rate" not in written  # of another method
 
 
-def test_measured_interactions_are_start_and_target(tmp_path):
+def test_a_default_that_was_not_given_stays_open(tmp_path):
+    """The number of targets follows from --n: a config with 10 players is good for 3 too."""
+    wide, narrow = tmp_path / "wide", tmp_path / "narrow"
+    assert _run("--epochs", 2, "--no-figures", "--quiet", "--out", wide).exit_code == 0
+    assert "targets" not in (wide / "config.toml").read_text()
+    config = ("--config", wide / "config.toml")
+    done = _run(*config, "--n", 3, "--no-figures", "--quiet", "--out", narrow)
+    assert done.exit_code == 0, done.output
+    assert Trajectory.load(narrow / "trajectory.npz").n == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "used", "unused"),
+    [
+        ([], {"rate", "clock", "substeps", "rho", "scale"}, {"batch_size", "momentum"}),
+        (["--method", "sgd"], {"batch_size", "white", "momentum"}, {"rate", "clock"}),
+        (["--start", "zero"], {"members", "negative"}, {"rho", "scale"}),
+    ],
+)
+def test_the_config_holds_what_was_used(tmp_path, arguments, used, unused):
+    assert _run(*SMALL, *arguments, "--no-figures", "--out", tmp_path).exit_code == 0
+    held = set(tomllib.loads((tmp_path / "config.toml").read_text()))
+    assert used <= held
+    assert not unused & held
+
+
+@pytest.fixture
+def measured(tmp_path):
+    """Measured interactions of three checkpoints, and their file."""
     outputs = np.random.default_rng(0).normal(size=(3, 2, 2**4)).cumsum(axis=-1)
     measurement = Measurement(outputs=outputs, epochs=np.array([0.0, 5.0, 9.0]))
     extraction = extract_interactions(outputs)
-    Interactions(measurement, extraction, {}).save(tmp_path / "interactions.npz")
+    path = tmp_path / "interactions.npz"
+    Interactions(measurement, extraction, {}).save(path)
+    return extraction, path
+
+
+DRAWN = {"n": 4, "members": 2, "start": "zero", "rho": 1.5, "scale": 0.1, "targets": "5",
+         "negative": 0.1}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_measured_interactions_leave_nothing_to_draw(tmp_path, measured, name):
+    file, config = ("--interactions", measured[1]), tmp_path / "mine.toml"
+    write_config(config, {"interactions": str(measured[1]), name: DRAWN[name]}, "both")
+    for arguments in ((*file, f"--{name}", DRAWN[name]), ("--config", config)):
+        result = _run(*arguments, "--quiet", "--out", tmp_path / "run")
+        assert result.exit_code == 2
+        assert f"--{name} must be left out where --interactions" in result.stderr
+    write_config(config, {name: DRAWN[name]}, "for other runs")
+    short = ("--epochs", 2, "--no-figures", "--quiet", "--out", tmp_path / "run")
+    done = _run("--config", config, *file, *short)  # the command line wins
+    assert done.exit_code == 0, done.output
+    assert not set(DRAWN) & set(tomllib.loads((tmp_path / "run" / "config.toml").read_text()))
+
+
+def test_measured_interactions_are_start_and_target(tmp_path, measured):
+    extraction, path = measured
+    assert "no such file" in _run("--interactions", "nowhere.npz", "--out", tmp_path).stderr
     done = _run(
-        "--interactions", tmp_path / "interactions.npz", "--epochs", 6, "--schedule", "0.0",
+        "--interactions", path, "--epochs", 6, "--schedule", "0.0",
         "--no-figures", "--keep-interactions", "--quiet", "--out", tmp_path / "run",
     )  # fmt: skip
     assert done.exit_code == 0, done.output
@@ -152,16 +207,16 @@ def test_measured_interactions_are_start_and_target(tmp_path):
         (["--schedule", "constant:sigma2=-1"], "`sigma2` must be nonnegative, but is -1"),
         (["--schedule", "wave:height=1"], "start with one of constant"),
         (["--schedule", "exponential:start=1,end=1e999"], "`end` must be finite"),
-        (["--method", "magic"], "`method` must be one of equilibrium, relaxation, sgd"),
+        (["--method", "magic"], "--method must be one of equilibrium, relaxation, sgd"),
         (["--n", "50"], "50 players needs about"),
-        (["--n", "0"], "`n` must be at least 1"),
+        (["--n", "0"], "--n must be at least 1"),
         (["--epochs", "0"], "--epochs must be at least 1"),
         (["--targets", "many"], "--targets must be a whole number"),
-        (["--targets", "1/2"], "one number for each order 1..5"),
+        (["--targets", "1/2"], "--targets must hold one number for each order 1..5"),
         (["--start", "cold"], "--start must be spindle or zero"),
         (["--config", "nowhere.toml"], "no such file"),
-        (["--interactions", "nowhere.npz"], "no such file"),
-        (["--growth", "-1"], "`growth` must be positive"),
+        (["--batch-size", "0", "--method", "sgd"], "--batch-size must be at least 1"),
+        (["--growth", "-1"], "--growth must be positive"),
     ],
 )
 def test_bad_input_is_one_line(tmp_path, arguments, message):
@@ -204,6 +259,21 @@ def test_thresholds_are_marked_where_the_noise_crosses_them():
     assert crossing([0, 1, 2], [1.0, 0.5, 0.0], 0.1) == 2.0
     assert crossing([0, 1], [0.1, 0.01], 0.5) is None
     assert crossing([0, 1, 2], [0.01, 0.01, 1.0], 0.1) == pytest.approx(1.5)
+
+
+@pytest.mark.parametrize("epochs", [4, 6, 11, 120])
+def test_epochs_are_whole_and_marks_are_not_cut(epochs):
+    schedule = Schedule.exponential(1.0, 1e-3, epochs - 1)
+    run = simulate(np.eye(2**4)[15], np.eye(2**4)[3], schedule, epochs)
+    figure = phase_map(run)
+    middle, lower = figure.axes[1], figure.axes[2]
+    ticks = lower.get_xticks()
+    np.testing.assert_array_equal(ticks, np.round(ticks))
+    assert sum(0 <= tick < epochs for tick in ticks) > 1
+    assert not middle.lines[-1].get_clip_on()
+    (entry,) = lower.get_legend().get_texts()
+    assert entry.get_text().startswith("learning threshold θ$_k$")
+    plt.close(figure)
 
 
 def test_panels_show_start_minimum_and_end():

@@ -92,7 +92,7 @@ def run_script(path: Path) -> dict[str, Any]:
     try:
         runpy.run_path(str(path), run_name=path.stem)
     except (Exception, SystemExit) as error:  # a script can raise anything
-        raise ValueError(f"{path}{_line(path, error)}: {_said(error)}") from error
+        raise ValueError(f"{path}{_line(path, error)}: {type(error).__name__}: {error}") from error
     return {"script": {"name": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}}
 
 
@@ -102,11 +102,6 @@ def _line(path: Path, error: BaseException) -> str:
     if not lines and isinstance(error, SyntaxError):  # of the script itself, which never ran
         lines = [error.lineno]
     return f", line {lines[-1]}" if lines else ""
-
-
-def _said(error: BaseException) -> str:
-    """The last line of a traceback."""
-    return f"{type(error).__name__}: {error}"
 
 
 def run_measure(
