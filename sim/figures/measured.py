@@ -48,10 +48,8 @@ def dynamics(fit: Mapping[str, Any], panels: int = 6) -> Figure:
                 ax.plot(orders, record["predicted"], "o", color=PREDICTED, label=name)
                 highest = max(highest, *record["predicted"])
             ax.set_title(epoch_title(record["epoch"]))
-        for ax in axes[::-1]:
-            if len(ax.get_legend_handles_labels()[1]) == 2:
-                ax.legend(loc="upper right")
-                break
+        named = [ax.get_legend_handles_labels() for ax in axes]
+        left.legend(*max(named, key=lambda pair: len(pair[1])), loc="outside upper right", ncols=2)
         axes[0].set_ylim(0, 1.08 * highest)
         for i, ax in enumerate(axes):
             ax.set_visible(i < len(chosen))
