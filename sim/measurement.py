@@ -270,7 +270,9 @@ def _read_metadata(text: Any) -> dict[str, Any]:
     return metadata
 
 
-PROBABILITIES = "All outputs lie between 0 and 1, like probabilities; the theory is about log-odds, ln(p/(1-p))."
+PROBABILITIES = (
+    "All outputs lie between 0 and 1, like probabilities; the theory is about log-odds ln(p/(1-p))."
+)
 CURVES = ("train_loss", "test_loss", "train_accuracy", "test_accuracy")
 
 
