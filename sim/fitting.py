@@ -285,8 +285,8 @@ def _check_sums(i_and: np.ndarray, i_or: np.ndarray, outputs: np.ndarray) -> Non
     if missed > whole and missed > 1e-6 * np.linalg.norm(sums):
         raise ValueError(
             f"`i_and` and `i_or` must add up to `outputs` (theory.reconstruct), but miss effects "
-            f"of size {whole:.3g} by {missed:.3g}; are the arrays in the order i_and, i_or, outputs, "
-            f"and extracted by extract_interactions?"
+            f"of size {whole:.3g} by {missed:.3g}; are the arrays in the order i_and, i_or, "
+            f"outputs, and extracted by extract_interactions?"
         )
 
 
