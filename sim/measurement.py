@@ -100,6 +100,10 @@ def check_labels(labels: Any, samples: int) -> np.ndarray:
     return array
 
 
+class ProbabilityWarning(UserWarning):
+    """Outputs look like probabilities, where log-odds are wanted."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Measurement:
     """A network's outputs on all masked versions of some inputs, at several checkpoints.
@@ -118,7 +122,7 @@ class Measurement:
         ValueError: shapes that do not match, values that are not finite, epochs out of order.
 
     Warns:
-        UserWarning: all outputs lie between 0 and 1, like probabilities.
+        ProbabilityWarning: all outputs lie between 0 and 1.
 
     Example:
         >>> m = Measurement(outputs=np.zeros((2, 3, 8)), epochs=[0, 5])
@@ -146,7 +150,7 @@ class Measurement:
                 object.__setattr__(self, name, self._curve(name))
         self._check_metadata()
         if outputs.min() >= 0 and outputs.max() <= 1 and np.ptp(outputs) > 0:
-            warnings.warn(PROBABILITIES, stacklevel=3)
+            warnings.warn(PROBABILITIES, ProbabilityWarning, stacklevel=3)
 
     def _curve(self, name: str) -> np.ndarray:
         curve = np.asarray(getattr(self, name), dtype=np.float64)

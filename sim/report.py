@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from sim.bootstrap import BETTER, SAME, WORSE
-from sim.document import check_fit
 from sim.files import atomic_path
+from sim.fit_file import check_fit
 from sim.summary import conclusion, label, noise_text, second_phase, short_label
 
 CAPTIONS = {
@@ -52,8 +52,8 @@ def write_report(
         >>> import tempfile
         >>> record = {"epoch": 0.0, "sigma2": 0.1, "measured": [0.5, 0.5], "predicted": [0.4, 0.6],
         ...           "total_variation": 0.1, "mean_order": 1.5, "nulls": {}}
-        >>> document = {"checkpoints": [record, record], "phases": {"boundary": None},
-        ...             "curves": {}, "settings": {"seed": 1}}
+        >>> document = {"checkpoints": [record, record | {"epoch": 1.0}], "curves": {},
+        ...             "phases": {"boundary": None}, "settings": {"seed": 1}}
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     write_report(Path(folder, "report.html"), document)
         ...     text = Path(folder, "report.html").read_text(encoding="utf-8")

@@ -17,8 +17,9 @@ from sim.interactions import Interactions
 from theory import NoiseModel
 
 PIPELINE_FILES = {"measurement.npz", "interactions.npz", "fit.json", "report.html"}
-FIGURES = {f"{f}.{s}" for f in ("dynamics", "theory_vs_network", "noise_level")
-           for s in ("png", "svg")}  # fmt: skip
+FIGURES = {
+    f"{f}.{s}" for f in ("dynamics", "theory_vs_network", "noise_level") for s in ("png", "svg")
+}
 
 
 def interdyn(*arguments):
@@ -93,8 +94,13 @@ def test_the_table_of_a_fit_tells_phases_and_bounds(run, capsys):
     shown = capsys.readouterr().out.replace("→ ", "→").replace("≤ ", "≤").splitlines()
     rows = [line.split() for line in shown if line[:5].strip().isdigit()]
     assert [row[:2] for row in rows] == [
-        ["0", "1"], ["1", "1"], ["2", "1"], ["4", "2"], ["8", "2"], ["16", "2"],
-    ]  # fmt: skip
+        ["0", "1"],
+        ["1", "1"],
+        ["2", "1"],
+        ["4", "2"],
+        ["8", "2"],
+        ["16", "2"],
+    ]
     assert [row[3] for row in rows] == ["→∞", "≤2.0e-01", "1.0e-01", "4.0e-02", "3.0e-02", "→0"]
     assert ["*" in row[4] for row in rows] == [False] * 5 + [True]
     sentence = " ".join(shown)
@@ -166,6 +172,16 @@ def test_a_fit_without_phases(tmp_path, checkpoints, samples):
     assert phases["verdict"].startswith("Phases need at least 3 checkpoints")
     assert phases["boundary"] is None
     assert interdyn("figures", tmp_path / "fit.json").exit_code == 0
+
+
+def test_probabilities_are_noted_once(tmp_path):
+    path = tmp_path / "measurement.npz"
+    np.savez(path, outputs=np.random.default_rng(0).uniform(size=(2, 2, 8)), epochs=[0, 1])
+    result = interdyn("extract", path, "--json")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["total"] == 4
+    assert result.stderr.count("interdyn: note: All outputs lie between 0 and 1") == 1
+    assert len(result.stderr.splitlines()) == 1
 
 
 def bad_measurement(path, **change):
@@ -286,16 +302,45 @@ def stopped(monkeypatch, module, name):
 def test_every_option_of_fit_and_extract_arrives(run, tmp_path, monkeypatch):
     folder, _ = run
     seen = stopped(monkeypatch, "sim.cli.fit", "fit_noise")
-    refused(interdyn("fit", folder / "interactions.npz", "--out", tmp_path, "--growth", 1.5,
-                     "--correlation", 0.25, "--distance", "least_squares", "--parts", "or",
-                     "--target", "all", "--centred", "--salience", 0.1, "--per-sample",
-                     "--resamples", 7, "--seed", 3), "enough")  # fmt: skip
+    refused(
+        interdyn(
+            "fit",
+            folder / "interactions.npz",
+            "--out",
+            tmp_path,
+            "--growth",
+            1.5,
+            "--correlation",
+            0.25,
+            "--distance",
+            "least_squares",
+            "--parts",
+            "or",
+            "--target",
+            "all",
+            "--centred",
+            "--salience",
+            0.1,
+            "--per-sample",
+            "--resamples",
+            7,
+            "--seed",
+            3,
+        ),
+        "enough",
+    )
     positional, named = seen
     assert positional[4] == NoiseModel(1.5, 0.25)
     assert named == {
-        "distance": "least_squares", "parts": "or", "target": "all", "centred": True,
-        "salience": 0.1, "per_sample": True, "resamples": 7, "seed": 3,
-    }  # fmt: skip
+        "distance": "least_squares",
+        "parts": "or",
+        "target": "all",
+        "centred": True,
+        "salience": 0.1,
+        "per_sample": True,
+        "resamples": 7,
+        "seed": 3,
+    }
     seen = stopped(monkeypatch, "sim.cli.extract", "extract_interactions")
     command = ("extract", folder / "measurement.npz", "--out", tmp_path)
     refused(interdyn(*command, "--noise-bound", 0.1, "--tolerance", 0.01), "enough")

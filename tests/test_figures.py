@@ -4,9 +4,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from sim.document import check_fit
 from sim.figures.measured import dynamics, noise_level, theory_vs_network
 from sim.figures.saving import save_figure
+from sim.fit_file import check_fit
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +51,7 @@ def test_the_fit_that_is_drawn_is_whole():
 RECORD_FAULTS = [
     ("epoch", -1, "a finite, nonnegative number, but is -1"),
     ("epoch", "2", "a finite, nonnegative number, but is '2'"),
-    ("epoch", 0.5, "1 or later, but is 0.5"),
+    ("epoch", 0.5, "later than 1, but is 0.5"),
     ("sigma2", 0, "a finite, positive number, but is 0"),
     ("sigma2", float("nan"), "a finite, positive number, but is nan"),
     ("sigma2", 10**400, "a finite, positive number, but is 1"),
@@ -67,7 +67,7 @@ RECORD_FAULTS = [
     ("nulls", {"tilt": 1}, "names to mappings with a number `total_variation`, but is {'tilt': 1}"),
     ("nulls", {}, "of the models frozen, tilt, but is {}"),
     ("sigma2_interval", [0.1], "null or two finite numbers, but is [0.1]"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("key", "value", "message"), RECORD_FAULTS)

@@ -7,6 +7,7 @@ import pytest
 
 import sim
 import theory
+from sim.measurement import ProbabilityWarning
 
 RNG = np.random.default_rng(0)
 OUTPUTS = RNG.normal(size=(3, 4, 16))
@@ -241,7 +242,7 @@ def test_metadata_that_is_no_json_is_named(tmp_path):
 
 
 def test_probabilities_are_warned_of():
-    with pytest.warns(UserWarning, match="like probabilities; the theory is about log-odds"):
+    with pytest.warns(ProbabilityWarning, match="like probabilities; the theory is about log-odds"):
         sim.Measurement(RNG.uniform(size=(2, 3, 8)), [0, 1])
     sim.Measurement(np.zeros((2, 3, 8)), [0, 1])  # an untrained network with zero weights
 

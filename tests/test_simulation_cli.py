@@ -66,12 +66,50 @@ def test_every_option_arrives(tmp_path, monkeypatch):
         monkeypatch.setattr(module, name, replaced)
     monkeypatch.setattr(module, "run_simulation", stop)
     result = _run(
-        "--n", 3, "--epochs", 9, "--schedule", "exponential:start=4,end=0.1", "--method", "sgd",
-        "--members", 5, "--rho", 1.3, "--scale", 0.2, "--targets", "1/2/0", "--negative", 0.1,
-        "--salience", 0.04, "--rate", 0.7, "--clock", "flow", "--substeps", 3, "--batch-size", 16,
-        "--steps-per-epoch", 11, "--step", 0.3, "--momentum", 0.6, "--no-white", "--growth", 1.5,
-        "--correlation", 0.25, "--keep-interactions", "--quiet", "--out", tmp_path,
-    )  # fmt: skip
+        "--n",
+        3,
+        "--epochs",
+        9,
+        "--schedule",
+        "exponential:start=4,end=0.1",
+        "--method",
+        "sgd",
+        "--members",
+        5,
+        "--rho",
+        1.3,
+        "--scale",
+        0.2,
+        "--targets",
+        "1/2/0",
+        "--negative",
+        0.1,
+        "--salience",
+        0.04,
+        "--rate",
+        0.7,
+        "--clock",
+        "flow",
+        "--substeps",
+        3,
+        "--batch-size",
+        16,
+        "--steps-per-epoch",
+        11,
+        "--step",
+        0.3,
+        "--momentum",
+        0.6,
+        "--no-white",
+        "--growth",
+        1.5,
+        "--correlation",
+        0.25,
+        "--keep-interactions",
+        "--quiet",
+        "--out",
+        tmp_path,
+    )
     assert "enough" in result.stderr
     goal, start = seen[0], seen[1]
     assert (goal[0], *goal[2:]) == (3, [1, 2, 0], 0.1, 1.0, 5)
@@ -166,8 +204,15 @@ def measured(tmp_path):
     return extraction, path
 
 
-DRAWN = {"n": 4, "members": 2, "start": "zero", "rho": 1.5, "scale": 0.1, "targets": "5",
-         "negative": 0.1}  # fmt: skip
+DRAWN = {
+    "n": 4,
+    "members": 2,
+    "start": "zero",
+    "rho": 1.5,
+    "scale": 0.1,
+    "targets": "5",
+    "negative": 0.1,
+}
 
 
 @pytest.mark.parametrize("name", DRAWN)
@@ -189,9 +234,18 @@ def test_measured_interactions_are_start_and_target(tmp_path, measured):
     extraction, path = measured
     assert "no such file" in _run("--interactions", "nowhere.npz", "--out", tmp_path).stderr
     done = _run(
-        "--interactions", path, "--epochs", 6, "--schedule", "0.0",
-        "--no-figures", "--keep-interactions", "--quiet", "--out", tmp_path / "run",
-    )  # fmt: skip
+        "--interactions",
+        path,
+        "--epochs",
+        6,
+        "--schedule",
+        "0.0",
+        "--no-figures",
+        "--keep-interactions",
+        "--quiet",
+        "--out",
+        tmp_path / "run",
+    )
     assert done.exit_code == 0, done.output
     run = Trajectory.load(tmp_path / "run" / "trajectory.npz")
     np.testing.assert_allclose(run.i_or[0], extraction.i_or[0], rtol=1e-9, atol=1e-10)
@@ -273,6 +327,16 @@ def test_epochs_are_whole_and_marks_are_not_cut(epochs):
     assert not middle.lines[-1].get_clip_on()
     (entry,) = lower.get_legend().get_texts()
     assert entry.get_text().startswith("learning threshold θ$_k$")
+    plt.close(figure)
+
+
+@pytest.mark.parametrize("epochs", [1, 5])
+def test_a_constant_noise_level_lies_in_the_middle(epochs):
+    run = simulate(None, np.ones(8), Schedule.constant(10.0), epochs)
+    figure = phase_map(run)
+    figure.canvas.draw()  # a warning of identical limits would fail here
+    low, high = figure.axes[2].get_ylim()
+    assert low * high == pytest.approx(100)
     plt.close(figure)
 
 

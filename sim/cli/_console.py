@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shlex
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_type_hints
@@ -23,6 +24,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from typer.models import OptionInfo
+
+from sim.measurement import ProbabilityWarning
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -52,6 +55,8 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 def plain_errors(command: Command) -> Command:
     """Turns the errors that a user can cause into one line on stderr and exit code 2.
 
+    Warnings become notes of one line.
+
     With the environment variable INTERDYN_DEBUG set, the traceback is shown instead.
     """
     options = _options(command)
@@ -59,7 +64,8 @@ def plain_errors(command: Command) -> Command:
     @functools.wraps(command)
     def guarded(*args: Any, **kwargs: Any) -> Any:
         try:
-            return command(*args, **kwargs)
+            with _notes():
+                return command(*args, **kwargs)
         except KeyboardInterrupt as stop:
             kept = str(stop) or "nothing half-written was left behind."
             err.print(f"interdyn: interrupted; {kept}", markup=False)
@@ -72,6 +78,23 @@ def plain_errors(command: Command) -> Command:
             raise typer.Exit(2) from None
 
     return guarded  # type: ignore[return-value]
+
+
+@contextlib.contextmanager
+def _notes() -> Iterator[None]:
+    """Shows each warning once, in one line on stderr, without the place that gave it."""
+    shown = set()
+
+    def note(message: Warning | str, *_: Any, **__: Any) -> None:
+        text = " ".join(str(message).split())
+        if text not in shown:
+            err.print(f"interdyn: note: {text}", markup=False)
+        shown.add(text)
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("always", category=ProbabilityWarning)
+        warnings.showwarning = note
+        yield
 
 
 def _options(command: Callable[..., Any]) -> dict[str, str]:

@@ -16,10 +16,10 @@ from sim.cli._console import (
     progress_bars,
     refuse_existing,
 )
-from sim.document import RECORD_KEYS, check_fit
 from sim.figures.measured import FIGURES
 from sim.figures.saving import figure_paths, save_figure
 from sim.files import read_json
+from sim.fit_file import RECORD_KEYS, check_fit
 from sim.recording import Report
 
 

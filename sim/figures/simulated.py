@@ -109,8 +109,10 @@ def noise_curve(ax: Axes, trajectory: Trajectory) -> Axes:
     """σ² against the epoch, each learning threshold θ_k marked where σ² first crosses it."""
     epochs, sigma2 = np.asarray(trajectory.epochs), np.asarray(trajectory.sigma2)
     positive = sigma2 > 0
-    ax.plot(epochs[positive], sigma2[positive], color=PREDICTED)
     ax.set_yscale("log")
+    if np.ptp(sigma2) == 0 < sigma2[0]:  # one level lies in the middle of its axis
+        ax.set_ylim(sigma2[0] / 10, sigma2[0] * 10)
+    ax.plot(epochs[positive], sigma2[positive], color=PREDICTED)
     settings = dict(trajectory.metadata)
     noise = NoiseModel(
         float(settings.get("noise_growth", 2.0)),  # type: ignore[arg-type]
