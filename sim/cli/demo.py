@@ -37,7 +37,11 @@ def demo(
         "runs/demo"
     ),
     quick: Annotated[
-        bool, typer.Option("--quick", help="Few checkpoints, samples and players; seconds.")
+        bool,
+        typer.Option(
+            "--quick",
+            help="Few checkpoints, samples and players: seconds, but too little to tell two phases.",
+        ),
     ] = False,
     seed: Seed = 0,
     overwrite: Overwrite = False,
