@@ -40,7 +40,7 @@ def demo(
         bool,
         typer.Option(
             "--quick",
-            help="Few checkpoints, samples and players: seconds, but too little to tell two phases.",
+            help="Few checkpoints, samples and players: seconds, but too little for phases.",
         ),
     ] = False,
     seed: Seed = 0,
