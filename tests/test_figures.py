@@ -153,8 +153,9 @@ def test_noise_level_shows_what_was_fitted_and_what_is_only_a_bound():
     figure = noise_level(fit)
     upper, lower = figure.axes
     curve, *marks = upper.lines[: 1 + 7]
-    inside = [r for r in records[:-1] if not r["bound"]]  # the last is the target itself
-    expected = [(r["epoch"], r["sigma2"]) for r in inside]
+    expected = [  # the last checkpoint is the target itself
+        (r["epoch"], np.nan if r["bound"] else r["sigma2"]) for r in records[:-1]
+    ]
     np.testing.assert_array_equal(curve.get_xydata(), expected)
     shapes = {mark.get_xdata()[0]: mark.get_marker() for mark in marks}
     assert shapes == {0: "^", 1: "o", 2: "o", 4: "o", 8: "o", 16: "o", 64: "v"}
@@ -164,6 +165,35 @@ def test_noise_level_shows_what_was_fitted_and_what_is_only_a_bound():
     assert [r["total_variation"] for r in records[:-1]] in drawn
     for name in ("tilt", "frozen"):
         assert [r["nulls"][name]["total_variation"] for r in records[:-1]] in drawn
+    plt.close(figure)
+
+
+@pytest.mark.parametrize(
+    "bounds",
+    [
+        [None, "at_most", "zero", "zero", None, "at_least", None],
+        ["zero", "zero", "at_most", "zero", "infinite", "infinite", "zero"],
+        ["any"] * 7,
+    ],
+)
+def test_every_mark_of_a_noise_level_lies_on_the_axis(bounds):
+    fit = document(boundary=4)
+    for record, bound in zip(fit["checkpoints"], bounds, strict=False):
+        record["bound"] = bound
+        record["sigma2"] *= {"at_most": 1e-5, "at_least": 1e5}.get(bound, 1.0)
+    figure = noise_level(fit)
+    figure.canvas.draw()
+    upper = figure.axes[0]
+    low, high = upper.get_ylim()
+    line, *marks = upper.lines[: 1 + sum(bound != "any" for bound in bounds)]
+    assert np.isnan(line.get_ydata()).tolist() == [bound is not None for bound in bounds]
+    heights = {mark.get_xdata()[0]: mark.get_ydata()[0] for mark in marks}
+    assert len(heights) == len(marks)
+    for record, bound in zip(fit["checkpoints"], bounds, strict=False):
+        if bound != "any":
+            expected = {"zero": low, "infinite": high}.get(bound, record["sigma2"])
+            assert heights[record["epoch"]] == pytest.approx(expected)
+            assert low <= heights[record["epoch"]] <= high
     plt.close(figure)
 
 

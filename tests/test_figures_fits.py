@@ -53,7 +53,8 @@ def test_noise_levels_are_where_they_were_fitted_and_mere_bounds_at_the_edge(ax,
     records = [dict(record) for record in document["checkpoints"]]
     records[3] |= {"bound": "zero", "sigma2": 1e-9}
     noise_curve(ax, document | {"checkpoints": records})
-    np.testing.assert_array_equal(ax.lines[0].get_ydata(), [r["sigma2"] for r in records[:3]])
+    levels = [r["sigma2"] for r in records[:3]]
+    np.testing.assert_array_equal(ax.lines[0].get_ydata(), [*levels, np.nan])
     assert labelled(ax, "σ² → 0").get_xdata()[0] == 16
     assert labelled(ax, "σ² → 0").get_marker() == "v"
     assert labelled(ax, "first phase").get_markerfacecolor() == "white"

@@ -6,9 +6,10 @@ saved fit and a new one look the same.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 
 from sim.bootstrap import BETTER, WORSE
@@ -43,28 +44,23 @@ def noise_curve(ax: Axes, fit: Mapping[str, Any], color: str = PREDICTED) -> Axe
     """
     records = fit["checkpoints"][:-1]  # the last checkpoint is the target itself
     boundary = fit["phases"]["boundary"]
-    inside = [r for r in records if not r.get("bound")]
+    determined = [r for r in records if not r.get("bound")]
+    bottom, top = _noise_limits(records)
     ax.set_yscale("log")
+    ax.set_ylim(bottom, top)
     ax.set_ylabel("noise variance σ²")
-    intervals = [(r["epoch"], *r["sigma2_interval"]) for r in inside if r.get("sigma2_interval")]
-    if intervals:
-        at, low, high = zip(*intervals, strict=True)
-        level = fit.get("fit", {}).get("level", 0.95)
-        label = f"{100 * level:g} % bootstrap interval"
-        ax.fill_between(at, low, high, color=color, alpha=0.2, lw=0, label=label)
-    ax.plot([r["epoch"] for r in inside], [r["sigma2"] for r in inside], color=color)
-    if inside:
-        smallest = min(r["sigma2"] for r in inside)
-        ax.set_ylim(bottom=smallest / 30)
+    _fill_intervals(ax, fit, determined, color)
+    levels = [np.nan if r.get("bound") else r["sigma2"] for r in records]
+    ax.plot([r["epoch"] for r in records], levels, color=color)
+    heights = {"zero": bottom, "infinite": top}
     named = set()
     for record in reversed([r for r in records if r.get("bound") != "any"]):
         early = boundary is not None and record["epoch"] < boundary
         bound = record.get("bound")
         symbol, name = SYMBOLS["early" if early and not bound else bound]
-        height = dict(zip(("zero", "infinite"), ax.get_ylim(), strict=True)).get(bound)
         ax.plot(
             record["epoch"],
-            record["sigma2"] if height is None else height,
+            heights.get(bound, record["sigma2"]),
             symbol,
             color=color,
             mfc="white" if early else color,
@@ -73,6 +69,27 @@ def noise_curve(ax: Axes, fit: Mapping[str, Any], color: str = PREDICTED) -> Axe
         )
         named.add(name)
     return _against_epochs(ax, fit)
+
+
+def _noise_limits(records: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
+    """Limits that hold every σ² with room for its interval, and bounds at either edge."""
+    shown = [r for r in records if r.get("bound") not in ("zero", "infinite", "any")]
+    levels = [r["sigma2"] for r in shown]
+    lowest, highest = min(levels, default=1e-3), max(levels, default=1e-1)
+    ends = [end for r in shown if not r.get("bound") for end in r.get("sigma2_interval") or ()]
+    low = max(min(ends, default=lowest), lowest / 10)
+    high = min(max(ends, default=highest), highest * 10)
+    return min(low, lowest) / 3, max(high, highest) * 3
+
+
+def _fill_intervals(
+    ax: Axes, fit: Mapping[str, Any], records: Sequence[Mapping[str, Any]], color: str
+) -> None:
+    intervals = [(r["epoch"], *r["sigma2_interval"]) for r in records if r.get("sigma2_interval")]
+    if intervals:
+        at, low, high = zip(*intervals, strict=True)
+        label = f"{100 * fit.get('fit', {}).get('level', 0.95):g} % bootstrap interval"
+        ax.fill_between(at, low, high, color=color, alpha=0.2, lw=0, label=label)
 
 
 def misfit_curves(ax: Axes, fit: Mapping[str, Any]) -> Axes:
@@ -157,7 +174,9 @@ def _against_epochs(ax: Axes, fit: Mapping[str, Any]) -> Axes:
 
 
 def legend_above(ax: Axes, columns: int = 5) -> None:
-    """A legend in one row above the axes, where it hides nothing."""
+    """A legend in one row above the axes, where it hides nothing; none where nothing is named."""
+    if not ax.get_legend_handles_labels()[0]:
+        return
     ax.legend(
         loc="lower left",
         bbox_to_anchor=(0, 1),

@@ -49,15 +49,15 @@ def dynamics(fit: Mapping[str, Any], panels: int = 6) -> Figure:
                 highest = max(highest, *record["predicted"])
             ax.set_title(epoch_title(record["epoch"]))
         named = [ax.get_legend_handles_labels() for ax in axes]
-        left.legend(*max(named, key=lambda pair: len(pair[1])), loc="outside upper right", ncols=2)
+        handles, labels = max(named, key=lambda pair: len(pair[1]))
+        left.legend(handles[::-1], labels[::-1], loc="outside upper right", ncols=2)
         axes[0].set_ylim(0, 1.08 * highest)
         for i, ax in enumerate(axes):
             ax.set_visible(i < len(chosen))
             ax.label_outer()
         upper, lower = right.subplots(2, 1, sharex=True)
         loss_curves(upper, fit)
-        if upper.get_legend_handles_labels()[0]:
-            legend_above(upper)
+        legend_above(upper)
         mean_order_curve(lower, fit).set_title(_boundary_title(fit["phases"]), loc="left")
         upper.set_xlabel("")
     return figure
