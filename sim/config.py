@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
-from sim.files import atomic_path
+from sim.files import atomic_path, existing_file
 
 Value = str | int | float | bool
 
@@ -24,9 +24,7 @@ def read_config(path: str | Path, defaults: Mapping[str, Value | None]) -> dict[
         FileNotFoundError: there is no such file.
         ValueError: it is not TOML, or holds an unknown setting or a value of the wrong type.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file.")
+    path = existing_file(path)
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

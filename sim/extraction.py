@@ -113,7 +113,11 @@ def extract_interactions(
             f"`.outputs`."
         )
     outputs, n = as_sets(outputs, "outputs")
-    outputs = outputs.astype(jnp.promote_types(outputs.dtype, jnp.float32))  # no half precision
+    if jnp.finfo(outputs.dtype).bits < 32:
+        raise ValueError(
+            f"Argument `outputs` must be float32 or float64, but is {outputs.dtype}: interactions "
+            f"are differences of many outputs, and so few digits do not survive that."
+        )
     _check_finite(outputs)
     noise_bound = _check_number(noise_bound, "noise_bound", positive=False)
     if noise_bound > 1:

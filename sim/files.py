@@ -64,8 +64,10 @@ def read_npz(path: str | Path, required: tuple[str, ...], hint: str = "") -> dic
         FileNotFoundError: there is no such file.
         ValueError: it is not a whole `.npz`, holds pickled objects, or lacks a required array.
     """
-    path = _existing_file(path)
-    damaged = f"{path}: must be a complete .npz file, but is truncated, damaged or something else."
+    path = existing_file(path)
+    damaged = (
+        f"{path}: must be a complete .npz file, but is truncated, damaged or something else.{hint}"
+    )
     try:
         with path.open("rb") as file:
             archive = np.load(file, allow_pickle=False)
@@ -99,14 +101,15 @@ def _plain_array(archive: Any, name: str, path: Path) -> np.ndarray:
 
 def read_json(path: str | Path) -> Any:
     """Reads a JSON file; a damaged one is a ValueError that names it."""
-    path = _existing_file(path)
+    path = existing_file(path)
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: must be a JSON file, but {error}") from error
+        raise ValueError(f"{path}: must be a JSON file, such as a fit.json, but {error}") from error
 
 
-def _existing_file(path: str | Path) -> Path:
+def existing_file(path: str | Path) -> Path:
+    """The path of a file that is there; raises where it is missing, or a folder."""
     path = Path(path)
     if path.is_dir():
         raise ValueError(f"{path}: must be a file, but is a folder.")

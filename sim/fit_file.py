@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from sim.fitting import BOUNDS
+
 KEYS = ("checkpoints", "phases", "curves", "settings")
 RECORD_KEYS = ("epoch", "sigma2", "measured", "predicted", "total_variation", "nulls")
-BOUNDS = ("zero", "infinite", "at_most", "at_least", "any")  # see NoiseFit.bound
 
 Rule = tuple[str, Callable[[Any], bool]]
 """What an entry must be, in words and as a test."""
@@ -48,8 +49,8 @@ def check_fit(
             else type(document).__name__
         )
         raise ValueError(
-            f"{path}: must be a fit, with the keys {', '.join(KEYS)}, but holds "
-            f"{held or 'nothing'}."
+            f"{path}: must be a fit, with the keys {', '.join(KEYS)} (`interdyn fit` and "
+            f"sim.fit_document make one), but holds {held or 'nothing'}."
         )
     _check(document, _DOCUMENT, path)
     records, phases, curves, _ = (document[name] for name in KEYS)

@@ -27,6 +27,9 @@ from sim.strength import averaged_distribution, check_parts, measured_strength
 from theory import SALIENCE, NoiseModel, mean_order, reconstruct
 from theory.noise import check_noise
 
+BOUNDS = ("any", "zero", "infinite", "at_most", "at_least")
+"""Names of the bounds of `NoiseFit.bound`, in the order in which they take precedence."""
+
 _reconstructed = jax.jit(reconstruct)
 
 
@@ -257,8 +260,7 @@ def _bounds(measured: np.ndarray, match: Match, ends: np.ndarray, away: Distance
     # The other distances are of second order in the differences of distributions.
     tied = lost <= (MATERIAL if away is total_variation else MATERIAL**2)
     (zero, infinite), (at_most, at_least) = (moved <= MATERIAL).T, tied.T
-    names = ["any", "zero", "infinite", "at_most", "at_least"]
-    return np.select([at_most & at_least, zero, infinite, at_most, at_least], names, "")
+    return np.select([at_most & at_least, zero, infinite, at_most, at_least], BOUNDS, "")
 
 
 def check_interactions(

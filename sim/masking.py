@@ -228,9 +228,11 @@ def image_patches(
             f"one input, but is {shape if len(shape) < 9 else 'an array'}."
         )
     height, width = shape[-2:]
-    if patch < 1 or height % patch or width % patch:
+    is_size = isinstance(patch, int | np.integer) and patch >= 1
+    if not is_size or height % patch or width % patch:
         raise ValueError(
-            f"Argument `patch` must divide the height and width {height}×{width}, but is {patch}."
+            f"Argument `patch` must be a whole number that divides the height and width "
+            f"{height}×{width}, but is {patch!r}."
         )
     rows, columns = height // patch, width // patch
     inside = np.ones((height, width), bool) if allowed is None else np.asarray(allowed, dtype=bool)
@@ -277,8 +279,8 @@ def tabular_features(
             f"Argument `features` must be the number of features of one input, but is "
             f"{features if np.ndim(features) == 0 else 'an array'}."
         )
-    if isinstance(players, int | np.integer):
-        chosen = choose(np.arange(features), int(players), seed, samples, "features", "players")
+    if not isinstance(players, Sequence | np.ndarray):
+        chosen = choose(np.arange(features), players, seed, samples, "features", "players")
         return Masking(chosen[..., None] == np.arange(features), baseline, (features,))
     groups = [np.atleast_1d(np.asarray(group)) for group in players]
     for group in groups:
@@ -336,6 +338,10 @@ def tokens(
     else:
         rng = np.random.default_rng(seed)
         chosen = np.array([_draw(np.flatnonzero(row), n, rng, "tokens") for row in inside])
+    if not np.issubdtype(np.asarray(mask).dtype, np.number):
+        raise ValueError(
+            f"Argument `mask` must be the mask token's number or its embedding, but is {mask!r}."
+        )
     regions = chosen[..., None] == np.arange(shape[0])
     if len(shape) == 2:
         regions = np.repeat(regions[..., None], shape[1], axis=-1)
@@ -355,9 +361,9 @@ def choose(
 def _draw(
     candidates: np.ndarray, n: int, rng: np.random.Generator, what: str, name: str = "n"
 ) -> np.ndarray:
-    if not 1 <= n <= len(candidates):
+    if not isinstance(n, int | np.integer) or not 1 <= n <= len(candidates):
         raise ValueError(
-            f"Argument `{name}` must be between 1 and the {len(candidates)} {what} of the input "
-            f"that can be players, but is {n}."
+            f"Argument `{name}` must be a whole number between 1 and the {len(candidates)} {what} "
+            f"of the input that can be players, but is {n!r}."
         )
     return np.sort(rng.permutation(candidates)[:n])

@@ -43,7 +43,10 @@ def check_outputs(outputs: Any, name: str = "outputs") -> np.ndarray:
             f"many outputs, and three digits do not survive that."
         )
     if not (np.issubdtype(array.dtype, np.floating) or np.issubdtype(array.dtype, np.integer)):
-        raise ValueError(f"`{name}` must be real numbers, but has dtype {array.dtype}.")
+        raise ValueError(
+            f"`{name}` must be an array of real numbers, but is of type {type(outputs).__name__} "
+            f"and dtype {array.dtype}."
+        )
     size = array.shape[-1] if array.ndim else 0
     if array.ndim != 3 or 0 in array.shape:
         hint = f"; for a single checkpoint give {name}[None]" if array.ndim == 2 else ""
@@ -361,6 +364,10 @@ def measure_outputs(
     masking.check(inputs)
     if labels is not None:
         labels = check_labels(labels, len(inputs))
+    if not callable(score):
+        raise TypeError(
+            f"Argument `score` must be a function from masked inputs to logits, but is {score!r}."
+        )
     if any(base.__module__.startswith("torch.nn") for base in type(score).__mro__):
         raise TypeError(
             "Argument `score` must be a function of numpy arrays, but is a torch module; wrap it: "

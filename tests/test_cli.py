@@ -260,7 +260,10 @@ def test_interactions_that_do_not_fit_together(run, tmp_path):
         (["--experiment", "imagenet"], "There is no experiment 'imagenet'; there are: "),
         (["--epochs", "0,four"], "--epochs must be whole numbers separated by commas"),
         (["--epochs", "4,2"], "interdyn: --epochs must be at least two increasing"),
-        (["--players", "17"], "interdyn: --players must be between 1 and the 16 patches"),
+        (
+            ["--players", "17"],
+            "interdyn: --players must be a whole number between 1 and the 16",
+        ),
         (["--samples", "0"], "interdyn: --samples must be at least 1"),
         (["--samples", "5000"], "interdyn: --samples must be at most the 797 test inputs"),
         (["--label-noise", "1.5"], "interdyn: --label-noise must be in [0, 1)"),

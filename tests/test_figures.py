@@ -56,7 +56,7 @@ RECORD_FAULTS = [
     ("sigma2", float("nan"), "a finite, positive number, but is nan"),
     ("sigma2", 10**400, "a finite, positive number, but is 1"),
     ("sigma2", True, "a finite, positive number, but is True"),
-    ("bound", "low", "null or one of zero, infinite, at_most, at_least, any, but is 'low'"),
+    ("bound", "low", "null or one of any, zero, infinite, at_most, at_least, but is 'low'"),
     ("measured", 0.5, "a list of finite, nonnegative numbers, but is 0.5"),
     ("measured", [0.5, None], "a list of finite, nonnegative numbers, but is [0.5, None]"),
     ("predicted", [1.0, -1.0], "a list of finite, nonnegative numbers, but is [1.0, -1.0]"),

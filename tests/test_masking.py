@@ -98,9 +98,15 @@ def test_players_of_each_sample():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"patch": 3, "n": 4}, "`patch` must divide the height and width 8×8, but is 3"),
-        ({"patch": 2, "n": 17}, "`n` must be between 1 and the 16 patches of the input .* is 17"),
-        ({"patch": 2, "n": 0}, "`n` must be between 1 and the 16"),
+        (
+            {"patch": 3, "n": 4},
+            "that divides the height and width 8×8, but is 3",
+        ),
+        (
+            {"patch": 2, "n": 17},
+            "between 1 and the 16 patches of the input .* is 17",
+        ),
+        ({"patch": 2, "n": 0}, "`n` must be a whole number between 1 and the 16"),
         ({"patch": 2, "n": 4, "baseline": np.zeros(3)}, r"`baseline` must broadcast .* \(8, 8\)"),
     ],
 )
@@ -229,7 +235,10 @@ def test_every_point_belongs_to_the_nearest_centre():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: tabular_features(4, 5), "`players` must be between 1 and the 4 features .* is 5"),
+        (
+            lambda: tabular_features(4, 5),
+            "between 1 and the 4 features .* is 5",
+        ),
         (lambda: tabular_features(4, [0, 4]), r"by numbers from 0 to 3, but names \[4\]"),
         (lambda: tabular_features(4, []), "must be 1 to 24 players, but there are 0"),
         (lambda: tabular_features(4, 2, baseline=np.nan), "`baseline` must be finite"),
@@ -280,5 +289,5 @@ def test_patches_are_disjoint_or_refused(rows, columns, patch, n, seed):
         regions = image_patches(shape, patch, n, seed=seed).regions
         assert regions.sum() == regions.any(axis=0).sum() == n * patch**2
     else:
-        with pytest.raises(ValueError, match="`n` must be between 1"):
+        with pytest.raises(ValueError, match="`n` must be a whole number between 1"):
             image_patches(shape, patch, n, seed=seed)

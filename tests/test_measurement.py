@@ -129,7 +129,7 @@ def test_a_file_written_with_numpy_alone(tmp_path):
         ({"outputs": np.zeros((2, 3, 12))}, "last axis of size 2\\^n.*shape \\(2, 3, 12\\)"),
         ({"outputs": np.zeros((3, 8))}, "must have shape \\(checkpoints, samples, 2\\^n\\)"),
         ({"outputs": np.zeros((2, 0, 8))}, "must have shape"),
-        ({"outputs": np.array([[["a", "b"]]])}, "must be real numbers"),
+        ({"outputs": np.array([[["a", "b"]]])}, "must be an array of real numbers"),
         ({"outputs": np.full((2, 3, 8), np.inf)}, "finite, but holds 48 NaN or infinite"),
         ({"epochs": [5, 2]}, "must increase strictly, but goes from 5 to 2 at checkpoint 1"),
         ({"epochs": [2, 2]}, "must increase strictly"),

@@ -206,6 +206,38 @@ MISTAKES = {
         lambda: sim.write_report("never.html", {}),
         "Argument `document`: must be a fit",
     ),
+    "players by a float": (
+        lambda: sim.image_patches((28, 28), 7, 10.0),
+        "`n` must be a whole number between 1 and the 16 patches",
+    ),
+    "patches by a float": (
+        lambda: sim.image_patches((28, 28), 7.0, 10),
+        "`patch` must be a whole number that divides",
+    ),
+    "features by a float": (
+        lambda: sim.tabular_features(4, 4.0),
+        "`players` must be a whole number between 1 and the 4 features",
+    ),
+    "a mask token by its name": (
+        lambda: sim.tokens(5, 2, mask="[MASK]"),
+        "`mask` must be the mask token's number or its embedding, but is '[MASK]'",
+    ),
+    "a tensor with its gradient, for the extraction": (
+        lambda: sim.extract_interactions(Stubborn()),
+        "`outputs` must be an array of numbers, but is a Stubborn",
+    ),
+    "half precision for the extraction": (
+        lambda: sim.extract_interactions(OUTPUTS.astype(np.float16)),
+        "must be float32 or float64, but is float16",
+    ),
+    "no score": (
+        lambda: sim.measure_outputs(None, INPUTS, FOUR, [0, 1]),
+        "`score` must be a function from masked inputs to logits, but is None",
+    ),
+    "an extraction for a fit": (
+        lambda: sim.fit_noise(sim.extract_interactions(OUTPUTS), OUTPUTS, OUTPUTS, [0, 1, 2]),
+        "`i_and` must be an array of real numbers, but is of type Extraction",
+    ),
     "nothing for an array": (lambda: theory.zeta(None), "array of numbers, but is a NoneType"),
 }
 

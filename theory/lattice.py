@@ -72,7 +72,7 @@ def as_real(values: ArrayLike, name: str) -> jax.Array:
     """Returns `values` as a real floating array; integers take JAX's default float type."""
     try:
         array = jnp.asarray(values)
-    except (TypeError, ValueError) as error:  # None, text, ragged lists
+    except (TypeError, ValueError, RuntimeError) as error:  # None, text, tensors with gradients
         fault = " ".join(str(error).split())
         raise TypeError(
             f"Argument `{name}` must be an array of numbers, but is a {type(values).__name__}: "

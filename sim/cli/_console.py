@@ -37,6 +37,10 @@ AsJson = Annotated[
     bool, typer.Option("--json", help="Print the result as one JSON object, for scripts.")
 ]
 
+InteractionsFile = Annotated[
+    Path,
+    typer.Argument(help="An interactions.npz, of interdyn extract.", metavar="INTERACTIONS"),
+]
 Folder = Annotated[
     Path | None,
     typer.Option("--out", help="Folder for the result; beside the input file by default."),

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
-import typer
-
-from sim.cli._console import AsJson, Folder, Overwrite, finish, refuse_existing
+from sim.cli._console import AsJson, Folder, InteractionsFile, Overwrite, finish, refuse_existing
 from sim.exchange import write_strengths
 from sim.interactions import Interactions
 
@@ -15,7 +10,7 @@ STRENGTHS = "strengths.csv"
 
 
 def export(
-    source: Annotated[Path, typer.Argument(help="An interactions.npz.", metavar="INTERACTIONS")],
+    source: InteractionsFile,
     target: Folder = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,

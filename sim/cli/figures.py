@@ -24,7 +24,7 @@ from sim.recording import Report
 
 
 def figures(
-    source: Annotated[Path, typer.Argument(help="A fit.json.", metavar="FIT")],
+    source: Annotated[Path, typer.Argument(help="A fit.json, of interdyn fit.", metavar="FIT")],
     target: Folder = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,

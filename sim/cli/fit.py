@@ -15,6 +15,7 @@ from sim.cli._console import (
     REPORT,
     AsJson,
     Folder,
+    InteractionsFile,
     Overwrite,
     command_line,
     finish,
@@ -36,7 +37,7 @@ from theory import NoiseModel
 
 
 def fit(
-    source: Annotated[Path, typer.Argument(help="An interactions.npz.", metavar="INTERACTIONS")],
+    source: InteractionsFile,
     target: Folder = None,
     distance: Annotated[
         str, typer.Option(help="total_variation, jensen_shannon or least_squares.")

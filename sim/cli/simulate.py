@@ -83,8 +83,8 @@ def simulate(
         str | None,
         typer.Option(
             help="An interactions.npz: start at its first checkpoint, learn the salient "
-            "interactions of its last; in place of drawing both by --n, --members, --start, --rho, "
-            "--scale, --targets and --negative."
+            "interactions (3 % of v(N) − v(∅)) of its last; in place of drawing both by --n, "
+            "--members, --start, --rho, --scale, --targets and --negative."
         ),
     ] = None,
     salience: Annotated[
@@ -302,4 +302,6 @@ def _print(trajectory: Trajectory) -> None:
             f"{float(trajectory.epochs[low]):g}, and rises to {order[-1]:.2f} after it."
         )
     else:
-        out.print(f"The mean order goes from {order[0]:.2f} to {order[-1]:.2f}, one way only.")
+        out.print(
+            f"The mean order goes from {order[0]:.2f} to {order[-1]:.2f}, with no minimum between."
+        )
