@@ -144,6 +144,28 @@ def test_a_run_is_not_replaced_unless_asked(run):
     assert interdyn("figures", folder / "fit.json", "--overwrite").exit_code == 0
 
 
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("interdyn ", {"demo", "measure", "extract", "fit", "figures", "export", "simulate"}),
+        ("interdyn fit --distance ", {"total_variation", "jensen_shannon", "least_squares"}),
+        ("interdyn simulate --method re", {"relaxation"}),
+        (
+            "interdyn measure --experiment digits-",
+            {"digits-mlp", "digits-cnn", "digits-transformer"},
+        ),
+    ],
+)
+def test_the_tab_key_completes_commands_and_names(words, offered):
+    environment = {
+        "_INTERDYN_COMPLETE": "complete_bash",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(words.count(" ")),
+    }
+    result = CliRunner().invoke(app, [], env=environment, prog_name="interdyn")
+    assert set(result.stdout.split()) == offered
+
+
 def test_json_for_scripts(run, tmp_path):
     folder, _ = run
     result = interdyn("extract", folder / "measurement.npz", "--out", tmp_path, "--json")

@@ -55,6 +55,18 @@ def test_tells_nothing_of_the_machine_and_imports_public_names_only(path):
     assert not re.search(r"\b(?:theory|sim)(?:\.\w+)*\._\w", source)
 
 
+def test_the_index_names_cells_that_draw():
+    """The index of the papers' figures points at code cells, counted from 1."""
+    index = (FOLDER / "README.md").read_text()
+    named = re.findall(r"`(\w+)` cells? (\d+)((?:(?:, | and )\d+)*)", index)
+    assert len(named) >= 10
+    for notebook, first, more in named:
+        cells = code_cells(FOLDER / f"{notebook}.ipynb")
+        for number in [int(first), *map(int, re.findall(r"\d+", more))]:
+            drawn = [o for o in cells[number - 1]["outputs"] if "image/png" in o.get("data", {})]
+            assert drawn, f"{notebook} cell {number}"
+
+
 @pytest.mark.notebook
 @every_notebook
 def test_runs(path):

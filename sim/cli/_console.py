@@ -53,6 +53,12 @@ FIT, REPORT = "fit.json", "report.html"
 ALIASES = {"measure": {"n": "players"}, "simulate": {"counts": "targets"}}
 """Arguments of Python that an option of another name sets, by command."""
 
+
+def complete(*names: str) -> Callable[[str], list[str]]:
+    """What the tab key offers for an option that takes one of a few names."""
+    return lambda incomplete: [name for name in names if name.startswith(incomplete)]
+
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 

@@ -18,11 +18,13 @@ from sim.cli._console import (
     InteractionsFile,
     Overwrite,
     command_line,
+    complete,
     finish,
     out,
     progress_bars,
     refuse_existing,
 )
+from sim.distances import DISTANCES
 from sim.document import fit_document
 from sim.figures.measured import FIGURES
 from sim.figures.saving import figure_bytes
@@ -32,6 +34,7 @@ from sim.interactions import Interactions
 from sim.phases import find_phases, too_few_for_phases
 from sim.recording import Report
 from sim.report import write_report
+from sim.strength import PARTS
 from sim.summary import conclusion, noise_text, short_label
 from theory import NoiseModel
 
@@ -40,7 +43,11 @@ def fit(
     source: InteractionsFile,
     target: Folder = None,
     distance: Annotated[
-        str, typer.Option(help="total_variation, jensen_shannon or least_squares.")
+        str,
+        typer.Option(
+            help="total_variation, jensen_shannon or least_squares.",
+            autocompletion=complete(*DISTANCES),
+        ),
     ] = "total_variation",
     growth: Annotated[
         float, typer.Option(help="Factor by which the noise variance grows with each order.")
@@ -49,7 +56,11 @@ def fit(
         float, typer.Option(help="Correlation of the noise; −0.7071 is what Lemma 1 implies.")
     ] = 0.0,
     parts: Annotated[
-        str, typer.Option(help="Whose strength is compared: both (added), and, or.")
+        str,
+        typer.Option(
+            help="Whose strength is compared: both (added), and, or.",
+            autocompletion=complete(*PARTS),
+        ),
     ] = "both",
     true: Annotated[
         str, typer.Option("--target", help="What w* is: the last checkpoint's salient or all.")

@@ -19,6 +19,7 @@ from sim.cli._console import (
     Overwrite,
     Seed,
     command_line,
+    complete,
     finish,
     progress_bars,
     refuse_existing,
@@ -29,6 +30,7 @@ from sim.provenance import versions
 from sim.recording import Report, record
 
 UNFINISHED = ".measurement-parts"
+BUNDLED = ("digits-mlp", "digits-cnn", "digits-transformer", "breast-cancer-mlp")
 
 
 def measure(
@@ -36,8 +38,8 @@ def measure(
     experiment: Annotated[
         str,
         typer.Option(
-            help="digits-mlp, digits-cnn, digits-transformer, breast-cancer-mlp, or a name that "
-            "--script registers."
+            help=f"{', '.join(BUNDLED)}, or a name that --script registers.",
+            autocompletion=complete(*BUNDLED),
         ),
     ] = "digits-mlp",
     epochs: Annotated[
@@ -53,7 +55,13 @@ def measure(
         float, typer.Option(help="Fraction of training labels replaced by another class.")
     ] = 0.05,
     seed: Seed = 0,
-    part: Annotated[str, typer.Option(help="Which inputs to measure: test or train.")] = "test",
+    part: Annotated[
+        str,
+        typer.Option(
+            help="Which inputs to measure: test or train.",
+            autocompletion=complete("test", "train"),
+        ),
+    ] = "test",
     single: Annotated[
         bool, typer.Option("--float32", help="Write the outputs in 32 bits: half the file.")
     ] = False,

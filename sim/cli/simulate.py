@@ -17,6 +17,7 @@ from sim.cli._console import (
     AsJson,
     Overwrite,
     command_line,
+    complete,
     finish,
     out,
     progress_bars,
@@ -30,7 +31,7 @@ from sim.interactions import Interactions
 from sim.provenance import versions
 from sim.scenarios import keep_salient, random_start, sparse_target
 from sim.schedule_text import parse_schedule
-from sim.simulation import simulate as run_simulation
+from sim.simulation import CLOCKS, METHODS, simulate as run_simulation
 from sim.trajectory import Trajectory
 from theory import NoiseModel
 
@@ -58,11 +59,18 @@ def simulate(
         str,
         typer.Option(
             help="equilibrium (second phase only), relaxation (both phases, closed form) or sgd "
-            "(really training)."
+            "(really training).",
+            autocompletion=complete(*METHODS),
         ),
     ] = "relaxation",
     members: Annotated[int, typer.Option(help="Independent draws of start and target.")] = 8,
-    start: Annotated[str, typer.Option(help="Initial interactions: spindle or zero.")] = "spindle",
+    start: Annotated[
+        str,
+        typer.Option(
+            help="Initial interactions: spindle or zero.",
+            autocompletion=complete("spindle", "zero"),
+        ),
+    ] = "spindle",
     rho: Annotated[
         float, typer.Option(help="Growth of the start's interactions with their order.")
     ] = 2**0.5,
@@ -92,7 +100,11 @@ def simulate(
     ] = 0.0,
     rate: Annotated[float, typer.Option(help="relaxation: how much of it in one epoch.")] = 0.2,
     clock: Annotated[
-        str, typer.Option(help="relaxation: what the rate is measured by, noise or flow.")
+        str,
+        typer.Option(
+            help="relaxation: what the rate is measured by, noise or flow.",
+            autocompletion=complete(*CLOCKS),
+        ),
     ] = "noise",
     substeps: Annotated[
         int, typer.Option(help="relaxation: parts of an epoch with constant σ².")
