@@ -61,7 +61,13 @@ def check_fit(
     count = len(records)
     one_each = _optional(f"{count} finite numbers, one a checkpoint", partial(_are_numbers, count))
     _check(curves, dict.fromkeys(curves, one_each), f"{path}: curves")
-    _check(phases, _PHASES | {"spread": one_each}, f"{path}: phases", _PHASES)
+    epochs = [record["epoch"] for record in records]
+    onset = _optional("one of the epochs", lambda x: x in epochs)
+    along = {"spread": one_each, "loss_gap": one_each, "loss_gap_onset": onset}
+    _check(phases, _PHASES | along, f"{path}: phases", _PHASES)
+    _check(document.get("fit") or {}, {"level": _NUMBER}, f"{path}: fit")
+    for name, entry in (document.get("overall") or {}).items():
+        _check(entry, _OVERALL, f"{path}: overall: {name}", _OVERALL)
     if phases["boundary"] is not None:
         _check(phases, _INTERVAL, f"{path}: phases", _INTERVAL)
     return document
@@ -126,7 +132,8 @@ _DOCUMENT: dict[str, Rule] = {
         "a list of at least two records",
         lambda x: isinstance(x, list | tuple) and len(x) > 1,
     ),
-} | dict.fromkeys(("phases", "curves", "settings", "fit"), _MAPPING)
+    "overall": _optional("a mapping", lambda x: isinstance(x, Mapping)),
+} | dict.fromkeys(("phases", "curves", "settings", "fit", "parameters"), _MAPPING)
 _RECORD: dict[str, Rule] = {
     "epoch": ("a finite, nonnegative number", lambda x: _is_number(x) and x >= 0),
     "sigma2": ("a finite, positive number", lambda x: _is_number(x) and x > 0),
@@ -139,4 +146,9 @@ _RECORD: dict[str, Rule] = {
     "sigma2_interval": _optional("two finite numbers", partial(_are_numbers, 2)),
 }
 _PHASES: dict[str, Rule] = {"boundary": _optional(*_NUMBER)}
+_OVERALL: dict[str, Rule] = {
+    "low": _NUMBER,
+    "high": _NUMBER,
+    "verdict": ("a text", lambda x: isinstance(x, str)),
+}
 _INTERVAL: dict[str, Rule] = {"low": _NUMBER, "high": _NUMBER}

@@ -96,6 +96,13 @@ def test_a_fault_of_a_record_is_named(key, value, message):
         ({"curves": {"train_loss": [1.0]}}, "curves: `train_loss` must be null or 8 finite"),
         ({"curves": {"test_loss": [None] * 8}}, "curves: `test_loss` must be null or 8 finite"),
         ({"settings": []}, "`settings` must be a mapping, but is []"),
+        ({"overall": {"frozen": {}}}, "overall: frozen lacks high, low, verdict"),
+        ({"overall": [1]}, "`overall` must be null or a mapping, but is [1]"),
+        ({"fit": {"level": "x"}}, "fit: `level` must be a finite number, but is 'x'"),
+        (
+            {"phases": {"boundary": None, "loss_gap_onset": 5}},
+            "`loss_gap_onset` must be null or one of the epochs, but is 5",
+        ),
     ],
 )
 def test_a_fault_of_a_fit_is_named(change, message):
