@@ -157,7 +157,7 @@ def test_training_learns_and_is_the_same_again(trained, name):
 def test_what_cannot_be_measured_is_refused(name):
     with pytest.raises(ValueError, match=r"`samples` must be at most the \d+ test inputs, but is"):
         prepare(name, Settings(samples=1001))
-    with pytest.raises(ValueError, match=r"must be between 1 and the \d+ .* but is 17"):
+    with pytest.raises(ValueError, match=r"between 1 and the \d+ .* but is 17"):
         prepare(name, Settings(players=17))
 
 
