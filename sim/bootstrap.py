@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sim.search import Distance
+from sim.search import Distance, last_minimum
 
 BETTER, WORSE, SAME = "better", "worse", "not distinguishable"
 NEAR = 1e-12  # distances this near are equal
@@ -43,7 +43,7 @@ def nearest_on_grid(
         The parameters (checkpoints,), the members (checkpoints, n), and the distances.
     """
     away = distance(table[None], measured[:, None])  # (checkpoints, g)
-    best = _last_minimum(away)  # (checkpoints,)
+    best = last_minimum(away, NEAR)  # (checkpoints,)
     sides = jnp.stack([jnp.maximum(best - 1, 0), jnp.minimum(best + 1, grid.size - 1)])
     share = jnp.linspace(0.0, 1.0, 9).astype(table.dtype)
 
@@ -56,17 +56,12 @@ def nearest_on_grid(
 
     members, parameters = along(table), along(grid)  # (checkpoints, 18, n), (checkpoints, 18)
     away = distance(members, measured[:, None])
-    pick = _last_minimum(away)[:, None]
+    pick = last_minimum(away, NEAR)[:, None]
     return (
         jnp.take_along_axis(parameters, pick, axis=1)[:, 0],
         jnp.take_along_axis(members, pick[..., None], axis=1)[:, 0],
         jnp.take_along_axis(away, pick, axis=1)[:, 0],
     )
-
-
-def _last_minimum(away: jax.Array) -> jax.Array:
-    tied = away <= jnp.min(away, axis=-1, keepdims=True) + NEAR
-    return away.shape[-1] - 1 - jnp.argmax(tied[..., ::-1], axis=-1)
 
 
 @functools.partial(jax.jit, static_argnames=("distance", "report"))

@@ -99,13 +99,13 @@ def _plain_array(archive: Any, name: str, path: Path) -> np.ndarray:
         ) from None
 
 
-def read_json(path: str | Path) -> Any:
+def read_json(path: str | Path, hint: str = "") -> Any:
     """Reads a JSON file; a damaged one is a ValueError that names it."""
     path = existing_file(path)
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: must be a JSON file, such as a fit.json, but {error}") from error
+        raise ValueError(f"{path}: must be a JSON file, but {error}.{hint}") from error
 
 
 def existing_file(path: str | Path) -> Path:

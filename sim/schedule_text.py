@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping
-from pathlib import Path
 
+from sim.files import existing_file
 from sim.schedules import SIGNATURES, Schedule
 
 _OPTIONAL = {"power_law": {"scale"}, "piecewise": {"boundaries"}}
@@ -106,9 +106,7 @@ def _is_number(text: str) -> bool:
 
 
 def _read_table(name: str) -> tuple[list[float], list[float]]:
-    path = Path(name)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file.")
+    path = existing_file(name)
     epochs, values = [], []
     with path.open(newline="", encoding="utf-8") as file:
         for number, row in enumerate(csv.reader(file), 1):

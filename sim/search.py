@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +13,7 @@ import numpy as np
 TIE = 1e-13  # distances this near are rounding apart
 RACE = 3  # rounds in which several basins are refined
 
+Array = TypeVar("Array", np.ndarray, jax.Array)
 Distance = Callable[[jax.Array, jax.Array], jax.Array]
 
 
@@ -66,7 +67,7 @@ def nearest_member(
         away = _distances(members, measured, distance)
         best.update(tried, members, away)
         within = away.reshape(*centres.shape, points)
-        pick = _last_minimum(within)[..., None]
+        pick = last_minimum(within, TIE)[..., None]
         centres = np.take_along_axis(tried.reshape(within.shape), pick, axis=-1)[..., 0]
         width = width * 2 / (points - 1)
         if done + 1 == RACE:
@@ -93,10 +94,10 @@ def _best_basins(away: np.ndarray, starts: int) -> np.ndarray:
     return np.argsort(np.where(minima, away, np.inf), axis=1, kind="stable")[:, :starts]
 
 
-def _last_minimum(away: np.ndarray) -> np.ndarray:
-    """Index of the smallest entry along the last axis, the last of several."""
-    tied = away <= away.min(axis=-1, keepdims=True) + TIE
-    return away.shape[-1] - 1 - np.argmax(tied[..., ::-1], axis=-1)
+def last_minimum(away: Array, within: float) -> Array:
+    """Index of the smallest entry along the last axis, the last of those as small `within`."""
+    tied = away <= away.min(axis=-1, keepdims=True) + within
+    return away.shape[-1] - 1 - tied[..., ::-1].argmax(axis=-1)
 
 
 class _Best:

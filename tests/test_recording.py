@@ -2,6 +2,7 @@
 
 import dataclasses
 import errno
+import functools
 import os
 import signal
 import subprocess
@@ -245,27 +246,17 @@ def wandering(settings):
 """
 
 
-def test_a_killed_command_resumes_with_a_users_own_experiment(tmp_path):
-    script = tmp_path / "mine.py"
+def wandering(folder, epochs, out, *more):
+    """The command that measures the script's experiment, which is written into the folder."""
+    script = folder / "mine.py"
     script.write_text(SCRIPT)
+    small = ["--samples", "2", "--players", "3", "--epochs", epochs]
+    begin = ["measure", "--experiment", "wandering", "--script", str(script)]
+    return [*begin, *small, "--out", str(out), *more]
 
-    def arguments(out, *more):
-        return [
-            "measure",
-            "--experiment",
-            "wandering",
-            "--script",
-            str(script),
-            "--samples",
-            "2",
-            "--players",
-            "3",
-            "--epochs",
-            "0,1,4,6",
-            "--out",
-            str(out),
-            *more,
-        ]
+
+def test_a_killed_command_resumes_with_a_users_own_experiment(tmp_path):
+    arguments = functools.partial(wandering, tmp_path, "0,1,4,6")
 
     killed = subprocess.run(
         [sys.executable, "-m", "sim", *arguments(tmp_path / "killed")],
@@ -301,8 +292,6 @@ def test_a_killed_command_resumes_with_a_users_own_experiment(tmp_path):
 
 
 def test_a_full_disk_is_one_plain_line_and_leaves_nothing_half_written(tmp_path, monkeypatch):
-    script = tmp_path / "mine.py"
-    script.write_text(SCRIPT)
     write, calls = np.savez, []
 
     def full(file, **arrays):
@@ -314,21 +303,7 @@ def test_a_full_disk_is_one_plain_line_and_leaves_nothing_half_written(tmp_path,
 
     monkeypatch.setattr(np, "savez", full)
     out = tmp_path / "out"
-    command = [
-        "measure",
-        "--experiment",
-        "wandering",
-        "--script",
-        str(script),
-        "--samples",
-        "2",
-        "--players",
-        "3",
-        "--epochs",
-        "0,1,2",
-        "--out",
-        str(out),
-    ]
+    command = wandering(tmp_path, "0,1,2", out)
     result = CliRunner().invoke(app, command)
     assert result.exit_code == 2
     line = result.stderr.strip().splitlines()[-1]

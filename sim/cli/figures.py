@@ -22,6 +22,8 @@ from sim.files import read_json
 from sim.fit_file import RECORD_KEYS, check_fit
 from sim.recording import Report
 
+HINT = " A fit.json is made by `interdyn fit`."
+
 
 def figures(
     source: Annotated[Path, typer.Argument(help="A fit.json, of interdyn fit.", metavar="FIT")],
@@ -31,7 +33,7 @@ def figures(
 ) -> None:
     """Draw the figures of a fit, as PNG and SVG."""
     folder = target or source.parent
-    document = check_fit(read_json(source), source, (*RECORD_KEYS, "mean_order"))
+    document = check_fit(read_json(source, HINT), source, (*RECORD_KEYS, "mean_order"))
     refuse_existing([p for name in FIGURES for p in figure_paths(folder, name)], overwrite)
     with progress_bars() as report:
         paths = run_figures(document, folder, report)
