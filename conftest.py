@@ -13,4 +13,4 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 mpl.use("Agg")
 
 # Its examples need an extra that the tests do without.
-collect_ignore = [] if importlib.util.find_spec("torch") else ["sim/torch_adapter.py"]
+collect_ignore = [] if importlib.util.find_spec("torch") else ["sim/measurement/torch_adapter.py"]

@@ -12,31 +12,56 @@ generalizes (`generalizable_strength`, `similarity_by_order`, `separate`) and a 
 command line does.
 """
 
-from sim.clusters import point_clusters
-from sim.descent import Descent
 from sim.document import fit_document
-from sim.exchange import to_shapiq, write_strengths
-from sim.extraction import Extraction, extract_interactions
-from sim.fitting import NoiseFit, fit_noise
+from sim.export import to_shapiq, write_strengths
+from sim.extraction import (
+    Extraction,
+    Interactions,
+    SplitUncertainty,
+    extract_interactions,
+    split_uncertainty,
+)
+from sim.fitting import (
+    NoiseFit,
+    NoiseLaw,
+    NoiseProfile,
+    ScheduleFit,
+    TrajectoryFit,
+    fit_noise,
+    fit_schedules,
+    fit_trajectory,
+    neighbour_residuals,
+    observe_noise,
+    perturb,
+    profile_noise,
+)
 from sim.generalization import Generalizable, generalizable_strength, similarity_by_order
-from sim.identifiability import SplitUncertainty, split_uncertainty
-from sim.interactions import Interactions
-from sim.masking import Masking, image_patches, mean_baseline, tabular_features, tokens
-from sim.measurement import Measurement, measure_outputs
-from sim.noise_law import NoiseLaw, neighbour_residuals, observe_noise, perturb
-from sim.noise_profile import NoiseProfile, profile_noise
+from sim.measurement import (
+    Masking,
+    Measurement,
+    image_patches,
+    mean_baseline,
+    measure_outputs,
+    point_clusters,
+    tabular_features,
+    tokens,
+    torch_score,
+)
 from sim.phases import Phases, find_phases
 from sim.report import write_report
-from sim.scenarios import keep_salient, random_start, sparse_target
-from sim.schedule_fit import ScheduleFit, fit_schedules
-from sim.schedule_text import parse_schedule
-from sim.schedules import Schedule
 from sim.separation import Separation, separate
-from sim.sharding import sets_mesh, shard_sets
-from sim.simulation import simulate
-from sim.torch_adapter import torch_score
-from sim.trajectory import Trajectory
-from sim.trajectory_fit import TrajectoryFit, fit_trajectory
+from sim.simulation import (
+    Descent,
+    Schedule,
+    Trajectory,
+    keep_salient,
+    parse_schedule,
+    random_start,
+    sets_mesh,
+    shard_sets,
+    simulate,
+    sparse_target,
+)
 
 __all__ = [
     "Descent",

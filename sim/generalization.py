@@ -9,12 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sim.measurement import check_outputs
-from theory import (
-    SALIENCE,
-    salience_threshold,
-    sum_by_order,
-)
+from sim.checks import check_outputs
+from theory import SALIENCE, salience_threshold, sum_by_order
 
 RULES = ("any", "majority", "all")
 

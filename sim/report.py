@@ -11,10 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from sim.bootstrap import BETTER, SAME, WORSE
+from sim.document import check_fit, conclusion, label, noise_text, second_phase, short_label
 from sim.files import atomic_path
-from sim.fit_file import check_fit
-from sim.summary import conclusion, label, noise_text, second_phase, short_label
+from sim.fitting import BETTER, SAME, WORSE
 
 CAPTIONS = {
     "dynamics": "How strength is distributed over the orders of interaction while the network "

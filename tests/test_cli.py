@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from sim.cli import app
 from sim.cli.fit import print_fit
 from sim.experiments import CHECKPOINT_EPOCHS, Settings
-from sim.interactions import Interactions
+from sim.extraction.interactions import Interactions
 from theory import NoiseModel
 
 PIPELINE_FILES = {"measurement.npz", "interactions.npz", "fit.json", "report.html"}

@@ -17,8 +17,8 @@ from sklearn.datasets import load_digits
 from sim.experiments import Experiment, Settings, experiment_names, prepare, register
 from sim.experiments._digits import digits
 from sim.experiments._training import Data, split, train
-from sim.masking import tabular_features
-from sim.measurement import measure_outputs
+from sim.measurement.players import tabular_features
+from sim.measurement.scoring import measure_outputs
 
 BUNDLED = ("breast-cancer-mlp", "digits-cnn", "digits-mlp", "digits-transformer")
 SETTINGS = Settings(epochs=(0, 1, 3), samples=3, players=4, seed=2)

@@ -9,8 +9,8 @@ import pytest
 from scipy.optimize import linprog
 from theory_oracles import permuted_indices
 
-from sim._schur import SumInverse, schur_basis
-from sim.extraction import Extraction, extract_interactions
+from sim.extraction._schur import SumInverse, schur_basis
+from sim.extraction.programme import Extraction, extract_interactions
 from theory import reconstruct
 
 N = 5  # players of most tests, so that they share compiled code

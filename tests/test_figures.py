@@ -4,9 +4,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
+from sim.document.schema import check_fit
 from sim.figures.measured import dynamics, noise_level, theory_vs_network
-from sim.figures.saving import save_figure
-from sim.fit_file import check_fit
+from sim.figures.style import save_figure
 
 
 @pytest.fixture(autouse=True)

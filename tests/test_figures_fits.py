@@ -4,16 +4,16 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from sim.document import findings
+from sim.document.content import findings
 from sim.figures.curves import loss_gap_curve, mean_order_curve, misfit_curves, noise_curve
 from sim.figures.generalization import separation_bars, similarity_map, split_bars
 from sim.figures.noise_laws import law_scatter, profile_map
 from sim.figures.schedules import held_out_bars
-from sim.fitting import fit_noise
+from sim.fitting.noise_fit import fit_noise
+from sim.fitting.noise_law import NoiseLaw
+from sim.fitting.noise_profile import NoiseProfile
 from sim.generalization import Generalizable
-from sim.noise_law import NoiseLaw
-from sim.noise_profile import NoiseProfile
-from sim.phases import find_phases
+from sim.phases.phases import find_phases
 from sim.separation import Separation
 from theory import NoiseModel, optimal_interactions, zeta
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from theory_oracles import learning_matrix, permuted_indices
 
-from sim.bootstrap import bootstrap_weights
-from sim.distances import DISTANCES, total_variation
-from sim.fitting import fit_noise
-from sim.prediction import (
+from sim.fitting.bootstrap import bootstrap_weights
+from sim.fitting.distances import DISTANCES, total_variation
+from sim.fitting.noise_fit import fit_noise
+from sim.fitting.prediction import (
     noise_range,
     predicted_distribution,
     predicted_strength,

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from sim.fitting import fit_noise
-from sim.noise_law import NoiseLaw, neighbour_residuals, observe_noise, perturb
-from sim.noise_profile import profile_noise
-from sim.prediction import predicted_distribution
-from sim.schedule_fit import fit_schedules, isotonic
-from sim.schedules import Schedule
-from sim.trajectory_fit import fit_trajectory
+from sim.fitting.noise_fit import fit_noise
+from sim.fitting.noise_law import NoiseLaw, neighbour_residuals, observe_noise, perturb
+from sim.fitting.noise_profile import profile_noise
+from sim.fitting.prediction import predicted_distribution
+from sim.fitting.schedule_fit import fit_schedules, isotonic
+from sim.fitting.trajectory_fit import fit_trajectory
+from sim.simulation.schedules import Schedule
 from theory import (
     NoiseModel,
     estimate_noise,

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import scipy.optimize
 
+from sim.experiments._reference import train_network
 from sim.generalization import generalizable_strength, similarity_by_order
-from sim.reference_networks import train_network
 from sim.separation import separate
 from theory import optimal_interactions, orders
 

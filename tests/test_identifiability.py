@@ -8,8 +8,8 @@ from scipy.optimize import linprog
 from typer.testing import CliRunner
 
 from sim.cli import app
-from sim.extraction import extract_interactions
-from sim.identifiability import split_uncertainty
+from sim.extraction.identifiability import split_uncertainty
+from sim.extraction.programme import extract_interactions
 
 AND, OR, TOTAL = 0, 1, 2
 CHOICE = [0.0, 1.0, 2.0, 4.0] * 2  # whatever player 2 does

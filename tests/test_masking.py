@@ -4,15 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from sim.clusters import point_clusters
-from sim.masking import (
-    Masking,
-    image_patches,
-    mean_baseline,
-    present_players,
-    tabular_features,
-    tokens,
-)
+from sim.measurement.masking import Masking, mean_baseline, present_players
+from sim.measurement.players import image_patches, point_clusters, tabular_features, tokens
 
 
 def by_hand(masking, inputs, sample, replacement):

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from sim.masking import image_patches, tabular_features
-from sim.measurement import Measurement, log_odds, measure_outputs
+from sim.measurement.measurement import Measurement
+from sim.measurement.players import image_patches, tabular_features
+from sim.measurement.scoring import log_odds, measure_outputs
 
 
 @pytest.fixture
@@ -199,7 +200,7 @@ def test_memory_is_bounded_whatever_the_number_of_sets():
 
 
 def test_outputs_too_large_for_memory_say_how_much(monkeypatch):
-    monkeypatch.setattr("sim.memory.available_memory", lambda: 2**29)
+    monkeypatch.setattr("sim.machine.available_memory", lambda: 2**29)
     with pytest.raises(ValueError, match=r"Measuring 3 × 2\^24 outputs needs about 768 MiB") as e:
         measure_outputs(np.sum, np.ones((3, 24)), tabular_features(24, 24))
     assert "only 512 MiB are available" in str(e.value)

@@ -7,7 +7,7 @@ import pytest
 
 import sim
 import theory
-from sim.measurement import ProbabilityWarning
+from sim.measurement.measurement import ProbabilityWarning
 
 RNG = np.random.default_rng(0)
 OUTPUTS = RNG.normal(size=(3, 4, 16))

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from sim.distances import DISTANCES, total_variation
-from sim.nulls import NULLS, binomial, cut_off, fit_nulls, tilted
+from sim.fitting.distances import DISTANCES, total_variation
+from sim.fitting.nulls import NULLS, binomial, cut_off, fit_nulls, tilted
 
 FINAL = np.array([0.35, 0.3, 0.2, 0.1, 0.04, 0.01])
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sim.phases import find_phases
+from sim.phases.phases import find_phases
 
 ORDERS = np.arange(1, 9)
 

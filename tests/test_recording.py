@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from sim import memory
+from sim import machine
 from sim.cli import app
 from sim.experiments import Checkpoint, Experiment, Settings, State, prepare
-from sim.masking import tabular_features
-from sim.measurement import Measurement
-from sim.recording import record
+from sim.experiments._recording import record
+from sim.measurement.measurement import Measurement
+from sim.measurement.players import tabular_features
 
 EPOCHS = (0, 2, 3, 7)
 
@@ -208,7 +208,7 @@ def test_nan_logits_name_checkpoint_and_sample():
 
 
 def test_outputs_that_would_not_fit_are_refused_before_training(monkeypatch):
-    monkeypatch.setattr(memory, "available_memory", lambda: 1000)
+    monkeypatch.setattr(machine, "available_memory", lambda: 1000)
     run = Run()
     with pytest.raises(
         ValueError,
@@ -223,7 +223,7 @@ SCRIPT = """
 import os, signal
 import numpy as np
 from sim.experiments import Checkpoint, Experiment, State, register
-from sim.masking import tabular_features
+from sim import tabular_features
 
 @register("wandering")
 def wandering(settings):

@@ -11,13 +11,13 @@ import subprocess
 import numpy as np
 import pytest
 
-from sim.document import findings
+from sim.document.content import findings
+from sim.document.words import label, noise_text, second_phase
 from sim.figures.measured import FIGURES
-from sim.figures.saving import figure_bytes
-from sim.fitting import fit_noise
-from sim.phases import find_phases
+from sim.figures.style import figure_bytes
+from sim.fitting.noise_fit import fit_noise
+from sim.phases.phases import find_phases
 from sim.report import write_report
-from sim.summary import label, noise_text, second_phase
 from theory import optimal_interactions, orders, reconstruct
 
 PNG = base64.b64decode(

@@ -6,8 +6,8 @@ import numpy as np
 import optax
 import pytest
 
-from sim.schedule_text import parse_schedule
-from sim.schedules import Schedule
+from sim.simulation.schedule_text import parse_schedule
+from sim.simulation.schedules import Schedule
 
 EPOCHS = np.array([0.0, 3.0, 10.0, 37.5, 80.0])
 FAMILIES = {

@@ -5,9 +5,8 @@ import numpy as np
 import pytest
 import scipy.spatial.distance
 
-from sim.bootstrap import bootstrap_weights, nearest_on_grid, verdicts
-from sim.distances import DISTANCES, distance_named, total_variation
-from sim.search import nearest_member
+from sim.fitting.bootstrap import bootstrap_weights, nearest_on_grid, verdicts
+from sim.fitting.distances import DISTANCES, distance_named, nearest_member, total_variation
 
 
 def _simplex(rng, *shape):

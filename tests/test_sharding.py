@@ -9,19 +9,15 @@ import jax
 import numpy as np
 import pytest
 
-from sim.memory import check_memory
-from sim.sharding import sets_mesh, shard_sets
+from sim.machine import check_memory
+from sim.simulation.sharding import sets_mesh, shard_sets
 from theory import optimal_interactions, zeta
 
 SETTING = """
     import jax, jax.numpy as jnp, numpy as np
     jax.config.update("jax_enable_x64", True)
     import theory as th
-    from sim.descent import Descent
-    from sim.scenarios import random_start, sparse_target
-    from sim.schedules import Schedule
-    from sim.sharding import sets_mesh, shard_sets
-    from sim.simulation import simulate
+    from sim import Descent, Schedule, random_start, sets_mesh, shard_sets, simulate, sparse_target
 
     n = 11
     noise = th.NoiseModel(1.7, -0.4)
@@ -107,7 +103,7 @@ def test_one_device_is_a_mesh_too():
 
 
 def test_devices_of_one_host_share_its_memory(monkeypatch):
-    monkeypatch.setattr("sim.memory.available_memory", lambda: 2048)
+    monkeypatch.setattr("sim.machine.available_memory", lambda: 2048)
     check_memory(2048, "It", devices=8)
     with pytest.raises(ValueError, match=r"It needs about 3 KiB of memory, but only 2 KiB are"):
         check_memory(3072, "It", devices=8)

@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sim.scenarios import keep_salient, random_start, sparse_target
-from sim.schedules import Schedule
-from sim.simulation import simulate
-from sim.trajectory import Trajectory
+from sim.simulation.methods import simulate
+from sim.simulation.scenarios import keep_salient, random_start, sparse_target
+from sim.simulation.schedules import Schedule
+from sim.simulation.trajectory import Trajectory
 from theory import (
     NoiseModel,
     initial_strength,
@@ -142,7 +142,7 @@ def test_two_phases_order_by_order():
 
 
 def test_progress_in_chunks_changes_nothing(monkeypatch):
-    monkeypatch.setattr("sim.flow.CHUNKS", 3)  # of 3, 3 and 1 epochs
+    monkeypatch.setattr("sim.simulation.flow.CHUNKS", 3)  # of 3, 3 and 1 epochs
     (start, _), (target, _) = _pair(seed=4)
     seen = []
     report = lambda *at: seen.append(at)  # noqa: E731
@@ -299,9 +299,9 @@ def test_too_large_is_said_before_allocating(monkeypatch):
     with pytest.raises(ValueError, match="needs about"):
         sparse_target(45, jax.random.key(0), members=2)
     _, target = _pair()  # 3 KiB, of which 6 and 2 for each epoch are needed
-    monkeypatch.setattr("sim.memory.available_memory", lambda: 60 * 1024)
+    monkeypatch.setattr("sim.machine.available_memory", lambda: 60 * 1024)
     simulate(None, target, FALLING, EPOCHS, **KEEP)
-    monkeypatch.setattr("sim.memory.available_memory", lambda: 59 * 1024)
+    monkeypatch.setattr("sim.machine.available_memory", lambda: 59 * 1024)
     with pytest.raises(ValueError, match="kept at 7 epochs, needs about 60 KiB of memory, but"):
         simulate(None, target, FALLING, EPOCHS, **KEEP)
 

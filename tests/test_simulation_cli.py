@@ -11,12 +11,12 @@ from typer.testing import CliRunner
 
 from sim import Interactions, Measurement, extract_interactions
 from sim.cli import app
-from sim.config import read_config, write_config
-from sim.descent import Descent
+from sim.cli._config import read_config, write_config
 from sim.figures.simulated import crossing, order_curves, phase_map, two_phases
-from sim.schedules import Schedule
-from sim.simulation import simulate
-from sim.trajectory import Trajectory
+from sim.simulation.descent import Descent
+from sim.simulation.methods import simulate
+from sim.simulation.schedules import Schedule
+from sim.simulation.trajectory import Trajectory
 from theory import NoiseModel, learning_thresholds
 
 SMALL = ["--n", "5", "--epochs", "12", "--targets", "10", "--members", "2", "--quiet"]

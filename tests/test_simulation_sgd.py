@@ -7,16 +7,16 @@ import optax
 import pytest
 from theory_oracles import noise_covariance, triggering
 
-from sim.descent import (
-    Descent,
+from sim.simulation.descent import Descent
+from sim.simulation.methods import simulate
+from sim.simulation.sampled_loss import (
     coordinates,
     expected_gradient,
     sampled_gradient,
     stable_rate,
 )
-from sim.scenarios import random_start, sparse_target
-from sim.schedules import Schedule
-from sim.simulation import simulate
+from sim.simulation.scenarios import random_start, sparse_target
+from sim.simulation.schedules import Schedule
 from theory import NoiseModel, noisy_loss, optimal_interactions, relax, zeta
 
 N = 3

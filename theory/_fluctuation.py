@@ -10,7 +10,8 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from theory._strength import sum_by_order
-from theory.lattice import as_sets, moebius, zeta
+from theory.checks import as_sets
+from theory.lattice import moebius, zeta
 from theory.noise import NoiseModel
 
 

@@ -7,17 +7,8 @@ import jax.numpy as jnp
 from jax.scipy.special import gammaln
 from jax.typing import ArrayLike
 
-from theory.lattice import as_real, by_order, check_players
-
-
-def check_rho(rho: ArrayLike) -> jax.Array:
-    """Returns the growth ρ with order as a real number > 0."""
-    number = as_real(rho, "rho")
-    if number.ndim:
-        raise ValueError(f"Argument `rho` must be a number, but has shape {number.shape}.")
-    if not isinstance(number, jax.core.Tracer) and not 0 < number < jnp.inf:
-        raise ValueError(f"Argument `rho` must be positive and finite, but is {rho}.")
-    return number
+from theory.checks import check_players, check_rho
+from theory.lattice import by_order
 
 
 def initial_strength(n: int, rho: ArrayLike = 2**0.5) -> jax.Array:

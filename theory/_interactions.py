@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from theory.lattice import as_sets, moebius, zeta
+from theory.checks import as_sets
+from theory.lattice import moebius, zeta
 
 
 def and_interactions(v_and: ArrayLike) -> jax.Array:

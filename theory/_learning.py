@@ -7,27 +7,13 @@ import math
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.typing import ArrayLike
 
-from theory.lattice import apply_power, as_pair, as_real, as_sets, by_order, check_players, zeta
+from theory.checks import as_pair, as_sets, check_players, check_variance
+from theory.lattice import apply_power, by_order, zeta
 from theory.noise import NoiseModel, check_noise
 
 BLOCK = 2**16  # numbers transformed at once where there are many variances
-
-
-def check_variance(sigma2: ArrayLike, dtype: jnp.dtype | None = None) -> jax.Array:
-    """Returns the noise variance σ² as an array of at most one axis, in `dtype` if it is given."""
-    array = as_real(sigma2, "sigma2")
-    if dtype is not None:
-        array = array.astype(dtype)
-    if array.ndim > 1:
-        raise ValueError(
-            f"Argument `sigma2` must be a number or have shape (m,), but has shape {array.shape}."
-        )
-    if not isinstance(array, jax.core.Tracer) and not (np.asarray(array) >= 0).all():
-        raise ValueError(f"Argument `sigma2` must be nonnegative, but is {sigma2}.")
-    return array
 
 
 def log_thresholds(n: int, noise: NoiseModel, dtype: jnp.dtype | type) -> jax.Array:

@@ -27,9 +27,9 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from theory._learning import check_variance, gains_and_losses, log_thresholds, logistic
+from theory._learning import gains_and_losses, log_thresholds, logistic
 from theory._rows import mix, mixture_of
-from theory.lattice import check_players
+from theory.checks import check_players, check_variance
 from theory.noise import NoiseModel, check_noise
 
 

@@ -8,8 +8,9 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from theory._learning import check_variance, learning_thresholds, mode_gains
-from theory.lattice import apply_power, as_pair, as_real, by_order, check_players
+from theory._learning import learning_thresholds, mode_gains
+from theory.checks import as_pair, as_real, check_players, check_variance
+from theory.lattice import apply_power, by_order
 from theory.noise import NoiseModel, check_noise
 
 

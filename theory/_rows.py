@@ -25,9 +25,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from theory._initial import check_rho
-from theory._learning import check_variance, gains_and_losses, log_thresholds
-from theory.lattice import check_players
+from theory._learning import gains_and_losses, log_thresholds
+from theory.checks import check_players, check_rho, check_variance
 from theory.noise import NoiseModel, check_noise
 
 

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from theory.lattice import as_real, as_sets
+from theory.checks import as_real, as_sets
 
 SALIENCE = 0.03
 """Factor of the threshold of salience, τ = 0.03 · E_x |v(N) − v(∅)| [Ren24]."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from theory._learning import log_thresholds
 from theory._rows import log_norm_ratios
-from theory.lattice import check_players
+from theory.checks import check_players
 from theory.noise import NoiseModel, check_noise
 
 STEP = 0.1  # of the search in ln σ²; gains vary over about 1, their poles being at distance π

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from theory.lattice import as_real
+from theory.checks import as_real
 
 NUMBER = (int, float, np.number)
 

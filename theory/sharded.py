@@ -3,7 +3,7 @@
 The upper players number the device and the lower ones the place on it. Transforms over lower
 players stay on the device; one exchange of blocks brings the upper players together, one takes them
 apart again. This happens wherever a mesh with an axis named "sets" is in force (`jax.set_mesh`);
-`sim.sharding` makes one.
+`sim.sets_mesh` makes one.
 """
 
 from __future__ import annotations

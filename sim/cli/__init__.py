@@ -15,7 +15,7 @@ from sim.cli.figures import figures
 from sim.cli.fit import fit
 from sim.cli.measure import measure
 from sim.cli.simulate import simulate
-from sim.provenance import versions
+from sim.machine import versions
 
 app = typer.Typer(
     name="interdyn",

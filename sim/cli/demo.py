@@ -26,8 +26,7 @@ from sim.cli.figures import run_figures
 from sim.cli.fit import print_fit, run_fit
 from sim.cli.measure import run_measure
 from sim.experiments import Settings
-from sim.figures.measured import FIGURES
-from sim.figures.saving import figure_paths
+from sim.figures import FIGURES, figure_paths
 
 QUICK = Settings(epochs=(0, 1, 4, 8, 16, 64, 128, 512), samples=8, players=6)
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from sim.cli._console import AsJson, Folder, InteractionsFile, Overwrite, finish, refuse_existing
-from sim.exchange import write_strengths
-from sim.interactions import Interactions
+from sim.export import write_strengths
+from sim.extraction import Interactions
 
 STRENGTHS = "strengths.csv"
 

@@ -21,11 +21,9 @@ from sim.cli._console import (
     progress_bars,
     refuse_existing,
 )
-from sim.extraction import extract_interactions
-from sim.identifiability import KINDS, split_uncertainty
-from sim.interactions import Interactions
+from sim.extraction import KINDS, Interactions, extract_interactions, split_uncertainty
 from sim.measurement import Measurement
-from sim.recording import Report
+from sim.progress import Report
 
 HOLDS = (
     "A measurement.npz, of interdyn measure or your own: outputs (checkpoints, samples, 2^players) "

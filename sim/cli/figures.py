@@ -8,19 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
-from sim.cli._console import (
-    AsJson,
-    Folder,
-    Overwrite,
-    finish,
-    progress_bars,
-    refuse_existing,
-)
-from sim.figures.measured import FIGURES
-from sim.figures.saving import figure_paths, save_figure
+from sim.cli._console import AsJson, Folder, Overwrite, finish, progress_bars, refuse_existing
+from sim.document import RECORD_KEYS, check_fit
+from sim.figures import FIGURES, figure_paths, save_figure
 from sim.files import read_json
-from sim.fit_file import RECORD_KEYS, check_fit
-from sim.recording import Report
+from sim.progress import Report
 
 HINT = " A fit.json is made by `interdyn fit`."
 

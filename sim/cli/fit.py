@@ -24,18 +24,15 @@ from sim.cli._console import (
     progress_bars,
     refuse_existing,
 )
-from sim.distances import DISTANCES
-from sim.document import fit_document
-from sim.figures.measured import FIGURES
-from sim.figures.saving import figure_bytes
+from sim.document import conclusion, fit_document, noise_text, short_label
+from sim.extraction import Interactions
+from sim.figures import FIGURES, figure_bytes
 from sim.files import write_json
-from sim.fitting import fit_noise
-from sim.interactions import Interactions
+from sim.fitting import DISTANCES, fit_noise
 from sim.phases import find_phases, too_few_for_phases
-from sim.recording import Report
+from sim.progress import Report
 from sim.report import write_report
 from sim.strength import PARTS
-from sim.summary import conclusion, noise_text, short_label
 from theory import NoiseModel
 
 

@@ -24,10 +24,10 @@ from sim.cli._console import (
     progress_bars,
     refuse_existing,
 )
-from sim.experiments import CHECKPOINT_EPOCHS, Settings, prepare
+from sim.experiments import CHECKPOINT_EPOCHS, Settings, prepare, record
+from sim.machine import versions
 from sim.measurement import Measurement
-from sim.provenance import versions
-from sim.recording import Report, record
+from sim.progress import Report
 
 UNFINISHED = ".measurement-parts"
 BUNDLED = ("digits-mlp", "digits-cnn", "digits-transformer", "breast-cancer-mlp")

@@ -13,6 +13,7 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from sim.cli._config import read_config, write_config
 from sim.cli._console import (
     AsJson,
     Overwrite,
@@ -23,16 +24,20 @@ from sim.cli._console import (
     progress_bars,
     refuse_existing,
 )
-from sim.config import read_config, write_config
-from sim.descent import Descent
-from sim.figures.saving import save_figure
-from sim.figures.simulated import phase_map, two_phases
-from sim.interactions import Interactions
-from sim.provenance import versions
-from sim.scenarios import keep_salient, random_start, sparse_target
-from sim.schedule_text import parse_schedule
-from sim.simulation import CLOCKS, METHODS, simulate as run_simulation
-from sim.trajectory import Trajectory
+from sim.extraction import Interactions
+from sim.figures import phase_map, save_figure, two_phases
+from sim.machine import versions
+from sim.simulation import (
+    CLOCKS,
+    METHODS,
+    Descent,
+    Trajectory,
+    keep_salient,
+    parse_schedule,
+    random_start,
+    simulate as run_simulation,
+    sparse_target,
+)
 from theory import NoiseModel
 
 TRAJECTORY, CONFIG = "trajectory.npz", "config.toml"

@@ -1,5 +1,7 @@
 """Networks that really train, by name: what a measurement needs before it is measured."""
 
+from sim.experiments._recording import record as record
+from sim.experiments._reference import Network as Network, train_network as train_network
 from sim.experiments._registry import (
     CHECKPOINT_EPOCHS as CHECKPOINT_EPOCHS,
     Checkpoint as Checkpoint,

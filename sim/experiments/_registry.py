@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from sim.masking import Masking
+from sim.measurement import Masking
 
 CHECKPOINT_EPOCHS = (0, 1, 2, 3, 4, 5, 6, 8, 11, 16, 23, 32, 64, 128, 256, 512)
 
@@ -133,8 +133,8 @@ def register(
         ValueError: another experiment has the name already.
 
     Example:
-        >>> from sim.masking import tabular_features
-        >>> from sim.recording import record
+        >>> from sim.measurement import tabular_features
+        >>> from sim.experiments import record
         >>> @register("growing-line")
         ... def growing_line(settings):
         ...     def train(progress, state):

@@ -12,7 +12,7 @@ from sklearn.datasets import load_breast_cancer
 
 from sim.experiments._registry import Experiment, Settings, register
 from sim.experiments._training import description, split, train
-from sim.masking import tabular_features
+from sim.measurement import tabular_features
 
 FEATURES, TRAINING_ROWS = 10, 400
 

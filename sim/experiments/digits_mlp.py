@@ -12,7 +12,7 @@ import optax
 from sim.experiments._digits import DIGITS, digits
 from sim.experiments._registry import Experiment, Settings, register
 from sim.experiments._training import description, train
-from sim.masking import image_patches
+from sim.measurement import image_patches
 
 
 @register("digits-mlp")

@@ -14,7 +14,7 @@ import optax
 from sim.experiments._digits import DIGITS, digits
 from sim.experiments._registry import Experiment, Settings, register
 from sim.experiments._training import description, train
-from sim.masking import tokens
+from sim.measurement import tokens
 
 TOKENS, PIXELS, WIDTH, HEADS, LAYERS = 16, 4, 32, 4, 2
 

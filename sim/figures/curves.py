@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from sim.bootstrap import BETTER, WORSE
-from sim.figures.epochs import epoch_axis
-from sim.figures.palette import GREY, MEASURED, PREDICTED
-from sim.summary import short_label
+from sim.document import short_label
+from sim.figures.style import GREY, MEASURED, PREDICTED, epoch_axis
+from sim.fitting import BETTER, WORSE
 
 NULLS = {
     "frozen": ("#000000", "s"),

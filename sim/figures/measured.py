@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
+from sim.document import noise_text, second_phase
 from sim.figures.curves import (
     legend_above,
     loss_curves,
@@ -17,8 +18,7 @@ from sim.figures.curves import (
     noise_curve,
 )
 from sim.figures.orders import order_bars, paired_order_bars
-from sim.figures.palette import PREDICTED, STYLE
-from sim.summary import noise_text, second_phase
+from sim.figures.style import PREDICTED, STYLE
 
 
 def dynamics(fit: Mapping[str, Any], panels: int = 6) -> Figure:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.axes import Axes
 
-from sim.figures.palette import PREDICTED
-from sim.fitting import NoiseFit
-from sim.noise_law import NoiseLaw
-from sim.noise_profile import LEMMA1, PAPER, NoiseProfile
+from sim.figures.style import PREDICTED
+from sim.fitting import LEMMA1, PAPER, NoiseFit, NoiseLaw, NoiseProfile
 
 
 def profile_map(ax: Axes, profile: NoiseProfile) -> Axes:

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
-from sim.figures.palette import MEASURED, PREDICTED
+from sim.figures.style import MEASURED, PREDICTED
 
 
 def order_axis(ax: Axes, n: int, ylabel: str | None = "share of strength") -> Axes:

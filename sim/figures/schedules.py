@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.axes import Axes
 
-from sim.figures.palette import GREY, MEASURED, PREDICTED
+from sim.figures.style import GREY, MEASURED, PREDICTED
 
 
 def held_out_bars(ax: Axes, distances: Mapping[str, tuple[float, float]], free: float) -> Axes:

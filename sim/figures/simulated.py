@@ -13,8 +13,8 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
 from sim.figures.orders import order_bars
-from sim.figures.palette import GREY, MEASURED, PREDICTED, STYLE
-from sim.trajectory import Trajectory
+from sim.figures.style import GREY, MEASURED, PREDICTED, STYLE
+from sim.simulation import Trajectory
 from theory import NoiseModel, learning_thresholds
 
 # Light to dark with the order, legible in grey and to the colour-blind.

@@ -8,8 +8,8 @@ import jax
 import numpy as np
 from rich.table import Table
 
-from sim.fitting import fit_noise
-from sim.phases import find_phases
+from sim.fitting.noise_fit import fit_noise
+from sim.phases.phases import find_phases
 from theory import optimal_interactions, orders, zeta
 
 

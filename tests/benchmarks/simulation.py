@@ -6,10 +6,10 @@ import jax
 from rich.table import Table
 from timing import best
 
-from sim.descent import Descent
-from sim.scenarios import random_start, sparse_target
-from sim.schedules import Schedule
-from sim.simulation import simulate
+from sim.simulation.descent import Descent
+from sim.simulation.methods import simulate
+from sim.simulation.scenarios import random_start, sparse_target
+from sim.simulation.schedules import Schedule
 from theory import zeta
 
 

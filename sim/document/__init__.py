@@ -1,0 +1,17 @@
+"""A fit in plain values: what fit.json holds, what it must hold, and what it says."""
+
+from sim.document.content import (
+    findings as findings,
+    fit_document as fit_document,
+)
+from sim.document.schema import (
+    RECORD_KEYS as RECORD_KEYS,
+    check_fit as check_fit,
+)
+from sim.document.words import (
+    conclusion as conclusion,
+    label as label,
+    noise_text as noise_text,
+    second_phase as second_phase,
+    short_label as short_label,
+)

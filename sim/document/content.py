@@ -1,0 +1,91 @@
+"""The content of `fit.json`: everything that tables, figures and reports are made of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from sim.extraction import Interactions
+from sim.fitting import NoiseFit
+from sim.machine import versions
+from sim.measurement import CURVES
+from sim.phases import Phases, too_few_for_phases
+
+
+def fit_document(
+    interactions: Interactions, fit: NoiseFit, phases: Phases | None
+) -> dict[str, Any]:
+    """Gathers a fit into one plain dictionary.
+
+    Keys: those of `findings`, with the largest certified `gap` in each record of `checkpoints`;
+    `curves` (losses and accuracies); `settings` (with the seed and the versions). This is what
+    `interdyn fit` writes to `fit.json`, and what `write_report` and the figures take.
+
+    Args:
+        interactions: that were fitted, with their measurement.
+        fit: of their arrays, by `fit_noise`.
+        phases: by `find_phases`, or None where there is too little to look for them.
+
+    Example:
+        >>> from sim import Measurement, extract_interactions, fit_noise
+        >>> outputs = np.random.default_rng(0).normal(size=(2, 3, 8))
+        >>> found = extract_interactions(outputs)
+        >>> fit = fit_noise(found.i_and, found.i_or, outputs, [0, 1], resamples=0)
+        >>> interactions = Interactions(Measurement(outputs, [0, 1]), found, {})
+        >>> document = fit_document(interactions, fit, None)
+        >>> [record["epoch"] for record in document["checkpoints"]]
+        [0.0, 1.0]
+    """
+    measurement, extraction = interactions.measurement, interactions.extraction
+    found = findings(fit, phases)
+    for record, gap in zip(found["checkpoints"], np.asarray(extraction.gap), strict=True):
+        record["gap"] = float(gap.max())
+    curves = {name: getattr(measurement, name) for name in CURVES}
+    return {
+        **found,
+        "curves": {k: None if v is None else v.tolist() for k, v in curves.items()},
+        "settings": {
+            "players": measurement.n,
+            "samples": measurement.samples,
+            "noise": {
+                "growth": float(fit.noise.growth),
+                "correlation": float(fit.noise.correlation),
+            },
+            "extraction": dict(interactions.settings),
+            "measurement": dict(measurement.metadata),
+            "seed": measurement.metadata.get("seed"),
+            "versions": versions(),
+        },
+    }
+
+
+def findings(fit: NoiseFit, phases: Phases | None) -> dict[str, Any]:
+    """What a fit and its phases amount to, as plain values: what tables and curves are made of.
+
+    Keys: `checkpoints` (one record each: `epoch`, `sigma2`, `measured` and `predicted` over the
+    orders 1..n, `total_variation`, `mean_order`, `nulls`), `phases` (`Phases.record`), `fit` (the
+    options of the fit), `parameters` (free parameters that each model spends on each checkpoint)
+    and `overall`: for every null model the interval and verdict of (theory − null), averaged over
+    the second phase without the last checkpoint, or over all but the last where there are no two
+    phases; None without bootstrap intervals. `phases` is None where there is too little to look for
+    them.
+    """
+    boundary = None if phases is None else phases.boundary
+    later = fit.epochs >= (-np.inf if boundary is None else boundary)
+    chosen = np.flatnonzero(later[:-1])
+    overall = None
+    if fit.comparison is not None and chosen.size:
+        overall = fit.comparison.overall(chosen)
+    return {
+        "checkpoints": fit.records(),
+        "phases": _unknown_phases(fit) if phases is None else phases.record(),
+        "fit": dict(fit.settings),
+        "parameters": fit.parameters,
+        "overall": overall,
+    }
+
+
+def _unknown_phases(fit: NoiseFit) -> dict[str, Any]:
+    fault = too_few_for_phases(*fit.strength.shape[:2])
+    return {"boundary": None, "low": None, "high": None, "p_value": None, "verdict": fault}

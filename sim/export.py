@@ -1,0 +1,143 @@
+"""Interactions for other programs: shapiq's values for its plots, and tables of order strengths."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+from sim.extraction import Interactions
+from sim.files import atomic_path
+from sim.strength import PARTS, measured_strength
+from theory import order_distribution
+from theory.checks import as_sets
+
+if TYPE_CHECKING:
+    from shapiq import InteractionValues
+
+COLUMNS = ("epoch", "part", "order", "strength", "standard_error", "share")
+
+
+def to_shapiq(interactions: ArrayLike, threshold: float = 0.0) -> InteractionValues:
+    """One sample's AND or OR interactions as `shapiq.InteractionValues`.
+
+    Both go by shapiq's index `Moebius`: AND interactions are the Möbius transform of v, and OR
+    interactions that of the dual game v*(S) = v(N) − v(N∖S).
+
+    Args:
+        interactions: (2^n,), such as `extraction.i_and[checkpoint, sample]`.
+        threshold: leaves out interactions smaller than this; nothing by default but exact zeros.
+
+    Returns:
+        The interactions with players numbered from 0; entry ∅ is the baseline value.
+
+    Raises:
+        ValueError: not one sample's interactions, or a negative threshold.
+        ImportError: shapiq is not installed.
+
+    Example:
+        >>> values = to_shapiq([0.5, 1.0, 0.0, -2.0])
+        >>> values[(0, 1)], values[(1,)], values.baseline_value
+        (-2.0, 0.0, 0.5)
+    """
+    try:
+        from shapiq import InteractionValues
+    except ModuleNotFoundError as error:
+        if error.name != "shapiq":
+            raise
+        raise ImportError("this needs the package 'shapiq'; pip install shapiq.") from None
+
+    array, n = as_sets(interactions, "interactions")
+    if array.ndim != 1:
+        raise ValueError(
+            f"Argument `interactions` must be those of one sample, (2^n,), but has shape "
+            f"{array.shape}."
+        )
+    if not threshold >= 0:
+        raise ValueError(f"Argument `threshold` must be nonnegative, but is {threshold}.")
+    values = np.asarray(array, dtype=np.float64)
+    kept = np.flatnonzero((np.abs(values) >= threshold) & (values != 0))
+    kept = np.concatenate([[0], kept[kept != 0]])
+    names = [tuple(i for i in range(n) if int(s) >> i & 1) for s in kept]
+    return InteractionValues(
+        values=values[kept],
+        index="Moebius",
+        max_order=n,
+        n_players=n,
+        min_order=0,
+        interaction_lookup={name: i for i, name in enumerate(names)},
+        estimated=False,
+        baseline_value=float(values[0]),
+    )
+
+
+def strength_rows(interactions: Interactions) -> list[dict[str, Any]]:
+    """Strength of the salient interactions by epoch, part and order, as rows of a table.
+
+    Args:
+        interactions: of all checkpoints and samples.
+
+    Returns:
+        One dictionary for each checkpoint, part (`both`, `and`, `or`) and order 1..n: the mean
+        `strength` over samples in log-odds, its `standard_error` (None for a single sample), and
+        its `share` of the strength of all orders.
+    """
+    extraction, measurement = interactions.extraction, interactions.measurement
+    rows = []
+    for part in PARTS:
+        strength = measured_strength(
+            np.asarray(extraction.i_and),
+            np.asarray(extraction.i_or),
+            measurement.outputs,
+            parts=part,
+        )[0]  # (checkpoints, samples, n)
+        rows += _rows(part, measurement.epochs, strength)
+    return sorted(rows, key=lambda row: row["epoch"])
+
+
+def _rows(part: str, epochs: np.ndarray, strength: jax.Array) -> list[dict[str, Any]]:
+    mean = jnp.mean(strength, axis=1)
+    share = np.asarray(order_distribution(mean))
+    samples = strength.shape[1]
+    error = np.std(np.asarray(strength), axis=1, ddof=min(1, samples - 1)) / samples**0.5
+    return [
+        {
+            "epoch": float(epoch),
+            "part": part,
+            "order": k + 1,
+            "strength": float(mean[c, k]),
+            "standard_error": float(error[c, k]) if samples > 1 else None,
+            "share": float(share[c, k]),
+        }
+        for c, epoch in enumerate(epochs)
+        for k in range(share.shape[1])
+    ]
+
+
+def write_strengths(interactions: Interactions, path: str | Path) -> None:
+    """Writes `strength_rows` as a CSV file with one line of column names.
+
+    Args:
+        interactions: of all checkpoints and samples.
+        path: of the file; it is there whole or not at all.
+
+    Example:
+        >>> import tempfile
+        >>> from sim.extraction import extract_interactions
+        >>> from sim.measurement import Measurement
+        >>> measurement = Measurement(np.array([[[0.0, 1.0, 1.0, 5.0]]]), [0])
+        >>> found = Interactions(measurement, extract_interactions(measurement.outputs), {})
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_strengths(found, f"{folder}/strengths.csv")
+        ...     print(Path(folder, "strengths.csv").read_text().splitlines()[0])
+        epoch,part,order,strength,standard_error,share
+    """
+    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        writer.writerows(strength_rows(interactions))

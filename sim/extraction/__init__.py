@@ -1,0 +1,14 @@
+"""From outputs to sparse AND and OR interactions, each with a certificate."""
+
+from sim.extraction.identifiability import (
+    KINDS as KINDS,
+    SplitUncertainty as SplitUncertainty,
+    split_uncertainty as split_uncertainty,
+)
+from sim.extraction.interactions import (
+    Interactions as Interactions,
+)
+from sim.extraction.programme import (
+    Extraction as Extraction,
+    extract_interactions as extract_interactions,
+)

@@ -1,0 +1,77 @@
+"""The linear algebra of the extraction's programme: all of it Kronecker powers of 2×2 matrices."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from sim.extraction._schur import SumInverse, kronecker_power
+
+# Growth of the metric with the order of a set, by measurement: the iterations hardly depend on it
+# between 1.2 and 1.7 up to n = 12; at n = 14 the larger one saves a third of them.
+_GROWTH, _GROWTH_OF_MANY, _MANY = 1.4, 1.6, 13
+
+_ZETA = np.array([[1.0, 0.0], [1.0, 1.0]])
+_DISJOINT = np.array([[1.0, 1.0], [1.0, 0.0]])
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Power:
+    """The Kronecker power M^{⊗n} of a 2×2 matrix, as two blocks that are applied as matrices."""
+
+    high: jax.Array  # (2^⌈n/2⌉, 2^⌈n/2⌉)
+    low: jax.Array  # (2^⌊n/2⌋, 2^⌊n/2⌋)
+
+    @classmethod
+    def of(cls, matrix: np.ndarray, n: int, dtype: jnp.dtype) -> Power:
+        return cls(
+            jnp.asarray(kronecker_power(matrix, n - n // 2), dtype),
+            jnp.asarray(kronecker_power(matrix, n // 2), dtype),
+        )
+
+    def __call__(self, x: jax.Array) -> jax.Array:  # (lanes, 2^n)
+        pairs = x.reshape(-1, self.high.shape[0], self.low.shape[0])
+        return jnp.einsum("hk,bkl,ml->bhm", self.high, pairs, self.low).reshape(x.shape)
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Geometry:
+    """The linear algebra of the programme for one n; nothing in it depends on the data."""
+
+    zeta: Power
+    zeta_t: Power
+    moebius: Power
+    disjoint: Power
+    disjoint_t: Power
+    disjoint_inverse: Power
+    weight: jax.Array  # (2^n,) metric of a and o; that of δ is 1
+    inverse: SumInverse  # of K
+    bounded: bool = dataclasses.field(metadata={"static": True})  # whether δ is a variable
+
+
+@functools.lru_cache(maxsize=8)
+def geometry(n: int, bounded: bool, dtype: jnp.dtype) -> Geometry:
+    """Builds the transforms and the inverse of K; `bounded` says whether δ is a variable."""
+    growth = _GROWTH if n < _MANY else _GROWTH_OF_MANY
+    metric = np.diag([1.0, 1.0 / growth])
+    forms = [m @ metric @ m.T for m in (_ZETA, _DISJOINT)]
+    if bounded:
+        forms.append(np.eye(2))
+    order = np.array([s.bit_count() for s in range(2**n)])
+    return Geometry(
+        Power.of(_ZETA, n, dtype),
+        Power.of(_ZETA.T, n, dtype),
+        Power.of(np.linalg.inv(_ZETA), n, dtype),
+        Power.of(_DISJOINT, n, dtype),
+        Power.of(_DISJOINT.T, n, dtype),
+        Power.of(np.linalg.inv(_DISJOINT), n, dtype),
+        jnp.asarray(growth**order, dtype),
+        SumInverse.of(forms, n, dtype),
+        bounded,
+    )

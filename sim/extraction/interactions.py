@@ -1,0 +1,94 @@
+"""A measurement together with the interactions extracted from it: one file, ready to be fitted."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sim.checks import check_outputs
+from sim.extraction.programme import Extraction
+from sim.files import read_npz, write_npz
+from sim.measurement import Measurement
+
+SETS = ("i_and", "i_or", "multipliers")
+FIRST = " A measurement becomes interactions by `interdyn extract`."
+RESULTS = ("objective", "gap", "iterations", "converged")
+
+
+@dataclasses.dataclass(frozen=True)
+class Interactions:
+    """AND and OR interactions of every checkpoint and sample, with their certificates.
+
+    Attributes:
+        measurement: what they were extracted from.
+        extraction: the interactions and the multipliers that certify them (checkpoints, samples,
+            2^n), and for each (checkpoint, sample) the objective, the certified relative gap, the
+            iterations, and whether the tolerance was met.
+        settings: options of the extraction, for the record.
+
+    Example:
+        >>> from sim.extraction import extract_interactions
+        >>> measurement = Measurement(np.array([[[0.0, 1.0, 1.0, 5.0]]]), [0])
+        >>> found = Interactions(measurement, extract_interactions(measurement.outputs), {})
+        >>> bool(found.extraction.converged.all())
+        True
+    """
+
+    measurement: Measurement
+    extraction: Extraction
+    settings: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        for name, kind in (("measurement", Measurement), ("extraction", Extraction)):
+            if not isinstance(getattr(self, name), kind):
+                raise TypeError(
+                    f"Argument `{name}` must be of type {kind.__name__}, but is of type "
+                    f"{type(getattr(self, name)).__name__}."
+                )
+        shape = self.measurement.outputs.shape
+        for name in SETS:
+            array = check_outputs(getattr(self.extraction, name), name)
+            if array.shape != shape:
+                raise ValueError(
+                    f"`{name}` must have the shape {shape} of `outputs`, but has shape "
+                    f"{array.shape}."
+                )
+        for name in RESULTS:
+            array = np.asarray(getattr(self.extraction, name))
+            if array.shape != shape[:2]:
+                raise ValueError(
+                    f"`{name}` must have shape (checkpoints, samples) = {shape[:2]}, but has shape "
+                    f"{array.shape}."
+                )
+
+    def save(self, path: str | Path) -> None:
+        """Writes one `.npz`: the measurement's keys and those of the extraction."""
+        names = (*SETS, *RESULTS)
+        extracted = {name: np.asarray(getattr(self.extraction, name)) for name in names}
+        metadata = {**self.measurement.metadata, "extraction": dict(self.settings)}
+        whole = dataclasses.replace(self.measurement, metadata=metadata)
+        write_npz(path, whole.arrays() | extracted)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Interactions:
+        """Reads interactions; see `Measurement.load` for what else the file holds.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: the file is damaged, or its arrays do not fit together; names the file.
+        """
+        names = (*SETS, *RESULTS)
+        arrays = read_npz(path, required=("outputs", "epochs", *names), hint=FIRST)
+        measurement = Measurement.from_arrays(arrays, path)
+        metadata = dict(measurement.metadata)
+        settings = metadata.pop("extraction", {})
+        measurement = dataclasses.replace(measurement, metadata=metadata)
+        try:
+            fields: dict[str, Any] = {name: arrays[name] for name in names}
+            return cls(measurement, Extraction(**fields), settings)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error

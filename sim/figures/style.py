@@ -1,0 +1,76 @@
+"""What every figure shares: the style sheet, and what colours mean (Okabe and Ito's palette)."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from jax.typing import ArrayLike
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from sim.files import atomic_path
+
+STYLE = "sim.interdyn"
+
+MEASURED = "#0072B2"  # measured or simulated
+PREDICTED = "#D55E00"  # predicted by the theory
+GREY = "#666666"  # marks and guides
+
+
+FORMATS = ("png", "svg")
+
+
+def figure_paths(folder: str | Path, name: str) -> list[Path]:
+    """The files that `save_figure` writes."""
+    return [Path(folder) / f"{name}.{suffix}" for suffix in FORMATS]
+
+
+def save_figure(figure: Figure, folder: str | Path, name: str) -> list[Path]:
+    """Writes a figure as PNG and SVG, closes it, and returns the paths."""
+    paths = figure_paths(folder, name)
+    for path in paths:
+        with atomic_path(path) as temporary:
+            _draw(figure, temporary, path.suffix[1:])
+    plt.close(figure)
+    return paths
+
+
+def figure_bytes(figure: Figure, suffix: str = "svg") -> bytes:
+    """A figure as the content of a PNG or SVG file; closes it."""
+    buffer = io.BytesIO()
+    _draw(figure, buffer, suffix)
+    plt.close(figure)
+    return buffer.getvalue()
+
+
+def _draw(figure: Figure, target: Path | io.BytesIO, suffix: str) -> None:
+    metadata = {"Date": None} if suffix == "svg" else {"Software": None}
+    with plt.style.context(STYLE):  # resolution and SVG identifiers are read on saving
+        figure.savefig(target, format=suffix, metadata=metadata)
+
+
+TICKS = 6  # at most, besides those of epoch 0 and of the first checkpoint after it
+
+
+def epoch_axis(ax: Axes, epochs: ArrayLike | Sequence[float]) -> Axes:
+    """An epoch axis, logarithmic with 0 on it where the epochs span more than a factor of 30."""
+    values = np.asarray(epochs, float)
+    positive = values[values > 0]
+    if positive.size and positive[-1] / positive[0] > 30:
+        ax.set_xscale("symlog", linthresh=positive[0])
+        powers = int(np.log(positive[-1] / positive[0]) / np.log(4) + 1e-9)  # of 4, on the axis
+        ticks = positive[0] * 4.0 ** np.arange(0, powers + 1, 1 + powers // TICKS)
+        ax.set_xticks([*([0.0] if values[0] == 0 else []), *ticks])
+        ax.set_xticks([], minor=True)
+        ax.xaxis.set_major_formatter("{x:g}")
+        left = -0.3 * positive[0] if values[0] == 0 else 0.8 * positive[0]
+        ax.set_xlim(left, 1.3 * positive[-1])
+    elif np.array_equal(values, np.rint(values)):
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.set_xlabel("epoch")
+    return ax

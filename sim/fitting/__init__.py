@@ -1,0 +1,35 @@
+"""The theory fitted to measured interactions, beside models that know nothing of it."""
+
+from sim.fitting.bootstrap import (
+    BETTER as BETTER,
+    SAME as SAME,
+    WORSE as WORSE,
+)
+from sim.fitting.distances import (
+    DISTANCES as DISTANCES,
+)
+from sim.fitting.noise_fit import (
+    BOUNDS as BOUNDS,
+    NoiseFit as NoiseFit,
+    fit_noise as fit_noise,
+)
+from sim.fitting.noise_law import (
+    NoiseLaw as NoiseLaw,
+    neighbour_residuals as neighbour_residuals,
+    observe_noise as observe_noise,
+    perturb as perturb,
+)
+from sim.fitting.noise_profile import (
+    LEMMA1 as LEMMA1,
+    PAPER as PAPER,
+    NoiseProfile as NoiseProfile,
+    profile_noise as profile_noise,
+)
+from sim.fitting.schedule_fit import (
+    ScheduleFit as ScheduleFit,
+    fit_schedules as fit_schedules,
+)
+from sim.fitting.trajectory_fit import (
+    TrajectoryFit as TrajectoryFit,
+    fit_trajectory as fit_trajectory,
+)

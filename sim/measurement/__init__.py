@@ -1,0 +1,27 @@
+"""From a network to its outputs v(S) on every masked version of some inputs."""
+
+from sim.measurement.masking import (
+    MAX_PLAYERS as MAX_PLAYERS,
+    Masking as Masking,
+    mean_baseline as mean_baseline,
+    present_players as present_players,
+)
+from sim.measurement.measurement import (
+    CURVES as CURVES,
+    Measurement as Measurement,
+    ProbabilityWarning as ProbabilityWarning,
+)
+from sim.measurement.players import (
+    image_patches as image_patches,
+    point_clusters as point_clusters,
+    tabular_features as tabular_features,
+    tokens as tokens,
+)
+from sim.measurement.scoring import (
+    check_outputs_fit as check_outputs_fit,
+    log_odds as log_odds,
+    measure_outputs as measure_outputs,
+)
+from sim.measurement.torch_adapter import (
+    torch_score as torch_score,
+)

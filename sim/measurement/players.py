@@ -1,0 +1,272 @@
+"""Players: patches of images, features of tables, tokens of sentences, clusters of points."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from jax.typing import ArrayLike
+
+from sim.measurement.masking import Masking
+
+
+def image_patches(
+    shape: Sequence[int],
+    patch: int,
+    n: int,
+    *,
+    baseline: ArrayLike = 0.0,
+    seed: int = 0,
+    allowed: ArrayLike | None = None,
+    samples: int | None = None,
+) -> Masking:
+    """Players are n square patches of an image or of a feature map, chosen at random.
+
+    Args:
+        shape: (height, width) or (channels, height, width) of one input.
+        patch: side of a patch; must divide height and width.
+        n: number of players; the other patches are always shown.
+        baseline: value of a masked pixel: a number, one for each channel (channels, 1, 1), or an
+            array that fits `shape`.
+        seed: of the choice of patches.
+        allowed: bool (height, width); only patches that lie wholly inside can be players.
+        samples: choose other patches for each of so many samples; None takes the same for all.
+
+    Raises:
+        ValueError: the patches do not tile the image, or there are fewer than n.
+
+    Example:
+        >>> masking = image_patches((8, 8), patch=2, n=10)
+        >>> masking.masked(np.ones((1, 8, 8)), 0, np.array([0, 2**10 - 1])).sum(axis=(1, 2))
+        array([24., 64.])
+    """
+    shape = tuple(np.atleast_1d(shape).tolist())
+    if len(shape) not in (2, 3):
+        raise ValueError(
+            f"Argument `shape` must be (height, width) or (channels, height, width), the shape of "
+            f"one input, but is {shape if len(shape) < 9 else 'an array'}."
+        )
+    height, width = shape[-2:]
+    is_size = isinstance(patch, int | np.integer) and patch >= 1
+    if not is_size or height % patch or width % patch:
+        raise ValueError(
+            f"Argument `patch` must be a whole number that divides the height and width "
+            f"{height}×{width}, but is {patch!r}."
+        )
+    rows, columns = height // patch, width // patch
+    inside = np.ones((height, width), bool) if allowed is None else np.asarray(allowed, dtype=bool)
+    if inside.shape != (height, width):
+        raise ValueError(
+            f"Argument `allowed` must have shape {(height, width)}, but has shape {inside.shape}."
+        )
+    whole = inside.reshape(rows, patch, columns, patch).all(axis=(1, 3))
+    chosen = choose(np.flatnonzero(whole), n, seed, samples, "patches")
+    index = np.arange(rows)[:, None] * columns + np.arange(columns)
+    pixels = np.kron(index, np.ones((patch, patch), dtype=int))  # patch number of every pixel
+    regions = np.broadcast_to(pixels, shape) == chosen.reshape(*chosen.shape, *[1] * len(shape))
+    return Masking(regions, baseline, shape)
+
+
+def tabular_features(
+    features: int,
+    players: int | Sequence[int | Sequence[int]],
+    *,
+    baseline: ArrayLike = 0.0,
+    seed: int = 0,
+    samples: int | None = None,
+) -> Masking:
+    """Players are features of a table's row, or groups of them.
+
+    Args:
+        features: number of features of one input.
+        players: how many features to choose at random; or which, each player an index or several,
+            such as the columns of a one-hot code.
+        baseline: value of a masked feature: a number, or one for each feature.
+        seed: of the choice of features.
+        samples: choose other features for each of so many samples; None takes the same for all.
+
+    Raises:
+        ValueError: more players than features, or a feature that is not there.
+
+    Example:
+        >>> masking = tabular_features(4, players=[0, (2, 3)], baseline=-1.0)
+        >>> masking.masked(np.array([[5.0, 6.0, 7.0, 8.0]]), 0, np.array([0b00, 0b10])).tolist()
+        [[-1.0, 6.0, -1.0, -1.0], [-1.0, 6.0, 7.0, 8.0]]
+    """
+    if not isinstance(features, int | np.integer) or features < 1:
+        raise ValueError(
+            f"Argument `features` must be the number of features of one input, but is "
+            f"{features if np.ndim(features) == 0 else 'an array'}."
+        )
+    if not isinstance(players, Sequence | np.ndarray):
+        chosen = choose(np.arange(features), players, seed, samples, "features", "players")
+        return Masking(chosen[..., None] == np.arange(features), baseline, (features,))
+    groups = [np.atleast_1d(np.asarray(group)) for group in players]
+    for group in groups:
+        numbers = np.issubdtype(group.dtype, np.integer)
+        if not numbers or ((group < 0) | (group >= features)).any():
+            raise ValueError(
+                f"Argument `players` must name features by numbers from 0 to {features - 1}, but "
+                f"names {group.tolist()}."
+            )
+    regions = np.array([np.isin(np.arange(features), group) for group in groups])
+    if len(np.unique(regions, axis=0)) < len(regions):
+        raise ValueError("Argument `players` must name different features for every player.")
+    return Masking(regions.reshape(-1, features), baseline, (features,))
+
+
+def tokens(
+    shape: int | Sequence[int],
+    n: int,
+    *,
+    mask: ArrayLike,
+    seed: int = 0,
+    allowed: ArrayLike | None = None,
+    samples: int | None = None,
+) -> Masking:
+    """Players are n tokens of a sequence, chosen at random.
+
+    Args:
+        shape: number of tokens, for inputs of token ids; or (tokens, width), for embeddings.
+        n: number of players; the other tokens are always shown.
+        mask: what takes a token's place: the mask token's id, or its embedding (width,).
+        seed: of the choice of tokens.
+        allowed: bool (tokens,), which tokens can be players: no padding, no separators. Or
+            (samples, tokens), where this differs from sample to sample.
+        samples: choose other tokens for each of so many samples; None takes the same for all.
+
+    Raises:
+        ValueError: fewer than n tokens can be players.
+
+    Example:
+        >>> masking = tokens(5, 2, mask=103, allowed=[False, True, True, False, False])
+        >>> masking.masked(np.array([[1, 7, 8, 9, 2]]), 0, np.array([0b00, 0b10])).tolist()
+        [[1, 103, 103, 9, 2], [1, 103, 8, 9, 2]]
+    """
+    shape = (shape,) if isinstance(shape, int | np.integer) else tuple(shape)
+    if len(shape) not in (1, 2):
+        raise ValueError(f"Argument `shape` must be (tokens,) or (tokens, width), but is {shape}.")
+    inside = np.ones(shape[0], bool) if allowed is None else np.asarray(allowed, dtype=bool)
+    if inside.ndim not in (1, 2) or inside.shape[-1] != shape[0]:
+        raise ValueError(
+            f"Argument `allowed` must have one entry for each of the {shape[0]} tokens, but has "
+            f"shape {inside.shape}."
+        )
+    if inside.ndim == 1:
+        chosen = choose(np.flatnonzero(inside), n, seed, samples, "tokens")
+    else:
+        rng = np.random.default_rng(seed)
+        chosen = np.array([_draw(np.flatnonzero(row), n, rng, "tokens") for row in inside])
+    if not np.issubdtype(np.asarray(mask).dtype, np.number):
+        raise ValueError(
+            f"Argument `mask` must be the mask token's number or its embedding, but is {mask!r}."
+        )
+    regions = chosen[..., None] == np.arange(shape[0])
+    if len(shape) == 2:
+        regions = np.repeat(regions[..., None], shape[1], axis=-1)
+    return Masking(regions, mask, shape)
+
+
+def choose(
+    candidates: np.ndarray, n: int, seed: int, samples: int | None, what: str, name: str = "n"
+) -> np.ndarray:
+    """n of the candidates at random, sorted: (n,), or (samples, n), drawn anew for each sample."""
+    rng = np.random.default_rng(seed)
+    if samples is None:
+        return _draw(candidates, n, rng, what, name)
+    return np.array([_draw(candidates, n, rng, what, name) for _ in range(samples)])
+
+
+def _draw(
+    candidates: np.ndarray, n: int, rng: np.random.Generator, what: str, name: str = "n"
+) -> np.ndarray:
+    if not isinstance(n, int | np.integer) or not 1 <= n <= len(candidates):
+        raise ValueError(
+            f"Argument `{name}` must be a whole number between 1 and the {len(candidates)} {what} "
+            f"of the input that can be players, but is {n!r}."
+        )
+    return np.sort(rng.permutation(candidates)[:n])
+
+
+def point_clusters(
+    points: ArrayLike,
+    clusters: int | ArrayLike,
+    n: int | None = None,
+    *,
+    seed: int = 0,
+) -> Masking:
+    """Players are clusters of points; an absent one is moved to its centre, each sample its own.
+
+    Args:
+        points: (samples, count, dimensions), the inputs to be masked.
+        clusters: how many clusters to find in each sample, by k-means; or the number of each
+            point's cluster, (samples, count), counted from 0 and the same count in every sample.
+        n: how many of the clusters are players, chosen at random; None takes all of them.
+        seed: of the clusters and of the choice.
+
+    Raises:
+        ValueError: fewer distinct points than clusters, or fewer clusters than players.
+
+    Example:
+        >>> cloud = np.array([[[0.0, 0.0], [0.0, 2.0], [9.0, 9.0], [11.0, 9.0]]])
+        >>> masking = point_clusters(cloud, np.array([[0, 0, 1, 1]]))
+        >>> masking.masked(cloud, 0, np.array([0b10])).tolist()
+        [[[0.0, 1.0], [0.0, 1.0], [9.0, 9.0], [11.0, 9.0]]]
+    """
+    points = np.asarray(points)
+    if points.ndim != 3 or not np.issubdtype(points.dtype, np.floating):
+        raise ValueError(
+            f"Argument `points` must be floating (samples, count, dimensions), but has shape "
+            f"{points.shape} and dtype {points.dtype}."
+        )
+    rng = np.random.default_rng(seed)
+    if isinstance(clusters, int | np.integer):
+        members = np.array([_k_means(cloud, int(clusters), rng) for cloud in points])
+    else:
+        members = np.asarray(clusters)
+        if members.shape != points.shape[:2] or not np.issubdtype(members.dtype, np.integer):
+            raise ValueError(
+                f"Argument `clusters` must be a number, or integers of shape {points.shape[:2]}, "
+                f"but has shape {members.shape} and dtype {members.dtype}."
+            )
+    count = int(members.max()) + 1
+    belongs = members[:, None, :] == np.arange(count)[:, None]  # (samples, clusters, count)
+    sizes = belongs.sum(axis=-1, keepdims=True)
+    if not sizes.all():
+        sample, cluster, _ = np.argwhere(sizes == 0)[0].tolist()
+        raise ValueError(
+            f"Every sample must have all {count} clusters, but in sample {sample} cluster "
+            f"{cluster} is empty."
+        )
+    centres = belongs @ points / sizes  # (samples, clusters, dimensions)
+    moved = np.take_along_axis(centres, members[:, :, None], axis=1)
+    chosen = choose(np.arange(count), count if n is None else n, seed, len(points), "clusters")
+    regions = np.take_along_axis(belongs, chosen[:, :, None], axis=1)
+    regions = np.repeat(regions[..., None], points.shape[-1], axis=-1)
+    return Masking(regions, moved.astype(points.dtype), points.shape[1:])
+
+
+def _k_means(points: np.ndarray, clusters: int, rng: np.random.Generator) -> np.ndarray:
+    """Cluster of every point: Lloyd's algorithm from centres that lie far apart."""
+    distinct = len(np.unique(points, axis=0))
+    if not 1 <= clusters <= distinct:
+        raise ValueError(
+            f"Argument `clusters` must be between 1 and the {distinct} distinct points of a sample,"
+            f" but is {clusters}."
+        )
+    centres = points[rng.integers(len(points))][None]
+    while len(centres) < clusters:
+        farthest = _distances(points, centres).min(axis=1).argmax()
+        centres = np.concatenate([centres, points[farthest][None]])
+    members = _distances(points, centres).argmin(axis=1)
+    for _ in range(100):
+        centres = np.array([points[members == k].mean(axis=0) for k in range(clusters)])
+        closest = _distances(points, centres).argmin(axis=1)
+        if len(np.unique(closest)) < clusters or (closest == members).all():
+            break
+        members = closest
+    return members
+
+
+def _distances(points: np.ndarray, centres: np.ndarray) -> np.ndarray:
+    return np.linalg.norm(points[:, None] - centres, axis=-1)

@@ -1,0 +1,161 @@
+"""A network's output on every masked version of some inputs, at one checkpoint."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from sim.checks import as_array, check_labels
+from sim.machine import check_memory
+from sim.measurement.masking import Masking
+from sim.progress import Progress
+
+BATCH, BATCH_BYTES = 4096, 2**26
+
+
+def check_outputs_fit(shape: tuple[int, ...]) -> None:
+    """Raises ValueError where outputs (checkpoints, samples, 2^n) would not fit into memory."""
+    size = 8 * math.prod(shape)
+    each = " × ".join(map(str, shape[:-1])) + f" × 2^{shape[-1].bit_length() - 1}"
+    check_memory(2 * size, f"Measuring {each} outputs")  # twice: gathered, then checked and kept
+
+
+def log_odds(logits: np.ndarray, label: int | None) -> np.ndarray:
+    """Log-odds log p/(1−p) of a class from logits, finite even where p rounds to 1.
+
+    Args:
+        logits: (batch, classes), or (batch,) for one output a sample.
+        label: the class; None passes a single output through as it is. With a single logit the
+            classes are 1 (the logit) and 0 (its negative).
+
+    Returns:
+        (batch,), float64.
+
+    Example:
+        >>> log_odds(np.array([[2.0, 0.0, 0.0], [1000.0, 0.0, 0.0]]), 0).round(4).tolist()
+        [1.3069, 999.3069]
+    """
+    logits = np.asarray(logits, dtype=np.float64)
+    if logits.ndim == 2 and logits.shape[1] == 1:
+        logits = logits[:, 0]
+    if logits.ndim == 1:
+        return logits if label is None or label == 1 else -logits
+    if label is None:
+        raise ValueError(
+            f"Scores with several classes, here of shape {logits.shape}, need `labels`: the class "
+            f"whose log-odds are the output."
+        )
+    others = np.delete(logits, label, axis=1)
+    top = others.max(axis=1)
+    return logits[:, label] - top - np.log(np.exp(others - top[:, None]).sum(axis=1))
+
+
+def measure_outputs(
+    score: Callable[[np.ndarray], Any],
+    inputs: np.ndarray,
+    masking: Masking,
+    labels: np.ndarray | None = None,
+    *,
+    batch_size: int | None = None,
+    progress: Progress | None = None,
+) -> np.ndarray:
+    """A network's output v(S) on every masked version of every input, for one checkpoint.
+
+    Args:
+        score: from a batch of masked inputs (m, *shape) to logits (m, classes), or to single
+            outputs (m,) or (m, 1). Anything that `numpy.asarray` reads will do: a JAX function, a
+            numpy one, or `torch_score(module)`.
+        inputs: (samples, *shape).
+        masking: the players and their baseline.
+        labels: (samples,) the class of each input; None takes single outputs as they are.
+        batch_size: most masked inputs at a time, whatever 2^n is; rounded down to a power of two.
+            By default as many as fit into 64 MiB, and at most 4096.
+        progress: called after every batch with (outputs done, outputs in all).
+
+    Returns:
+        (samples, 2^n), float64.
+
+    Raises:
+        ValueError: scores of the wrong shape, or not finite (names the sample), or that look like
+            probabilities or numbers of classes; inputs that the masking does not fit or does not
+            change; outputs that do not fit into memory (says how much they need).
+
+    Example:
+        >>> from sim import tabular_features
+        >>> measure_outputs(lambda x: x @ [2.0, 3.0], [[1.0, 1.0]], tabular_features(2, 2))
+        array([[0., 2., 3., 5.]])
+    """
+    inputs = as_array(inputs, "inputs")
+    if not isinstance(masking, Masking):
+        raise TypeError(
+            f"Argument `masking` must be a Masking, such as sim.tabular_features(features, "
+            f"players), but is of type {type(masking).__name__}."
+        )
+    masking.check(inputs)
+    if labels is not None:
+        labels = check_labels(labels, len(inputs))
+    if not callable(score):
+        raise TypeError(
+            f"Argument `score` must be a function from masked inputs to logits, but is {score!r}."
+        )
+    if any(base.__module__.startswith("torch.nn") for base in type(score).__mro__):
+        raise TypeError(
+            "Argument `score` must be a function of numpy arrays, but is a torch module; wrap it: "
+            "sim.torch_score(module)."
+        )
+    if batch_size is None:
+        batch_size = min(BATCH, max(1, BATCH_BYTES // max(1, inputs[0].nbytes)))
+    if batch_size < 1:
+        raise ValueError(f"Argument `batch_size` must be at least 1, but is {batch_size}.")
+    size = 2**masking.n
+    step = min(size, 1 << int(batch_size).bit_length() - 1)
+    check_outputs_fit((len(inputs), size))
+    outputs = np.empty((len(inputs), size))
+    for sample in range(len(inputs)):
+        label = None if labels is None else int(labels[sample])
+        for start in range(0, size, step):
+            sets = np.arange(start, start + step)
+            scores = score(masking.masked(inputs, sample, sets))
+            outputs[sample, sets] = _checked_scores(scores, step, label, sample)
+            if progress is not None:
+                progress(sample * size + start + step, len(inputs) * size)
+    return outputs
+
+
+def _checked_scores(returned: Any, batch: int, label: int | None, sample: int) -> np.ndarray:
+    scores = as_array(returned, "score(inputs)")
+    if scores.ndim not in (1, 2) or len(scores) != batch or not scores.size:
+        raise ValueError(
+            f"`score` must return logits of shape ({batch}, classes) or ({batch},) for a batch of "
+            f"{batch} masked inputs, but returned shape {scores.shape}."
+        )
+    if scores.dtype.kind not in "fiub":
+        try:
+            scores = scores.astype(np.float64, casting="safe")  # bfloat16 and its like
+        except TypeError:
+            raise ValueError(
+                f"`score` must return real numbers, but returned dtype {scores.dtype}."
+            ) from None
+    classes = scores.shape[1] if scores.ndim == 2 else 1
+    if label is not None and scores.dtype.kind != "f":
+        raise ValueError(
+            f"`score` must return logits, but returned {scores.dtype}, like numbers of classes."
+        )
+    if label is not None and not 0 <= label < max(classes, 2):
+        raise ValueError(
+            f"The label of sample {sample} must be a class below {max(classes, 2)}, but is {label}."
+        )
+    if not np.isfinite(scores).all():
+        kind = "a NaN" if np.isnan(scores).any() else "an infinite one"
+        raise ValueError(
+            f"`score` must return finite logits, but sample {sample} has {kind} among them."
+        )
+    if classes > 1 and scores.min() >= 0 and np.allclose(scores.sum(axis=1), 1, atol=1e-3):
+        raise ValueError(
+            "`score` must return logits, but its values are nonnegative and sum to 1, like "
+            "probabilities; return what comes before the softmax, or the logarithms."
+        )
+    return log_odds(scores, label)

@@ -1,0 +1,155 @@
+"""Equilibrium and relaxation: both are gains of eigenmodes, so every epoch is one transform."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from sim.simulation.trajectory import Snapshot, joined, snapshot
+from theory import NoiseModel, learning_thresholds, mode_gains, orders, relaxation_gains
+from theory.lattice import apply_power
+
+CHUNKS = 20  # reports of progress in a run
+
+
+def follow(
+    starts: jax.Array,
+    targets: jax.Array,
+    variance: Callable[[np.ndarray], jax.Array],
+    epochs: np.ndarray,
+    noise: NoiseModel,
+    salience: float,
+    path: tuple[float, str, int] | None,
+    keep: bool,
+    progress: Callable[[int, int], None] | None,
+) -> Snapshot:
+    """Snapshots along the closed form.
+
+    A mode of order k at epoch i is kept[i, k] · start + learned[i, k] · target, whatever σ² did on
+    the way, so that no epoch waits for another and none is stored.
+
+    Args:
+        starts: (parts, members, 2^n).
+        targets: (parts, members, 2^n).
+        variance: σ² at the given epochs.
+        epochs: (E,), rising.
+        noise: the noise's covariance.
+        salience: see `snapshot`.
+        path: rate, clock and substeps of the relaxation; None for equilibrium.
+        keep: keep the interactions.
+        progress: called with (epochs done, epochs in all).
+
+    Returns:
+        A `Snapshot` with a leading axis (E,).
+    """
+    n = targets.shape[-1].bit_length() - 1
+    sigma2 = variance(epochs)
+    if path is None:
+        kept, start = None, None
+        learned = _equilibrium_gains(n, sigma2, noise)
+    else:
+        kept, learned = relaxation_path(n, variance, epochs, noise, *path)
+        start = starts
+    run = functools.partial(_follow, start, targets, noise, salience, keep=keep)
+    if progress is None:
+        return run((kept, learned, sigma2))
+    size = -(-epochs.size // CHUNKS)
+    pieces = []
+    for first in range(0, epochs.size, size):
+        # The last piece repeats its last epoch, so that one compilation serves all.
+        index = np.minimum(np.arange(first, first + size), epochs.size - 1)
+        piece = run(jax.tree.map(lambda array, index=index: array[index], (kept, learned, sigma2)))
+        done = min(first + size, epochs.size)
+        pieces.append(jax.tree.map(lambda array, m=done - first: array[:m], piece))
+        jax.block_until_ready(pieces[-1])
+        progress(done, epochs.size)
+    return joined(pieces)
+
+
+def relaxation_path(
+    n: int,
+    variance: Callable[[np.ndarray], jax.Array],
+    epochs: np.ndarray,
+    noise: NoiseModel,
+    rate: float | jax.Array,
+    clock: str,
+    substeps: int,
+) -> tuple[jax.Array, jax.Array]:
+    """What each mode keeps of its start and takes up of its target, from the first epoch to each.
+
+    Between two epochs σ² is constant in each of `substeps` equal parts, with its value at the
+    part's middle.
+
+    Returns:
+        Two arrays (E, n+1), for the orders 0..n.
+    """
+    lengths = np.repeat(np.diff(epochs) / substeps, substeps)
+    middles = np.repeat(epochs[:-1], substeps) + lengths * (
+        np.tile(np.arange(substeps), epochs.size - 1) + 0.5
+    )
+    sigma2 = variance(middles)
+    spans = jnp.asarray(rate * lengths, sigma2.dtype)
+    return _compose(sigma2, spans, noise, n, clock, substeps)
+
+
+@functools.partial(jax.jit, static_argnames=("n", "clock", "substeps"))
+def _compose(
+    sigma2: jax.Array, spans: jax.Array, noise: NoiseModel, n: int, clock: str, substeps: int
+) -> tuple[jax.Array, jax.Array]:
+    # By the clock of the noise, σ² = 0 takes for ever, and arrives.
+    times = spans / (2 * sigma2) if clock == "noise" else spans
+
+    def extend(
+        so_far: tuple[jax.Array, jax.Array], step: tuple[jax.Array, jax.Array]
+    ) -> tuple[tuple[jax.Array, jax.Array], tuple[jax.Array, jax.Array]]:
+        kept, learned = step[0] * so_far[0], step[0] * so_far[1] + step[1]
+        return (kept, learned), (kept, learned)
+
+    first = (jnp.ones(n + 1, sigma2.dtype), jnp.zeros(n + 1, sigma2.dtype))
+    _, path = jax.lax.scan(extend, first, relaxation_gains(n, sigma2, times, noise))
+    kept, learned = (
+        jnp.concatenate([start[None], part[substeps - 1 :: substeps]])
+        for start, part in zip(first, path, strict=True)
+    )
+    return kept, learned
+
+
+_equilibrium_gains = jax.jit(mode_gains, static_argnames="n")
+
+
+@functools.partial(jax.jit, static_argnames="keep")
+def _follow(
+    starts: jax.Array | None,
+    targets: jax.Array,
+    noise: NoiseModel,
+    salience: float,
+    gains: tuple[jax.Array | None, jax.Array, jax.Array],
+    *,
+    keep: bool,
+) -> Snapshot:
+    n = targets.shape[-1].bit_length() - 1
+    dtype = targets.dtype
+    vectors, dual, _ = noise.eigenbasis(dtype)
+    goal = apply_power(dual, targets)
+    start = None if starts is None else apply_power(dual, starts)
+    order = orders(n)
+
+    def spread(values: jax.Array) -> jax.Array:
+        return values.astype(dtype)[order][None, None, :]
+
+    theta = spread(learning_thresholds(n, noise))
+
+    def at(gains: tuple[jax.Array | None, jax.Array, jax.Array]) -> Snapshot:
+        kept, learned, sigma2 = gains
+        modes = spread(learned) * goal
+        if start is not None and kept is not None:
+            modes = modes + spread(kept) * start
+        # In eigenmodes the loss of `theory.noisy_loss` is Σ θ (u − u*)² + σ² u².
+        loss = jnp.sum(theta * (modes - goal) ** 2 + sigma2 * modes**2, axis=-1)
+        return snapshot(apply_power(vectors, modes), loss, salience, keep)
+
+    return jax.lax.map(at, gains)

@@ -1,0 +1,345 @@
+"""Both phases of learning, epoch by epoch, at three levels of the same process."""
+
+from __future__ import annotations
+
+import functools
+import numbers
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+from sim.machine import check_memory
+from sim.simulation.descent import Descent, train
+from sim.simulation.flow import follow
+from sim.simulation.scenarios import AndOr
+from sim.simulation.schedules import Schedule
+from sim.simulation.trajectory import Snapshot, Trajectory
+from theory import NoiseModel
+from theory.checks import as_sets
+from theory.noise import check_noise
+
+METHODS = ("equilibrium", "relaxation", "sgd")
+CLOCKS = ("noise", "flow")
+
+
+def simulate(
+    initial: AndOr | None,
+    target: AndOr,
+    schedule: Callable[[ArrayLike], jax.Array],
+    epochs: int | ArrayLike,
+    method: str = "equilibrium",
+    noise: NoiseModel = NoiseModel(),
+    *,
+    salience: float = 0.0,
+    rate: float = 0.2,
+    clock: str = "noise",
+    substeps: int = 8,
+    descent: Descent | None = None,
+    key: jax.Array | int = 0,
+    keep_interactions: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Trajectory:
+    """Simulates how interactions are learned while the noise falls: strengths by order and epoch.
+
+    Three levels of the same process:
+
+    - `equilibrium`, the second phase of [Ren24]: at each epoch the optimum ŵ(σ²) of Theorem 3.
+    - `relaxation`, both phases: the flow of `theory.relax` from `initial` after a moving optimum.
+      Within an epoch the flow runs for the time rate/(2σ²) by the clock "noise", so that noise
+      alone erases an interaction by the factor e^{−rate} in every epoch, at any σ², and orders
+      below the learning front follow faster; or for the time `rate` by the clock "flow". σ² is
+      constant within each of `substeps` equal parts between two recorded epochs.
+    - `sgd`: really training with an optax optimiser on the sampled loss (y_S − wᵀ(J_S + ε))², fresh
+      masks and fresh noise in every step, σ² falling from step to step. See `sim.Descent`.
+
+    An OR interaction is an AND interaction with the roles of masked and present exchanged, so AND
+    and OR interactions learn side by side, each by Theorem 3. Leading axes (samples, or the draws
+    of an ensemble) are members: each learns by itself, and strengths are means over them.
+
+    Args:
+        initial: (..., 2^n) AND interactions at the first epoch, or a pair of AND and OR. None means
+            all 0. Plays no part in `equilibrium`.
+        target: the true interactions w*, of the form and shape of `initial` (batch axes broadcast).
+        schedule: σ² ≥ 0 as a function of an array of epochs, such as `Schedule`.
+        epochs: the epochs to record, (E,) and rising; a number E means 0, 1, …, E−1.
+        method: "equilibrium", "relaxation" or "sgd".
+        noise: the noise's covariance.
+        salience: only interactions of size |I| ≥ salience · E|Σ_{S≠∅} w_S| count as strength, the
+            mean being over members at that epoch; [Ren24] takes 0.03 for networks.
+        rate: relaxation in one epoch; see above.
+        clock: "noise" or "flow", what `rate` is measured by.
+        substeps: parts of the time between two recorded epochs, for `relaxation`.
+        descent: optimiser, batch and steps, for `sgd`; `Descent()` by default.
+        key: a JAX key or a seed, for `sgd`.
+        keep_interactions: keep w itself at every epoch.
+        progress: called with (epochs done, epochs in all) now and then.
+
+    Returns:
+        A `Trajectory`. Its arrays are differentiable in the schedule's parameters, in `initial` and
+        in `target`, for the first two methods.
+
+    Raises:
+        ValueError: different numbers of players, a σ² that is negative or not finite, epochs that
+            do not rise, an unknown method, arrays that would not fit in memory, or training that
+            diverges.
+
+    Example:
+        >>> from sim import Schedule, random_start, sparse_target
+        >>> start = random_start(6, jax.random.key(0))
+        >>> target = sparse_target(6, jax.random.key(1), counts=20)
+        >>> falling = Schedule.exponential(start=10.0, end=1e-6, epochs=100)
+        >>> trajectory = simulate(start, target, falling, epochs=101, method="relaxation")
+        >>> print(trajectory.mean_order[jnp.array([0, 30, 100])].round(1))
+        [3.5 2.  3. ]
+    """
+    _check_choice("method", method, METHODS)
+    _check_choice("clock", clock, CLOCKS)
+    check_noise(noise)
+    if not callable(schedule):
+        raise TypeError(
+            f"Argument `schedule` must be a function of the epoch, such as "
+            f"Schedule.exponential(start=10.0, end=1e-6, epochs=100), but is {schedule!r}."
+        )
+    _check_numbers(salience, rate, substeps)
+    starts, targets, batch = _check_interactions(initial, target)
+    times = _check_epochs(epochs)
+    _check_fits(method, targets, times.size, keep_interactions)
+
+    def variance(at: np.ndarray) -> jax.Array:
+        return _check_variances(schedule(at), at).astype(targets.dtype)
+
+    sigma2 = variance(times)
+    settings: dict[str, Any] = {}
+    if method == "sgd":
+        descent = _check_descent(descent)
+        key = jax.random.key(key) if isinstance(key, int | np.integer) else key
+        snapshots = train(
+            starts,
+            targets,
+            variance,
+            times,
+            noise,
+            salience,
+            descent,
+            key,
+            keep_interactions,
+            progress,
+        )
+        _check_convergence(snapshots.loss, times)
+        settings = descent.settings()
+    else:
+        path = None
+        if method == "relaxation":
+            path = (rate, clock, substeps)
+            settings = {"rate": rate, "clock": clock, "substeps": substeps}
+        snapshots = follow(
+            starts, targets, variance, times, noise, salience, path, keep_interactions, progress
+        )
+    settings = {
+        "n": targets.shape[-1].bit_length() - 1,
+        "members": targets.shape[1],
+        "method": method,
+        "schedule": _describe(schedule),
+        "noise_growth": _plain(noise.growth),
+        "noise_correlation": _plain(noise.correlation),
+        "salience": salience,
+        **settings,
+    }
+    return _trajectory(times, sigma2, snapshots, batch, settings)
+
+
+def _trajectory(
+    epochs: np.ndarray,
+    sigma2: jax.Array,
+    snapshots: Snapshot,
+    batch: tuple[int, ...],
+    settings: dict[str, Any],
+) -> Trajectory:
+    """Means over members of what was recorded, (E, parts, members, n)."""
+    kept = snapshots.interactions
+    if kept is not None:
+        kept = kept.reshape(*kept.shape[:2], *batch, kept.shape[-1])
+    return Trajectory(
+        epochs=jnp.asarray(epochs),
+        sigma2=sigma2,
+        **_means(snapshots.positive, snapshots.negative, snapshots.loss),
+        i_and=None if kept is None else kept[:, 0],
+        i_or=None if kept is None or kept.shape[1] == 1 else kept[:, 1],
+        metadata=tuple(settings.items()),
+    )
+
+
+@jax.jit
+def _means(positive: jax.Array, negative: jax.Array, loss: jax.Array) -> dict[str, jax.Array]:
+    parts = positive + negative  # (E, parts, members, n)
+    of_part = jnp.mean(parts, axis=2)
+    return {
+        "strength": jnp.sum(of_part, axis=1),
+        "strength_and": of_part[:, 0],
+        "strength_or": of_part[:, 1] if parts.shape[1] > 1 else 0 * of_part[:, 0],
+        "strength_positive": jnp.mean(jnp.sum(positive, axis=1), axis=1),
+        "strength_negative": jnp.mean(jnp.sum(negative, axis=1), axis=1),
+        "members": jnp.sum(parts, axis=1),
+        "loss": jnp.mean(jnp.sum(loss, axis=1), axis=1),
+    }
+
+
+def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ValueError(
+            f"Argument `{name}` must be one of {', '.join(choices)}, but is {value!r}."
+        )
+
+
+def _check_numbers(salience: float, rate: float, substeps: int) -> None:
+    if not 0 <= salience < np.inf:
+        raise ValueError(f"Argument `salience` must be nonnegative, but is {salience}.")
+    if not isinstance(rate, jax.core.Tracer) and not 0 < rate < np.inf:
+        raise ValueError(f"Argument `rate` must be positive and finite, but is {rate}.")
+    if not isinstance(substeps, numbers.Integral) or substeps < 1:
+        raise ValueError(
+            f"Argument `substeps` must be a whole number of at least 1, but is {substeps}."
+        )
+
+
+def _check_interactions(
+    initial: AndOr | None, target: AndOr
+) -> tuple[jax.Array, jax.Array, tuple[int, ...]]:
+    """Returns start and target as (parts, members, 2^n), and the members' own axes."""
+    targets = _parts(target, "target")
+    starts = (
+        [jnp.zeros_like(part) for part in targets]
+        if initial is None
+        else _parts(initial, "initial")
+    )
+    if len(starts) != len(targets):
+        raise ValueError(
+            "Arguments `initial` and `target` must both be AND interactions, or both be pairs of "
+            f"AND and OR interactions, but have {len(starts)} and {len(targets)} parts."
+        )
+    players = [array.shape[-1].bit_length() - 1 for array in (*starts, *targets)]
+    if len(set(players)) > 1:
+        raise ValueError(
+            f"Arguments `initial` and `target` must have the same number of players, but have "
+            f"{players[0]} and {players[-1]}."
+        )
+    shapes = [array.shape for array in (*starts, *targets)]
+    try:
+        shape = np.broadcast_shapes(*shapes)
+    except ValueError:
+        raise ValueError(
+            f"Arguments `initial` and `target` must have batch axes that broadcast, but have shapes"
+            f" {', '.join(map(str, shapes))}."
+        ) from None
+    return *_stacks(starts, targets, shape), shape[:-1]
+
+
+@functools.partial(jax.jit, static_argnames="shape")
+def _stacks(
+    starts: list[jax.Array], targets: list[jax.Array], shape: tuple[int, ...]
+) -> tuple[jax.Array, jax.Array]:
+    dtype = jnp.result_type(*starts, *targets)
+
+    def stack(arrays: list[jax.Array]) -> jax.Array:
+        full = jnp.stack([jnp.broadcast_to(array.astype(dtype), shape) for array in arrays])
+        return full.reshape(len(arrays), -1, shape[-1])
+
+    return stack(starts), stack(targets)
+
+
+@jax.jit
+def _all_finite(array: jax.Array) -> jax.Array:
+    return jnp.all(jnp.isfinite(array))
+
+
+def _parts(interactions: AndOr, name: str) -> list[jax.Array]:
+    pair = interactions if isinstance(interactions, tuple) else (interactions,)
+    if len(pair) not in (1, 2):
+        raise ValueError(
+            f"Argument `{name}` must be AND interactions or a pair of AND and OR interactions, but "
+            f"has {len(pair)} parts."
+        )
+    arrays = [as_sets(part, name)[0] for part in pair]
+    for array in arrays:
+        if not isinstance(array, jax.core.Tracer) and not bool(_all_finite(array)):
+            raise ValueError(f"Argument `{name}` must be finite, but holds NaN or infinity.")
+    return arrays
+
+
+def _check_epochs(epochs: int | ArrayLike) -> np.ndarray:
+    if isinstance(epochs, numbers.Integral) and not isinstance(epochs, bool):
+        if epochs < 1:
+            raise ValueError(f"Argument `epochs` must be at least 1, but is {epochs}.")
+        return np.arange(int(epochs), dtype=float)
+    times = np.asarray(epochs, float)
+    if times.ndim != 1 or times.size == 0:
+        raise ValueError(
+            f"Argument `epochs` must be a whole number or have shape (E,), but is {epochs!r}."
+        )
+    if not np.all(np.isfinite(times)) or np.any(np.diff(times) <= 0):
+        raise ValueError("Argument `epochs` must be finite and rising, without repetition.")
+    return times
+
+
+def _check_variances(sigma2: ArrayLike, epochs: np.ndarray) -> jax.Array:
+    values = jnp.asarray(sigma2)
+    if values.shape != epochs.shape:
+        raise ValueError(
+            f"Argument `schedule` must give one variance for each epoch, shape {epochs.shape}, but "
+            f"gives shape {values.shape}."
+        )
+    if not isinstance(values, jax.core.Tracer):
+        bad = ~(np.isfinite(values) & (np.asarray(values) >= 0))
+        if bad.any():
+            raise ValueError(
+                f"Argument `schedule` must give a finite sigma2 >= 0 at every epoch, but gives "
+                f"{np.asarray(values)[bad][0]} at epoch {epochs[bad][0]:g}."
+            )
+    return values
+
+
+def _check_fits(method: str, targets: jax.Array, epochs: int, keep: bool) -> None:
+    """Counts the arrays of the targets' size that a run holds at a time."""
+    if isinstance(targets, jax.core.Tracer):
+        return
+    arrays = {"equilibrium": 6, "relaxation": 8, "sgd": 14}[method] + (2 * epochs if keep else 0)
+    n = targets.shape[-1].bit_length() - 1
+    what = f"Simulating {n} players" + (f", kept at {epochs} epochs," if keep else "")
+    check_memory(arrays * targets.nbytes, what, len(targets.sharding.device_set))
+
+
+def _check_descent(descent: Descent | None) -> Descent:
+    if descent is not None and not isinstance(descent, Descent):
+        raise TypeError(
+            f"Argument `descent` must be a Descent, such as Descent(optax.sgd(0.01)), but is a "
+            f"{type(descent).__name__}."
+        )
+    return descent or Descent()
+
+
+def _check_convergence(loss: jax.Array, epochs: np.ndarray) -> None:
+    """Raises where training has run away, with the epoch at which it shows first."""
+    if isinstance(loss, jax.core.Tracer):
+        return
+    lost = ~np.isfinite(np.asarray(loss)).all(axis=(1, 2))
+    if lost.any():
+        raise ValueError(
+            f"Training has diverged: the loss is not finite at epoch {epochs[lost][0]:g}. Take a "
+            f"smaller step or learning rate, or a larger batch."
+        )
+
+
+def _describe(schedule: Callable[[ArrayLike], jax.Array]) -> str:
+    """A text that is the same in every run: never an address in memory."""
+    if not isinstance(schedule, Schedule):
+        return getattr(schedule, "__name__", type(schedule).__name__)
+    traced = any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(schedule))
+    return f"{schedule.kind}:..." if traced else str(schedule)
+
+
+def _plain(value: Any) -> float | str:
+    return float(value) if np.ndim(value) == 0 and not isinstance(value, jax.core.Tracer) else "..."
