@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from theory.checks import ArgumentError as ArgumentError
+
 
 def as_array(values: Any, name: str) -> np.ndarray:
     """Returns values as a numpy array; says what to do where a library refuses."""
@@ -22,33 +24,45 @@ def check_outputs(outputs: Any, name: str = "outputs") -> np.ndarray:
     """Returns outputs as float64 (checkpoints, samples, 2^n); refuses any other shape or a NaN."""
     array = as_array(outputs, name)
     if array.dtype == np.float16:
-        raise ValueError(
-            f"`{name}` must be float32 or float64, but is float16: interactions are differences of "
-            f"many outputs, and three digits do not survive that."
+        raise ArgumentError(
+            name,
+            "be float32 or float64",
+            "is float16: interactions are differences of many outputs, and three digits do not "
+            "survive that",
+            opening="",
         )
     if not (np.issubdtype(array.dtype, np.floating) or np.issubdtype(array.dtype, np.integer)):
-        raise ValueError(
-            f"`{name}` must be an array of real numbers, but is of type {type(outputs).__name__} "
-            f"and dtype {array.dtype}."
+        raise ArgumentError(
+            name,
+            "be an array of real numbers",
+            f"is of type {type(outputs).__name__} and dtype {array.dtype}",
+            opening="",
         )
     size = array.shape[-1] if array.ndim else 0
     if array.ndim != 3 or 0 in array.shape:
         hint = f"; for a single checkpoint give {name}[None]" if array.ndim == 2 else ""
-        raise ValueError(
-            f"`{name}` must have shape (checkpoints, samples, 2^n), but has shape "
-            f"{array.shape}{hint}."
+        raise ArgumentError(
+            name,
+            "have shape (checkpoints, samples, 2^n)",
+            f"has shape {array.shape}{hint}",
+            opening="",
         )
     if size < 2 or size & (size - 1):
-        raise ValueError(
-            f"`{name}` must have a last axis of size 2^n, one entry for each set of players, but "
-            f"has shape {array.shape}."
+        raise ArgumentError(
+            name,
+            "have a last axis of size 2^n, one entry for each set of players",
+            f"has shape {array.shape}",
+            opening="",
         )
     bad = ~np.isfinite(array)
     if bad.any():
         checkpoint, sample, index = np.argwhere(bad)[0].tolist()
-        raise ValueError(
-            f"`{name}` must be finite, but holds {int(bad.sum())} NaN or infinite value(s), the "
-            f"first at checkpoint {checkpoint}, sample {sample}, set {index}."
+        raise ArgumentError(
+            name,
+            "be finite",
+            f"holds {int(bad.sum())} NaN or infinite value(s), the first at checkpoint "
+            f"{checkpoint}, sample {sample}, set {index}",
+            opening="",
         )
     return array.astype(np.float64)
 
@@ -57,21 +71,36 @@ def check_epochs(epochs: Any, checkpoints: int) -> np.ndarray:
     """Returns epochs as float64 (checkpoints,), strictly increasing and nonnegative."""
     array = as_array(epochs, "epochs")
     if not (np.issubdtype(array.dtype, np.floating) or np.issubdtype(array.dtype, np.integer)):
-        raise ValueError(f"`epochs` must be numbers, but has dtype {array.dtype}.")
+        raise ArgumentError(
+            "epochs",
+            "be numbers",
+            f"has dtype {array.dtype}",
+            opening="",
+        )
     if array.shape != (checkpoints,):
-        raise ValueError(
-            f"`epochs` must have one entry for each of the {checkpoints} checkpoints (the first "
-            f"axis of the outputs), but has shape {array.shape}."
+        raise ArgumentError(
+            "epochs",
+            f"have one entry for each of the {checkpoints} checkpoints (the first axis of the "
+            "outputs)",
+            f"has shape {array.shape}",
+            opening="",
         )
     array = array.astype(np.float64)
     if not np.isfinite(array).all() or (array < 0).any():
-        raise ValueError(f"`epochs` must be finite and nonnegative, but is {array.tolist()}.")
+        raise ArgumentError(
+            "epochs",
+            "be finite and nonnegative",
+            f"is {array.tolist()}",
+            opening="",
+        )
     steps = np.diff(array)
     if (steps <= 0).any():
         at = int(np.argmax(steps <= 0))
-        raise ValueError(
-            f"`epochs` must increase strictly, but goes from {array[at]:g} to {array[at + 1]:g} at "
-            f"checkpoint {at + 1}."
+        raise ArgumentError(
+            "epochs",
+            "increase strictly",
+            f"goes from {array[at]:g} to {array[at + 1]:g} at checkpoint {at + 1}",
+            opening="",
         )
     return array
 
@@ -80,8 +109,10 @@ def check_labels(labels: Any, samples: int) -> np.ndarray:
     """Returns labels as integers (samples,)."""
     array = as_array(labels, "labels")
     if array.shape != (samples,) or not np.issubdtype(array.dtype, np.integer):
-        raise ValueError(
-            f"`labels` must be one integer for each of the {samples} samples, but has shape "
-            f"{array.shape} and dtype {array.dtype}."
+        raise ArgumentError(
+            "labels",
+            f"be one integer for each of the {samples} samples",
+            f"has shape {array.shape} and dtype {array.dtype}",
+            opening="",
         )
     return array

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from sim.checks import ArgumentError
 from sim.extraction import Interactions
 from sim.files import atomic_path
 from sim.strength import PARTS, measured_strength
@@ -54,12 +55,17 @@ def to_shapiq(interactions: ArrayLike, threshold: float = 0.0) -> InteractionVal
 
     array, n = as_sets(interactions, "interactions")
     if array.ndim != 1:
-        raise ValueError(
-            f"Argument `interactions` must be those of one sample, (2^n,), but has shape "
-            f"{array.shape}."
+        raise ArgumentError(
+            "interactions",
+            "be those of one sample, (2^n,)",
+            f"has shape {array.shape}",
         )
     if not threshold >= 0:
-        raise ValueError(f"Argument `threshold` must be nonnegative, but is {threshold}.")
+        raise ArgumentError(
+            "threshold",
+            "be nonnegative",
+            f"is {threshold}",
+        )
     values = np.asarray(array, dtype=np.float64)
     kept = np.flatnonzero((np.abs(values) >= threshold) & (values != 0))
     kept = np.concatenate([[0], kept[kept != 0]])

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sim.checks import check_outputs
+from sim.checks import ArgumentError, check_outputs
 from theory import SALIENCE, salience_threshold, sum_by_order
 
 RULES = ("any", "majority", "all")
@@ -142,7 +142,11 @@ def generalizable_strength(
         ([[2.0, 0.0]], [[0.0, 1.0]])
     """
     if rule not in RULES:
-        raise ValueError(f"Argument `rule` must be one of {', '.join(RULES)}, but is {rule!r}.")
+        raise ArgumentError(
+            "rule",
+            f"be one of {', '.join(RULES)}",
+            f"is {rule!r}",
+        )
     network = _same_shapes(i_and=i_and, i_or=i_or, outputs=outputs)
     references = _same_shapes(
         reference_and=reference_and, reference_or=reference_or, reference_outputs=reference_outputs

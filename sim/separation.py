@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from sim.checks import ArgumentError
 from theory import NoiseModel, initial_strength, optimal_interactions, sum_by_order
 
 
@@ -83,12 +84,17 @@ def separate(
     targets = jnp.asarray(true)
     n = targets.shape[-1].bit_length() - 1
     if measured.ndim != 2 or measured.shape[1] != n:
-        raise ValueError(
-            f"Argument `strength` must have shape (checkpoints, {n}), one entry for each order of "
-            f"`true`, but has shape {measured.shape}."
+        raise ArgumentError(
+            "strength",
+            f"have shape (checkpoints, {n}), one entry for each order of `true`",
+            f"has shape {measured.shape}",
         )
     if not np.isfinite(measured).all() or (measured < 0).any():
-        raise ValueError("Argument `strength` must be finite and nonnegative, but is not.")
+        raise ArgumentError(
+            "strength",
+            "be finite and nonnegative",
+            "is not",
+        )
     levels = np.geomspace(1e-6, 1.0, 61) if sigma2 is None else np.atleast_1d(sigma2)
     ratios = np.geomspace(0.5, 2.0, 25) if rho is None else np.atleast_1d(rho)
     decays = np.asarray(_decay_strength(targets, jnp.asarray(levels), noise))  # (levels, n)

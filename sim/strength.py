@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from sim.checks import ArgumentError
 from theory import SALIENCE, order_distribution, salience_threshold, strength_by_order
 
 Array = TypeVar("Array", np.ndarray, jax.Array)
@@ -58,7 +59,11 @@ def _strengths(
 def check_parts(parts: str) -> None:
     """Raises unless `parts` is the name of what can be counted."""
     if parts not in PARTS:
-        raise ValueError(f"Argument `parts` must be one of {', '.join(PARTS)}, but is {parts!r}.")
+        raise ArgumentError(
+            "parts",
+            f"be one of {', '.join(PARTS)}",
+            f"is {parts!r}",
+        )
 
 
 def added_parts(halves: Array, parts: str, axis: int = 0) -> Array:

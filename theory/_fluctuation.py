@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from theory._strength import sum_by_order
-from theory.checks import as_sets
+from theory.checks import ArgumentError, as_sets
 from theory.lattice import moebius, zeta
 from theory.noise import NoiseModel
 
@@ -40,8 +40,10 @@ def interaction_variance(output_variance: ArrayLike) -> jax.Array:
     """
     variance, _ = as_sets(output_variance, "output_variance")
     if not isinstance(variance, jax.core.Tracer) and not bool(jnp.all(variance >= 0)):
-        raise ValueError(
-            f"Argument `output_variance` must be nonnegative, but its least is {variance.min()}."
+        raise ArgumentError(
+            "output_variance",
+            "be nonnegative",
+            f"its least is {variance.min()}",
         )
     return zeta(variance)
 
@@ -102,16 +104,18 @@ def estimate_noise(outputs: ArrayLike) -> NoiseEstimate:
     """
     outputs, n = as_sets(outputs, "outputs")
     if outputs.ndim < 2 or outputs.shape[0] < 3:
-        raise ValueError(
-            f"Argument `outputs` must have shape (repeats, ..., 2^n) with at least 3 repeats, but "
-            f"has shape {outputs.shape}."
+        raise ArgumentError(
+            "outputs",
+            "have shape (repeats, ..., 2^n) with at least 3 repeats",
+            f"has shape {outputs.shape}",
         )
     estimate = _estimate(outputs, n)
     variance = estimate.variance_by_order
     if not isinstance(variance, jax.core.Tracer) and not bool(jnp.all(variance > 0)):
-        raise ValueError(
-            "Argument `outputs` must vary between repeats at every order, but the variances by "
-            f"order are {variance}."
+        raise ArgumentError(
+            "outputs",
+            "vary between repeats at every order",
+            f"the variances by order are {variance}",
         )
     return estimate
 

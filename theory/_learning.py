@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from theory.checks import as_pair, as_sets, check_players, check_variance
+from theory.checks import ArgumentError, as_pair, as_sets, check_players, check_variance
 from theory.lattice import apply_power, by_order, zeta
 from theory.noise import NoiseModel, check_noise
 
@@ -221,7 +221,11 @@ def _check_loss(
     w, true, _ = as_pair(w, true, ("w", "true"))
     sigma2 = check_variance(sigma2, w.dtype)
     if sigma2.ndim:
-        raise ValueError(f"Argument `sigma2` must be a number, but has shape {sigma2.shape}.")
+        raise ArgumentError(
+            "sigma2",
+            "be a number",
+            f"has shape {sigma2.shape}",
+        )
     return w, true, sigma2
 
 

@@ -29,7 +29,7 @@ from jax.typing import ArrayLike
 
 from theory._learning import gains_and_losses, log_thresholds, logistic
 from theory._rows import mix, mixture_of
-from theory.checks import check_players, check_variance
+from theory.checks import ArgumentError, check_players, check_variance
 from theory.noise import NoiseModel, check_noise
 
 
@@ -105,9 +105,10 @@ def half_recovery_levels(n: int, noise: NoiseModel = NoiseModel()) -> jax.Array:
     check_noise(noise)
     n = check_players(n)
     if not isinstance(noise.correlation, jax.core.Tracer) and noise.correlation != 0:
-        raise ValueError(
-            f"Argument `noise` must have correlation 0 (recovery under correlated noise need not "
-            f"fall with sigma2), but has correlation {noise.correlation}."
+        raise ArgumentError(
+            "noise",
+            "have correlation 0 (recovery under correlated noise need not fall with sigma2)",
+            f"has correlation {noise.correlation}",
         )
     return _half_levels(noise, n)
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from theory._learning import learning_thresholds, mode_gains
-from theory.checks import as_pair, as_real, check_players, check_variance
+from theory.checks import ArgumentError, as_pair, as_real, check_players, check_variance
 from theory.lattice import apply_power, by_order
 from theory.noise import NoiseModel, check_noise
 
@@ -96,11 +96,17 @@ def _check_times(
     sigma2 = check_variance(sigma2, dtype)
     times = as_real(time, "time").astype(sigma2.dtype)
     if times.ndim > 1:
-        raise ValueError(
-            f"Argument `time` must be a number or have shape (m,), but has shape {times.shape}."
+        raise ArgumentError(
+            "time",
+            "be a number or have shape (m,)",
+            f"has shape {times.shape}",
         )
     if not isinstance(times, jax.core.Tracer) and not bool(jnp.all(times >= 0)):
-        raise ValueError(f"Argument `time` must be nonnegative, but is {time}.")
+        raise ArgumentError(
+            "time",
+            "be nonnegative",
+            f"is {time}",
+        )
     if sigma2.ndim and times.ndim and sigma2.shape != times.shape:
         raise ValueError(
             f"Arguments `sigma2` and `time` must have the same length, but have shapes "

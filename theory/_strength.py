@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from theory.checks import as_real, as_sets
+from theory.checks import ArgumentError, as_real, as_sets
 
 SALIENCE = 0.03
 """Factor of the threshold of salience, τ = 0.03 · E_x |v(N) − v(∅)| [Ren24]."""
@@ -61,13 +61,18 @@ def strength_by_order(i: ArrayLike, threshold: ArrayLike = 0.0) -> jax.Array:
     i, _ = as_sets(i, "i")
     threshold = jnp.asarray(threshold, i.dtype)
     if not isinstance(threshold, jax.core.Tracer) and not bool(jnp.all(threshold >= 0)):
-        raise ValueError(f"Argument `threshold` must be nonnegative, but is {threshold}.")
+        raise ArgumentError(
+            "threshold",
+            "be nonnegative",
+            f"is {threshold}",
+        )
     try:
         threshold = jnp.broadcast_to(threshold, i.shape[:-1])
     except ValueError:
-        raise ValueError(
-            f"Argument `threshold` must broadcast to the batch axes {i.shape[:-1]} of `i`, but has "
-            f"shape {threshold.shape}."
+        raise ArgumentError(
+            "threshold",
+            f"broadcast to the batch axes {i.shape[:-1]} of `i`",
+            f"has shape {threshold.shape}",
         ) from None
     size = jnp.abs(i)
     return sum_by_order(jnp.where(size >= threshold[..., None], size, 0.0))[..., 1:]

@@ -12,7 +12,7 @@ import numpy as np
 
 from theory._learning import log_thresholds
 from theory._rows import log_norm_ratios
-from theory.checks import check_players
+from theory.checks import ArgumentError, check_players
 from theory.noise import NoiseModel, check_noise
 
 STEP = 0.1  # of the search in ln σ²; gains vary over about 1, their poles being at distance π
@@ -89,9 +89,10 @@ def norm_ratio_violations(n: int, noise: NoiseModel = NoiseModel()) -> RatioViol
     n = check_players(n)
     largest = 32 if float(noise.correlation) * float(noise.growth) ** 0.5 > 0.5 else 64
     if n > largest:
-        raise ValueError(
-            f"Argument `n` must be at most {largest} for this noise (beyond, row norms are not"
-            f" accurate enough), but is {n}."
+        raise ArgumentError(
+            "n",
+            f"be at most {largest} for this noise (beyond, row norms are not accurate enough)",
+            f"is {n}",
         )
     with jax.enable_x64(True):
         return _violations(n, noise)

@@ -8,6 +8,32 @@ import numpy as np
 from jax.typing import ArrayLike
 
 
+class ArgumentError(ValueError):
+    """An argument is not what it must be.
+
+    Attributes:
+        name: of the argument in Python.
+        must: what it must be, beginning with a verb: "be positive".
+        got: what it is instead, beginning with a verb: "is -1".
+        opening: "Argument ", or nothing where the name is that of an entry of a file too.
+
+    Example:
+        >>> print(ArgumentError("n", "be at least 1", "is 0"))
+        Argument `n` must be at least 1, but is 0.
+    """
+
+    def __init__(self, name: str, must: str, got: str, *, opening: str = "Argument ") -> None:
+        super().__init__(name, must, got)
+        self.name, self.must, self.got, self.opening = name, must, got, opening
+
+    def __str__(self) -> str:
+        return f"{self.opening}{self.about(f'`{self.name}`')}"
+
+    def about(self, subject: str) -> str:
+        """The message with another name for the argument, such as that of an option."""
+        return f"{subject} must {self.must}, but {self.got}."
+
+
 def as_sets(values: ArrayLike, name: str) -> tuple[jax.Array, int]:
     """Returns `values` as a floating array over sets, and its number of players n.
 
@@ -22,9 +48,10 @@ def as_sets(values: ArrayLike, name: str) -> tuple[jax.Array, int]:
     array = as_real(values, name)
     size = array.shape[-1] if array.ndim else 0
     if size < 2 or size & (size - 1):
-        raise ValueError(
-            f"Argument `{name}` must have a last axis of size 2^n (one entry for each set of n >= 1"
-            f" players), but has shape {array.shape}."
+        raise ArgumentError(
+            name,
+            "have a last axis of size 2^n (one entry for each set of n >= 1 players)",
+            f"has shape {array.shape}",
         )
     return array, size.bit_length() - 1
 
@@ -85,7 +112,11 @@ def check_players(n: int, name: str = "n") -> int:
     if isinstance(n, bool) or not hasattr(n, "__index__"):
         raise TypeError(f"Argument `{name}` must be an integer, but is {n!r}.")
     if n < 1:
-        raise ValueError(f"Argument `{name}` must be at least 1, but is {n}.")
+        raise ArgumentError(
+            name,
+            "be at least 1",
+            f"is {n}",
+        )
     return int(n)
 
 
@@ -95,11 +126,17 @@ def check_variance(sigma2: ArrayLike, dtype: jnp.dtype | None = None) -> jax.Arr
     if dtype is not None:
         array = array.astype(dtype)
     if array.ndim > 1:
-        raise ValueError(
-            f"Argument `sigma2` must be a number or have shape (m,), but has shape {array.shape}."
+        raise ArgumentError(
+            "sigma2",
+            "be a number or have shape (m,)",
+            f"has shape {array.shape}",
         )
     if not isinstance(array, jax.core.Tracer) and not (np.asarray(array) >= 0).all():
-        raise ValueError(f"Argument `sigma2` must be nonnegative, but is {sigma2}.")
+        raise ArgumentError(
+            "sigma2",
+            "be nonnegative",
+            f"is {sigma2}",
+        )
     return array
 
 
@@ -107,7 +144,15 @@ def check_rho(rho: ArrayLike) -> jax.Array:
     """Returns the growth ρ with order as a real number > 0."""
     number = as_real(rho, "rho")
     if number.ndim:
-        raise ValueError(f"Argument `rho` must be a number, but has shape {number.shape}.")
+        raise ArgumentError(
+            "rho",
+            "be a number",
+            f"has shape {number.shape}",
+        )
     if not isinstance(number, jax.core.Tracer) and not 0 < number < jnp.inf:
-        raise ValueError(f"Argument `rho` must be positive and finite, but is {rho}.")
+        raise ArgumentError(
+            "rho",
+            "be positive and finite",
+            f"is {rho}",
+        )
     return number

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from theory.checks import as_real
+from theory.checks import ArgumentError, as_real
 
 NUMBER = (int, float, np.number)
 
@@ -62,14 +62,16 @@ class NoiseModel:
 
     def _check_positive_definite(self) -> None:
         if not 0 < self.growth < np.inf:
-            raise ValueError(
-                f"Argument `growth` must be positive and finite (the noise covariance must be "
-                f"positive definite), but is {self.growth}."
+            raise ArgumentError(
+                "growth",
+                "be positive and finite (the noise covariance must be positive definite)",
+                f"is {self.growth}",
             )
         if not -1 < self.correlation < 1:
-            raise ValueError(
-                f"Argument `correlation` must lie strictly between -1 and 1 (the noise covariance "
-                f"must be positive definite), but is {self.correlation}."
+            raise ArgumentError(
+                "correlation",
+                "lie strictly between -1 and 1 (the noise covariance must be positive definite)",
+                f"is {self.correlation}",
             )
 
     def matrix(self, dtype: jnp.dtype | type = float) -> jax.Array:
@@ -110,9 +112,10 @@ def check_noise(noise: object) -> None:
         )
     for name, value in [("growth", noise.growth), ("correlation", noise.correlation)]:
         if not isinstance(value, NUMBER) and as_real(value, name).ndim:
-            raise ValueError(
-                f"Argument `{name}` must be a number (jax.vmap takes a batch of them), but has "
-                f"shape {jnp.shape(value)}."
+            raise ArgumentError(
+                name,
+                "be a number (jax.vmap takes a batch of them)",
+                f"has shape {jnp.shape(value)}",
             )
     if not isinstance(noise.growth + noise.correlation, jax.core.Tracer):
         noise._check_positive_definite()

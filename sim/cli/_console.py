@@ -6,7 +6,6 @@ import contextlib
 import functools
 import json
 import os
-import re
 import shlex
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -25,6 +24,7 @@ from rich.progress import (
 )
 from typer.models import OptionInfo
 
+from sim.checks import ArgumentError
 from sim.measurement import ProbabilityWarning
 
 out = Console(highlight=False, soft_wrap=True)
@@ -83,8 +83,7 @@ def plain_errors(command: Command) -> Command:
         except (ValueError, TypeError, OSError, ImportError) as error:
             if os.environ.get("INTERDYN_DEBUG"):
                 raise
-            message = _name_option(" ".join(_message(error).split()), options)
-            err.print(f"interdyn: {message}", markup=False)
+            err.print(f"interdyn: {' '.join(_message(error, options).split())}", markup=False)
             raise typer.Exit(2) from None
 
     return guarded  # type: ignore[return-value]
@@ -119,15 +118,10 @@ def _options(command: Callable[..., Any]) -> dict[str, str]:
     return options | {name: f"--{option}" for name, option in aliases.items()}
 
 
-def _name_option(message: str, options: Mapping[str, str]) -> str:
-    """A message about an argument, as one about the option that sets it."""
-    found = re.match(r"(?:Argument )?`(\w+)` ", message)
-    if found is None or found[1] not in options:
-        return message
-    return f"{options[found[1]]} {message[found.end() :]}"
-
-
-def _message(error: BaseException) -> str:
+def _message(error: BaseException, options: Mapping[str, str]) -> str:
+    """What is wrong, in one line; of an argument that an option sets, by the option's name."""
+    if isinstance(error, ArgumentError) and error.name in options:
+        return error.about(options[error.name])
     if isinstance(error, ModuleNotFoundError):
         extra = {"equinox": "experiments", "sklearn": "experiments", "torch": "torch"}
         wanted = extra.get((error.name or "").split(".")[0])

@@ -14,6 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from sim.checks import ArgumentError
+
 Layers = tuple[tuple[jax.Array, jax.Array], ...]
 
 
@@ -83,13 +85,18 @@ def train_network(
     images = images.reshape(len(images), -1)
     classes = np.asarray(labels)
     if classes.shape != (len(images),) or not np.issubdtype(classes.dtype, np.integer):
-        raise ValueError(
-            f"Argument `labels` must be one integer for each of the {len(images)} inputs, but has "
-            f"shape {classes.shape} and dtype {classes.dtype}."
+        raise ArgumentError(
+            "labels",
+            f"be one integer for each of the {len(images)} inputs",
+            f"has shape {classes.shape} and dtype {classes.dtype}",
         )
     steps = np.diff(epochs)
     if len(epochs) == 0 or epochs[0] < 0 or (steps <= 0).any():
-        raise ValueError(f"Argument `epochs` must increase from 0 on, but is {list(epochs)}.")
+        raise ArgumentError(
+            "epochs",
+            "increase from 0 on",
+            f"is {list(epochs)}",
+        )
     sizes = (images.shape[1], *hidden, int(classes.max()) + 1)
     key = jax.random.key(seed)
     layers = tuple(

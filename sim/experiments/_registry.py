@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from sim.checks import ArgumentError
 from sim.measurement import Masking
 
 CHECKPOINT_EPOCHS = (0, 1, 2, 3, 4, 5, 6, 8, 11, 16, 23, 32, 64, 128, 256, 512)
@@ -38,18 +39,40 @@ class Settings:
     def __post_init__(self) -> None:
         steps = np.diff(self.epochs)
         if len(self.epochs) < 2 or self.epochs[0] < 0 or (steps <= 0).any():
-            raise ValueError(
-                f"`epochs` must be at least two increasing, nonnegative epochs, but is "
-                f"{list(self.epochs)}."
+            raise ArgumentError(
+                "epochs",
+                "be at least two increasing, nonnegative epochs",
+                f"is {list(self.epochs)}",
+                opening="",
             )
         if self.samples < 1:
-            raise ValueError(f"`samples` must be at least 1, but is {self.samples}.")
+            raise ArgumentError(
+                "samples",
+                "be at least 1",
+                f"is {self.samples}",
+                opening="",
+            )
         if self.seed < 0:
-            raise ValueError(f"`seed` must be nonnegative, but is {self.seed}.")
+            raise ArgumentError(
+                "seed",
+                "be nonnegative",
+                f"is {self.seed}",
+                opening="",
+            )
         if not 0 <= self.label_noise < 1:
-            raise ValueError(f"`label_noise` must be in [0, 1), but is {self.label_noise}.")
+            raise ArgumentError(
+                "label_noise",
+                "be in [0, 1)",
+                f"is {self.label_noise}",
+                opening="",
+            )
         if self.part not in ("test", "train"):
-            raise ValueError(f"`part` must be 'test' or 'train', but is '{self.part}'.")
+            raise ArgumentError(
+                "part",
+                "be 'test' or 'train'",
+                f"is '{self.part}'",
+                opening="",
+            )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from sim.checks import ArgumentError
 from sim.experiments._registry import Checkpoint, Settings, State
 
 
@@ -37,9 +38,11 @@ class Data:
         else:
             inputs, labels = self.train_inputs, self.true_labels
         if settings.samples > len(inputs):
-            raise ValueError(
-                f"`samples` must be at most the {len(inputs)} {settings.part} inputs, but is "
-                f"{settings.samples}."
+            raise ArgumentError(
+                "samples",
+                f"be at most the {len(inputs)} {settings.part} inputs",
+                f"is {settings.samples}",
+                opening="",
             )
         return inputs[: settings.samples], labels[: settings.samples]
 

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from sim.checks import ArgumentError
 from sim.extraction.programme import Extraction, extract_interactions
 from theory import strength_by_order
 from theory.checks import as_sets
@@ -98,18 +99,27 @@ def split_uncertainty(
     """
     outputs, n = as_sets(outputs, "outputs")
     if not slack >= 0:
-        raise ValueError(f"Argument `slack` must be nonnegative, but is {slack}.")
+        raise ArgumentError(
+            "slack",
+            "be nonnegative",
+            f"is {slack}",
+        )
     if not tilts or not all(0 < t < 1 for t in tilts):
-        raise ValueError(f"Argument `tilts` must hold numbers between 0 and 1, but is {tilts}.")
+        raise ArgumentError(
+            "tilts",
+            "hold numbers between 0 and 1",
+            f"is {tilts}",
+        )
     solve = functools.partial(
         extract_interactions, outputs, noise_bound, tolerance=tolerance, **options
     )
     if extraction is None:
         extraction = solve()
     elif extraction.i_and.shape != outputs.shape:
-        raise ValueError(
-            f"Argument `extraction` must hold interactions of the shape of `outputs`, "
-            f"{outputs.shape}, but they have shape {extraction.i_and.shape}."
+        raise ArgumentError(
+            "extraction",
+            f"hold interactions of the shape of `outputs`, {outputs.shape}",
+            f"they have shape {extraction.i_and.shape}",
         )
     extraction = jax.tree.map(np.asarray, extraction)
     allowed = (1.0 + slack) * extraction.objective

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from sim.checks import check_outputs
+from sim.checks import ArgumentError, check_outputs
 from sim.extraction.programme import Extraction
 from sim.files import read_npz, write_npz
 from sim.measurement import Measurement
@@ -53,16 +53,20 @@ class Interactions:
         for name in SETS:
             array = check_outputs(getattr(self.extraction, name), name)
             if array.shape != shape:
-                raise ValueError(
-                    f"`{name}` must have the shape {shape} of `outputs`, but has shape "
-                    f"{array.shape}."
+                raise ArgumentError(
+                    name,
+                    f"have the shape {shape} of `outputs`",
+                    f"has shape {array.shape}",
+                    opening="",
                 )
         for name in RESULTS:
             array = np.asarray(getattr(self.extraction, name))
             if array.shape != shape[:2]:
-                raise ValueError(
-                    f"`{name}` must have shape (checkpoints, samples) = {shape[:2]}, but has shape "
-                    f"{array.shape}."
+                raise ArgumentError(
+                    name,
+                    f"have shape (checkpoints, samples) = {shape[:2]}",
+                    f"has shape {array.shape}",
+                    opening="",
                 )
 
     def save(self, path: str | Path) -> None:

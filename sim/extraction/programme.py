@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from sim.checks import ArgumentError
 from sim.extraction._geometry import Geometry, geometry
 from sim.extraction._splitting import Costs, Lanes, advance, choose, start
 from theory.checks import as_sets
@@ -115,31 +116,47 @@ def extract_interactions(
         )
     outputs, n = as_sets(outputs, "outputs")
     if jnp.finfo(outputs.dtype).bits < 32:
-        raise ValueError(
-            f"Argument `outputs` must be float32 or float64, but is {outputs.dtype}: interactions "
-            f"are differences of many outputs, and so few digits do not survive that."
+        raise ArgumentError(
+            "outputs",
+            "be float32 or float64",
+            f"is {outputs.dtype}: interactions are differences of many outputs, and so few digits "
+            "do not survive that",
         )
     _check_finite(outputs)
     noise_bound = _check_number(noise_bound, "noise_bound", positive=False)
     if noise_bound > 1:
-        raise ValueError(
-            f"Argument `noise_bound` must be a share of |v(N) − v(∅)|, at most 1 (0.02 for 2 %), "
-            f"but is {noise_bound:g}."
+        raise ArgumentError(
+            "noise_bound",
+            "be a share of |v(N) − v(∅)|, at most 1 (0.02 for 2 %)",
+            f"is {noise_bound:g}",
         )
     tolerance = _check_number(tolerance, "tolerance", positive=True)
     if max_iterations < 1:
-        raise ValueError(f"Argument `max_iterations` must be positive, but is {max_iterations}.")
+        raise ArgumentError(
+            "max_iterations",
+            "be positive",
+            f"is {max_iterations}",
+        )
     if batch_size is not None and batch_size < 1:
-        raise ValueError(f"Argument `batch_size` must be positive, but is {batch_size}.")
+        raise ArgumentError(
+            "batch_size",
+            "be positive",
+            f"is {batch_size}",
+        )
     costs = _costs(n, and_weights, or_weights, outputs.dtype)
     if warm_start is not None and warm_start.i_and.shape != outputs.shape:
-        raise ValueError(
-            f"Argument `warm_start` must hold interactions of the shape of `outputs`, "
-            f"{outputs.shape}, but they have shape {warm_start.i_and.shape}."
+        raise ArgumentError(
+            "warm_start",
+            f"hold interactions of the shape of `outputs`, {outputs.shape}",
+            f"they have shape {warm_start.i_and.shape}",
         )
     total = int(np.prod(outputs.shape[:-1], dtype=int))
     if total == 0:
-        raise ValueError(f"Argument `outputs` must hold a sample, but has shape {outputs.shape}.")
+        raise ArgumentError(
+            "outputs",
+            "hold a sample",
+            f"has shape {outputs.shape}",
+        )
     empty, v, scale = _normalised(np.asarray(outputs).reshape(total, -1))
     bound = (noise_bound * np.abs(v[:, -1])).astype(v.dtype)
     work = _Work(v, bound, _near(warm_start, v, scale))
@@ -207,9 +224,10 @@ def _check_finite(outputs: jax.Array) -> None:
     finite = np.isfinite(np.asarray(outputs))
     if not finite.all():
         index = tuple(int(i) for i in np.argwhere(~finite)[0])
-        raise ValueError(
-            f"Argument `outputs` must be finite, but outputs[{', '.join(map(str, index))}] is "
-            f"{float(outputs[index])}."
+        raise ArgumentError(
+            "outputs",
+            "be finite",
+            f"outputs[{', '.join(map(str, index))}] is {float(outputs[index])}",
         )
 
 
@@ -220,7 +238,11 @@ def _check_number(value: float, name: str, positive: bool) -> float:
     except (TypeError, ValueError):
         raise TypeError(f"Argument `{name}` must be a {kind} number, but is {value!r}.") from None
     if not np.isfinite(number) or number < 0 or (positive and number == 0):
-        raise ValueError(f"Argument `{name}` must be a finite {kind} number, but is {value}.")
+        raise ArgumentError(
+            name,
+            f"be a finite {kind} number",
+            f"is {value}",
+        )
     return number
 
 
@@ -231,12 +253,17 @@ def _costs(
     for weights, name in ((and_weights, "and_weights"), (or_weights, "or_weights")):
         array = np.ones(n + 1) if weights is None else np.asarray(weights, float)
         if array.shape != (n + 1,):
-            raise ValueError(
-                f"Argument `{name}` must have shape ({n + 1},), one weight for each order from 0 "
-                f"to {n}, but has shape {array.shape}."
+            raise ArgumentError(
+                name,
+                f"have shape ({n + 1},), one weight for each order from 0 to {n}",
+                f"has shape {array.shape}",
             )
         if not np.all(np.isfinite(array[1:]) & (array[1:] > 0)):
-            raise ValueError(f"Argument `{name}` must be positive, but is {weights}.")
+            raise ArgumentError(
+                name,
+                "be positive",
+                f"is {weights}",
+            )
         by_order.append(array.copy())
     by_order[1][1] = by_order[0][1]
     index = np.asarray(orders(n))

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
+from sim.checks import ArgumentError
 from sim.figures.style import MEASURED, PREDICTED
 
 
@@ -88,9 +89,10 @@ def paired_order_bars(
 def _shares(values: ArrayLike, name: str) -> np.ndarray:
     array = np.asarray(values, float)
     if array.ndim != 1 or array.size == 0:
-        raise ValueError(
-            f"Argument `{name}` must have shape (n,), one entry for each order 1..n, but has shape "
-            f"{array.shape}."
+        raise ArgumentError(
+            name,
+            "have shape (n,), one entry for each order 1..n",
+            f"has shape {array.shape}",
         )
     return array
 
@@ -108,9 +110,10 @@ def _bars(
     if spread is not None:
         yerr = np.asarray(spread, float)
         if yerr.shape not in (values.shape, (2, *values.shape)):
-            raise ValueError(
-                f"Argument `spread` must have shape {values.shape} or {(2, *values.shape)}, but has"
-                f" shape {yerr.shape}."
+            raise ArgumentError(
+                "spread",
+                f"have shape {values.shape} or {(2, *values.shape)}",
+                f"has shape {yerr.shape}",
             )
         error = {"yerr": yerr, "error_kw": {"elinewidth": 0.8, "ecolor": "#333333"}}
     orders = np.arange(1, values.size + 1)

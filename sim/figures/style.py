@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
-from jax.typing import ArrayLike
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import ArrayLike
 
 from sim.files import atomic_path
 
@@ -57,7 +56,7 @@ def _draw(figure: Figure, target: Path | io.BytesIO, suffix: str) -> None:
 TICKS = 6  # at most, besides those of epoch 0 and of the first checkpoint after it
 
 
-def epoch_axis(ax: Axes, epochs: ArrayLike | Sequence[float]) -> Axes:
+def epoch_axis(ax: Axes, epochs: ArrayLike) -> Axes:
     """An epoch axis, logarithmic with 0 on it where the epochs span more than a factor of 30."""
     values = np.asarray(epochs, float)
     positive = values[values > 0]

@@ -10,6 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from sim.checks import ArgumentError
+
 
 @jax.jit
 def total_variation(p: jax.Array, q: jax.Array) -> jax.Array:
@@ -46,8 +48,10 @@ DISTANCES: dict[str, Callable[[jax.Array, jax.Array], jax.Array]] = {
 def distance_named(name: str) -> Callable[[jax.Array, jax.Array], jax.Array]:
     """The distance of that name; a ValueError that lists the names otherwise."""
     if name not in DISTANCES:
-        raise ValueError(
-            f"Argument `distance` must be one of {', '.join(DISTANCES)}, but is '{name}'."
+        raise ArgumentError(
+            "distance",
+            f"be one of {', '.join(DISTANCES)}",
+            f"is '{name}'",
         )
     return DISTANCES[name]
 

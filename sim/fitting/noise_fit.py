@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sim.checks import check_epochs, check_outputs
+from sim.checks import ArgumentError, check_epochs, check_outputs
 from sim.fitting.bootstrap import MATERIAL
 from sim.fitting.comparison import Comparison, compare
 from sim.fitting.distances import Distance, Match, distance_named, nearest_member, total_variation
@@ -270,9 +270,11 @@ def check_interactions(
     i_and, i_or = check_outputs(i_and, "i_and"), check_outputs(i_or, "i_or")
     for name, array in (("i_and", i_and), ("i_or", i_or)):
         if array.shape != outputs.shape:
-            raise ValueError(
-                f"`{name}` must have the shape {outputs.shape} of `outputs`, but has shape "
-                f"{array.shape}."
+            raise ArgumentError(
+                name,
+                f"have the shape {outputs.shape} of `outputs`",
+                f"has shape {array.shape}",
+                opening="",
             )
     _check_sums(i_and, i_or, outputs)
     return i_and, i_or, outputs
@@ -294,13 +296,29 @@ def _check_sums(i_and: np.ndarray, i_or: np.ndarray, outputs: np.ndarray) -> Non
 def _check_options(parts: str, target: str, salience: float, resamples: int, level: float) -> None:
     check_parts(parts)
     if target not in ("salient", "all"):
-        raise ValueError(f"Argument `target` must be `salient` or `all`, but is {target!r}.")
+        raise ArgumentError(
+            "target",
+            "be `salient` or `all`",
+            f"is {target!r}",
+        )
     if not (np.isfinite(salience) and salience >= 0):
-        raise ValueError(f"Argument `salience` must be finite and nonnegative, but is {salience}.")
+        raise ArgumentError(
+            "salience",
+            "be finite and nonnegative",
+            f"is {salience}",
+        )
     if resamples < 0:
-        raise ValueError(f"Argument `resamples` must be nonnegative, but is {resamples}.")
+        raise ArgumentError(
+            "resamples",
+            "be nonnegative",
+            f"is {resamples}",
+        )
     if not 0 < level < 1:
-        raise ValueError(f"Argument `level` must lie between 0 and 1, but is {level}.")
+        raise ArgumentError(
+            "level",
+            "lie between 0 and 1",
+            f"is {level}",
+        )
 
 
 def _check_strength(measured: np.ndarray, salience: float) -> None:

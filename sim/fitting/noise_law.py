@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sim.checks import check_epochs
+from sim.checks import ArgumentError, check_epochs
 from theory import estimate_noise
 
 
@@ -49,8 +49,10 @@ class NoiseLaw:
         """
         fitted = np.asarray(fitted, dtype=float)
         if fitted.shape != self.sigma2.shape:
-            raise ValueError(
-                f"Argument `fitted` must have shape {self.sigma2.shape}, but has {fitted.shape}."
+            raise ArgumentError(
+                "fitted",
+                f"have shape {self.sigma2.shape}",
+                f"has {fitted.shape}",
             )
         known = np.isfinite(fitted)
         if known.sum() < 3:
@@ -87,12 +89,17 @@ def observe_noise(repeats: Any, epochs: Any) -> NoiseLaw:
     """
     array = np.asarray(repeats, dtype=np.float64)
     if array.ndim != 4:
-        raise ValueError(
-            f"Argument `repeats` must have shape (checkpoints, repeats, samples, 2^n), but has "
-            f"shape {array.shape}."
+        raise ArgumentError(
+            "repeats",
+            "have shape (checkpoints, repeats, samples, 2^n)",
+            f"has shape {array.shape}",
         )
     if not np.isfinite(array).all():
-        raise ValueError("Argument `repeats` must be finite, but is not.")
+        raise ArgumentError(
+            "repeats",
+            "be finite",
+            "is not",
+        )
     epochs = check_epochs(epochs, len(array))
     found = [estimate_noise(jnp.asarray(outputs)) for outputs in array]
     effect = ((array[..., -1] - array[..., 0]).mean(axis=1) ** 2).mean(axis=1)
@@ -123,7 +130,11 @@ def perturb(model: Any, scale: float, key: jax.Array) -> Any:
         (2, True)
     """
     if not (np.isfinite(scale) and scale >= 0):
-        raise ValueError(f"Argument `scale` must be finite and nonnegative, but is {scale}.")
+        raise ArgumentError(
+            "scale",
+            "be finite and nonnegative",
+            f"is {scale}",
+        )
     leaves, structure = jax.tree.flatten(model)
     keys = jax.random.split(key, len(leaves))
 
@@ -155,9 +166,10 @@ def neighbour_residuals(outputs: Any) -> np.ndarray:
     """
     array = np.asarray(outputs, dtype=np.float64)
     if array.ndim != 3 or len(array) < 3:
-        raise ValueError(
-            f"Argument `outputs` must have shape (checkpoints, samples, 2^n) with at least 3 "
-            f"checkpoints, but has shape {array.shape}."
+        raise ArgumentError(
+            "outputs",
+            "have shape (checkpoints, samples, 2^n) with at least 3 checkpoints",
+            f"has shape {array.shape}",
         )
     return (array[1:-1] - 0.5 * (array[:-2] + array[2:])) / 1.5**0.5
 

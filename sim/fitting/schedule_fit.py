@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from sim.checks import ArgumentError
 from sim.fitting.distances import Distance, distance_named
 from sim.fitting.noise_fit import NoiseFit
 from sim.fitting.prediction import noise_grid, predicted_distribution
@@ -74,8 +75,10 @@ def fit_schedules(
     """
     chosen = np.arange(len(fit.epochs))[checkpoints]
     if chosen.size < 4:
-        raise ValueError(
-            f"Argument `checkpoints` must select at least 4 checkpoints, but selects {chosen.size}."
+        raise ArgumentError(
+            "checkpoints",
+            "select at least 4 checkpoints",
+            f"selects {chosen.size}",
         )
     epochs, logs = fit.epochs[chosen], np.log(fit.sigma2[chosen])
     grid = noise_grid(fit.target.n, fit.noise)

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from sim.checks import ArgumentError
 from sim.fitting.distances import distance_named, total_variation
 from sim.fitting.noise_fit import NoiseFit, check_interactions
 from sim.simulation import Schedule, relaxation_path
@@ -102,12 +103,18 @@ def fit_trajectory(
     """
     i_and, i_or, _ = check_interactions(i_and, i_or, outputs)
     if len(i_and) != len(fit.epochs) or i_and.shape[1:] != fit.target.w_and.shape:
-        raise ValueError(
-            f"`i_and` must have shape {(len(fit.epochs), *fit.target.w_and.shape)}, as fitted, but "
-            f"has shape {i_and.shape}."
+        raise ArgumentError(
+            "i_and",
+            f"have shape {(len(fit.epochs), *fit.target.w_and.shape)}, as fitted",
+            f"has shape {i_and.shape}",
+            opening="",
         )
     if clock not in ("noise", "flow"):
-        raise ValueError(f"Argument `clock` must be `noise` or `flow`, but is {clock!r}.")
+        raise ArgumentError(
+            "clock",
+            "be `noise` or `flow`",
+            f"is {clock!r}",
+        )
     start = jnp.stack([jnp.asarray(i_and[0]), jnp.asarray(i_or[0])])
     predict = functools.partial(_both_phases, fit, start, clock=clock, substeps=substeps)
     measured = jnp.asarray(fit.measured)

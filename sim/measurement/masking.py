@@ -7,6 +7,8 @@ import dataclasses
 import numpy as np
 from numpy.typing import ArrayLike
 
+from sim.checks import ArgumentError
+
 MAX_PLAYERS = 24
 
 
@@ -66,9 +68,10 @@ class Masking:
         axes = regions.ndim - len(shape)
         if not shape or axes not in (1, 2) or regions.shape[axes:] != shape:
             wanted = ", ".join(map(str, shape))
-            raise ValueError(
-                f"Argument `regions` must have shape (n, {wanted}) or (samples, n, {wanted}), but "
-                f"has shape {regions.shape}."
+            raise ArgumentError(
+                "regions",
+                f"have shape (n, {wanted}) or (samples, n, {wanted})",
+                f"has shape {regions.shape}",
             )
         n = regions.shape[axes - 1]
         if not 1 <= n <= MAX_PLAYERS:
@@ -110,14 +113,16 @@ class Masking:
         """Raises ValueError unless the masking can be applied to `inputs` and changes them."""
         if inputs.ndim == 0 or inputs.shape[1:] != self.shape or len(inputs) == 0:
             wanted = ", ".join(map(str, self.shape))
-            raise ValueError(
-                f"Argument `inputs` must have shape (samples, {wanted}) with at least one sample, "
-                f"but has shape {inputs.shape}."
+            raise ArgumentError(
+                "inputs",
+                f"have shape (samples, {wanted}) with at least one sample",
+                f"has shape {inputs.shape}",
             )
         if self.samples not in (None, len(inputs)):
-            raise ValueError(
-                f"Argument `inputs` must hold the {self.samples} samples that the masking is for, "
-                f"but holds {len(inputs)}."
+            raise ArgumentError(
+                "inputs",
+                f"hold the {self.samples} samples that the masking is for",
+                f"holds {len(inputs)}",
             )
         baseline = np.asarray(self.baseline)
         if not np.array_equal(baseline, baseline.astype(inputs.dtype)) and not np.issubdtype(
@@ -162,9 +167,10 @@ def _checked_baseline(baseline: ArrayLike, shape: tuple[int, ...]) -> np.ndarray
             raise ValueError
         np.broadcast_to(one, shape)
     except ValueError:
-        raise ValueError(
-            f"Argument `baseline` must broadcast to the input shape {shape}, but has shape "
-            f"{baseline.shape}."
+        raise ArgumentError(
+            "baseline",
+            f"broadcast to the input shape {shape}",
+            f"has shape {baseline.shape}",
         ) from None
     if not (np.issubdtype(baseline.dtype, np.number) and np.isfinite(baseline).all()):
         raise ValueError("Argument `baseline` must be finite numbers.")

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from sim.checks import check_epochs, check_labels, check_outputs
+from sim.checks import ArgumentError, check_epochs, check_labels, check_outputs
 from sim.files import read_npz, write_npz
 
 
@@ -71,21 +71,35 @@ class Measurement:
     def _curve(self, name: str) -> np.ndarray:
         curve = np.asarray(getattr(self, name), dtype=np.float64)
         if curve.shape != self.epochs.shape:
-            raise ValueError(
-                f"`{name}` must have one entry for each of the {len(self.epochs)} checkpoints, but "
-                f"has shape {curve.shape}."
+            raise ArgumentError(
+                name,
+                f"have one entry for each of the {len(self.epochs)} checkpoints",
+                f"has shape {curve.shape}",
+                opening="",
             )
         if not np.isfinite(curve).all():
-            raise ValueError(f"`{name}` must be finite, but is {curve.tolist()}.")
+            raise ArgumentError(
+                name,
+                "be finite",
+                f"is {curve.tolist()}",
+                opening="",
+            )
         if name.endswith("accuracy") and not ((curve >= 0) & (curve <= 1)).all():
-            raise ValueError(f"`{name}` must be fractions from 0 to 1, but is {curve.tolist()}.")
+            raise ArgumentError(
+                name,
+                "be fractions from 0 to 1",
+                f"is {curve.tolist()}",
+                opening="",
+            )
         return curve
 
     def _check_metadata(self) -> None:
         if not isinstance(self.metadata, Mapping):
-            raise ValueError(
-                f'`metadata` must be a dictionary, such as {{"network": "MLP"}}, but is '
-                f"{self.metadata!r}."
+            raise ArgumentError(
+                "metadata",
+                'be a dictionary, such as {"network": "MLP"}',
+                f"is {self.metadata!r}",
+                opening="",
             )
         try:
             json.dumps(dict(self.metadata))
@@ -121,8 +135,10 @@ class Measurement:
             if getattr(self, name) is not None
         }
         if np.dtype(dtype) not in (np.float32, np.float64):
-            raise ValueError(
-                f"Argument `dtype` must be float32 or float64, but is {np.dtype(dtype)}."
+            raise ArgumentError(
+                "dtype",
+                "be float32 or float64",
+                f"is {np.dtype(dtype)}",
             )
         if np.dtype(dtype) != np.float64:
             with np.errstate(over="ignore"):
@@ -184,9 +200,19 @@ def _read_metadata(text: Any) -> dict[str, Any]:
     try:
         metadata = json.loads(str(text))
     except json.JSONDecodeError as error:
-        raise ValueError(f"`metadata` must be a JSON text, but {error}.") from None
+        raise ArgumentError(
+            "metadata",
+            "be a JSON text",
+            f"{error}",
+            opening="",
+        ) from None
     if not isinstance(metadata, dict):
-        raise ValueError(f"`metadata` must be a JSON object, but is {text}.")
+        raise ArgumentError(
+            "metadata",
+            "be a JSON object",
+            f"is {text}",
+            opening="",
+        )
     return metadata
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from jax.typing import ArrayLike
+from numpy.typing import ArrayLike
 
+from sim.checks import ArgumentError
 from sim.measurement.masking import Masking
 
 
@@ -42,22 +43,26 @@ def image_patches(
     """
     shape = tuple(np.atleast_1d(shape).tolist())
     if len(shape) not in (2, 3):
-        raise ValueError(
-            f"Argument `shape` must be (height, width) or (channels, height, width), the shape of "
-            f"one input, but is {shape if len(shape) < 9 else 'an array'}."
+        raise ArgumentError(
+            "shape",
+            "be (height, width) or (channels, height, width), the shape of one input",
+            f"is {(shape if len(shape) < 9 else 'an array')}",
         )
     height, width = shape[-2:]
     is_size = isinstance(patch, int | np.integer) and patch >= 1
     if not is_size or height % patch or width % patch:
-        raise ValueError(
-            f"Argument `patch` must be a whole number that divides the height and width "
-            f"{height}×{width}, but is {patch!r}."
+        raise ArgumentError(
+            "patch",
+            f"be a whole number that divides the height and width {height}×{width}",
+            f"is {patch!r}",
         )
     rows, columns = height // patch, width // patch
     inside = np.ones((height, width), bool) if allowed is None else np.asarray(allowed, dtype=bool)
     if inside.shape != (height, width):
-        raise ValueError(
-            f"Argument `allowed` must have shape {(height, width)}, but has shape {inside.shape}."
+        raise ArgumentError(
+            "allowed",
+            f"have shape {(height, width)}",
+            f"has shape {inside.shape}",
         )
     whole = inside.reshape(rows, patch, columns, patch).all(axis=(1, 3))
     chosen = choose(np.flatnonzero(whole), n, seed, samples, "patches")
@@ -94,9 +99,10 @@ def tabular_features(
         [[-1.0, 6.0, -1.0, -1.0], [-1.0, 6.0, 7.0, 8.0]]
     """
     if not isinstance(features, int | np.integer) or features < 1:
-        raise ValueError(
-            f"Argument `features` must be the number of features of one input, but is "
-            f"{features if np.ndim(features) == 0 else 'an array'}."
+        raise ArgumentError(
+            "features",
+            "be the number of features of one input",
+            f"is {(features if np.ndim(features) == 0 else 'an array')}",
         )
     if not isinstance(players, Sequence | np.ndarray):
         chosen = choose(np.arange(features), players, seed, samples, "features", "players")
@@ -105,9 +111,10 @@ def tabular_features(
     for group in groups:
         numbers = np.issubdtype(group.dtype, np.integer)
         if not numbers or ((group < 0) | (group >= features)).any():
-            raise ValueError(
-                f"Argument `players` must name features by numbers from 0 to {features - 1}, but "
-                f"names {group.tolist()}."
+            raise ArgumentError(
+                "players",
+                f"name features by numbers from 0 to {features - 1}",
+                f"names {group.tolist()}",
             )
     regions = np.array([np.isin(np.arange(features), group) for group in groups])
     if len(np.unique(regions, axis=0)) < len(regions):
@@ -145,12 +152,17 @@ def tokens(
     """
     shape = (shape,) if isinstance(shape, int | np.integer) else tuple(shape)
     if len(shape) not in (1, 2):
-        raise ValueError(f"Argument `shape` must be (tokens,) or (tokens, width), but is {shape}.")
+        raise ArgumentError(
+            "shape",
+            "be (tokens,) or (tokens, width)",
+            f"is {shape}",
+        )
     inside = np.ones(shape[0], bool) if allowed is None else np.asarray(allowed, dtype=bool)
     if inside.ndim not in (1, 2) or inside.shape[-1] != shape[0]:
-        raise ValueError(
-            f"Argument `allowed` must have one entry for each of the {shape[0]} tokens, but has "
-            f"shape {inside.shape}."
+        raise ArgumentError(
+            "allowed",
+            f"have one entry for each of the {shape[0]} tokens",
+            f"has shape {inside.shape}",
         )
     if inside.ndim == 1:
         chosen = choose(np.flatnonzero(inside), n, seed, samples, "tokens")
@@ -158,8 +170,10 @@ def tokens(
         rng = np.random.default_rng(seed)
         chosen = np.array([_draw(np.flatnonzero(row), n, rng, "tokens") for row in inside])
     if not np.issubdtype(np.asarray(mask).dtype, np.number):
-        raise ValueError(
-            f"Argument `mask` must be the mask token's number or its embedding, but is {mask!r}."
+        raise ArgumentError(
+            "mask",
+            "be the mask token's number or its embedding",
+            f"is {mask!r}",
         )
     regions = chosen[..., None] == np.arange(shape[0])
     if len(shape) == 2:
@@ -181,9 +195,11 @@ def _draw(
     candidates: np.ndarray, n: int, rng: np.random.Generator, what: str, name: str = "n"
 ) -> np.ndarray:
     if not isinstance(n, int | np.integer) or not 1 <= n <= len(candidates):
-        raise ValueError(
-            f"Argument `{name}` must be a whole number between 1 and the {len(candidates)} {what} "
-            f"of the input that can be players, but is {n!r}."
+        raise ArgumentError(
+            name,
+            f"be a whole number between 1 and the {len(candidates)} {what} of the input that can "
+            "be players",
+            f"is {n!r}",
         )
     return np.sort(rng.permutation(candidates)[:n])
 
@@ -215,9 +231,10 @@ def point_clusters(
     """
     points = np.asarray(points)
     if points.ndim != 3 or not np.issubdtype(points.dtype, np.floating):
-        raise ValueError(
-            f"Argument `points` must be floating (samples, count, dimensions), but has shape "
-            f"{points.shape} and dtype {points.dtype}."
+        raise ArgumentError(
+            "points",
+            "be floating (samples, count, dimensions)",
+            f"has shape {points.shape} and dtype {points.dtype}",
         )
     rng = np.random.default_rng(seed)
     if isinstance(clusters, int | np.integer):
@@ -225,9 +242,10 @@ def point_clusters(
     else:
         members = np.asarray(clusters)
         if members.shape != points.shape[:2] or not np.issubdtype(members.dtype, np.integer):
-            raise ValueError(
-                f"Argument `clusters` must be a number, or integers of shape {points.shape[:2]}, "
-                f"but has shape {members.shape} and dtype {members.dtype}."
+            raise ArgumentError(
+                "clusters",
+                f"be a number, or integers of shape {points.shape[:2]}",
+                f"has shape {members.shape} and dtype {members.dtype}",
             )
     count = int(members.max()) + 1
     belongs = members[:, None, :] == np.arange(count)[:, None]  # (samples, clusters, count)
@@ -250,9 +268,10 @@ def _k_means(points: np.ndarray, clusters: int, rng: np.random.Generator) -> np.
     """Cluster of every point: Lloyd's algorithm from centres that lie far apart."""
     distinct = len(np.unique(points, axis=0))
     if not 1 <= clusters <= distinct:
-        raise ValueError(
-            f"Argument `clusters` must be between 1 and the {distinct} distinct points of a sample,"
-            f" but is {clusters}."
+        raise ArgumentError(
+            "clusters",
+            f"be between 1 and the {distinct} distinct points of a sample",
+            f"is {clusters}",
         )
     centres = points[rng.integers(len(points))][None]
     while len(centres) < clusters:

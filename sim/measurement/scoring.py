@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sim.checks import as_array, check_labels
+from sim.checks import ArgumentError, as_array, check_labels
 from sim.machine import check_memory
 from sim.measurement.masking import Masking
 from sim.progress import Progress
@@ -109,7 +109,11 @@ def measure_outputs(
     if batch_size is None:
         batch_size = min(BATCH, max(1, BATCH_BYTES // max(1, inputs[0].nbytes)))
     if batch_size < 1:
-        raise ValueError(f"Argument `batch_size` must be at least 1, but is {batch_size}.")
+        raise ArgumentError(
+            "batch_size",
+            "be at least 1",
+            f"is {batch_size}",
+        )
     size = 2**masking.n
     step = min(size, 1 << int(batch_size).bit_length() - 1)
     check_outputs_fit((len(inputs), size))
@@ -128,21 +132,30 @@ def measure_outputs(
 def _checked_scores(returned: Any, batch: int, label: int | None, sample: int) -> np.ndarray:
     scores = as_array(returned, "score(inputs)")
     if scores.ndim not in (1, 2) or len(scores) != batch or not scores.size:
-        raise ValueError(
-            f"`score` must return logits of shape ({batch}, classes) or ({batch},) for a batch of "
-            f"{batch} masked inputs, but returned shape {scores.shape}."
+        raise ArgumentError(
+            "score",
+            f"return logits of shape ({batch}, classes) or ({batch},) for a batch of {batch} "
+            "masked inputs",
+            f"returned shape {scores.shape}",
+            opening="",
         )
     if scores.dtype.kind not in "fiub":
         try:
             scores = scores.astype(np.float64, casting="safe")  # bfloat16 and its like
         except TypeError:
-            raise ValueError(
-                f"`score` must return real numbers, but returned dtype {scores.dtype}."
+            raise ArgumentError(
+                "score",
+                "return real numbers",
+                f"returned dtype {scores.dtype}",
+                opening="",
             ) from None
     classes = scores.shape[1] if scores.ndim == 2 else 1
     if label is not None and scores.dtype.kind != "f":
-        raise ValueError(
-            f"`score` must return logits, but returned {scores.dtype}, like numbers of classes."
+        raise ArgumentError(
+            "score",
+            "return logits",
+            f"returned {scores.dtype}, like numbers of classes",
+            opening="",
         )
     if label is not None and not 0 <= label < max(classes, 2):
         raise ValueError(
@@ -150,12 +163,18 @@ def _checked_scores(returned: Any, batch: int, label: int | None, sample: int) -
         )
     if not np.isfinite(scores).all():
         kind = "a NaN" if np.isnan(scores).any() else "an infinite one"
-        raise ValueError(
-            f"`score` must return finite logits, but sample {sample} has {kind} among them."
+        raise ArgumentError(
+            "score",
+            "return finite logits",
+            f"sample {sample} has {kind} among them",
+            opening="",
         )
     if classes > 1 and scores.min() >= 0 and np.allclose(scores.sum(axis=1), 1, atol=1e-3):
-        raise ValueError(
-            "`score` must return logits, but its values are nonnegative and sum to 1, like "
-            "probabilities; return what comes before the softmax, or the logarithms."
+        raise ArgumentError(
+            "score",
+            "return logits",
+            "its values are nonnegative and sum to 1, like probabilities; return what comes before "
+            "the softmax, or the logarithms",
+            opening="",
         )
     return log_odds(scores, label)

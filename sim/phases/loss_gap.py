@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from sim.checks import ArgumentError
+
 ROUGH = 7  # fewest checkpoints from which their common jitter can be told from curvature
 MAD = 1.482602218505602  # standard deviation of a normal variable with median size 1
 ROUNDING = 1e-9  # values nearer than this are the same
@@ -20,9 +22,10 @@ def loss_gap(train_loss: Any, test_loss: Any, checkpoints: int) -> np.ndarray | 
     curves = [np.asarray(curve, dtype=np.float64) for curve in (train_loss, test_loss)]
     for name, curve in zip(("train_loss", "test_loss"), curves, strict=True):
         if curve.shape != (checkpoints,) or not np.isfinite(curve).all():
-            raise ValueError(
-                f"Argument `{name}` must be one finite number for each of the {checkpoints} "
-                f"checkpoints, but is of shape {curve.shape}: {curve.tolist()}."
+            raise ArgumentError(
+                name,
+                f"be one finite number for each of the {checkpoints} checkpoints",
+                f"is of shape {curve.shape}: {curve.tolist()}",
             )
     return curves[1] - curves[0]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sim.checks import check_epochs
+from sim.checks import ArgumentError, check_epochs
 from sim.phases.loss_gap import MAD, ROUGH, ROUNDING, gap_onset, loss_gap
 
 
@@ -149,7 +149,11 @@ def find_phases(
     shares = _check_distributions(distributions)
     epochs = check_epochs(epochs, len(shares))
     if not 0 < level < 1:
-        raise ValueError(f"Argument `level` must lie between 0 and 1, but is {level}.")
+        raise ArgumentError(
+            "level",
+            "lie between 0 and 1",
+            f"is {level}",
+        )
     checkpoints, samples, _ = shares.shape
     if (fault := too_few_for_phases(checkpoints, samples)) is not None:
         raise ValueError(fault)
@@ -209,17 +213,23 @@ def _check_distributions(distributions: Any) -> np.ndarray:
             f"{type(distributions).__name__}."
         ) from None
     if shares.ndim != 3 or 0 in shares.shape:
-        raise ValueError(
-            f"Argument `distributions` must have shape (checkpoints, samples, orders), but has "
-            f"shape {shares.shape}."
+        raise ArgumentError(
+            "distributions",
+            "have shape (checkpoints, samples, orders)",
+            f"has shape {shares.shape}",
         )
     if not np.isfinite(shares).all() or (shares < 0).any():
-        raise ValueError("Argument `distributions` must be finite and nonnegative, but is not.")
+        raise ArgumentError(
+            "distributions",
+            "be finite and nonnegative",
+            "is not",
+        )
     empty = np.flatnonzero(shares.sum(axis=(1, 2)) == 0)
     if empty.size:
-        raise ValueError(
-            f"Argument `distributions` must have some strength at every checkpoint, but checkpoint "
-            f"{empty[0]} has none."
+        raise ArgumentError(
+            "distributions",
+            "have some strength at every checkpoint",
+            f"checkpoint {empty[0]} has none",
         )
     return shares
 

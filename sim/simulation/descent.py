@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from sim.checks import ArgumentError
 from sim.simulation.sampled_loss import (
     Coordinates,
     coordinates,
@@ -68,15 +69,29 @@ class Descent:
                 f"Argument `optimizer` must be an optax optimiser, but is {self.optimizer!r}."
             )
         if self.batch_size is not None and self.batch_size < 1:
-            raise ValueError(f"Argument `batch_size` must be at least 1, but is {self.batch_size}.")
+            raise ArgumentError(
+                "batch_size",
+                "be at least 1",
+                f"is {self.batch_size}",
+            )
         if self.steps_per_epoch < 1:
-            raise ValueError(
-                f"Argument `steps_per_epoch` must be at least 1, but is {self.steps_per_epoch}."
+            raise ArgumentError(
+                "steps_per_epoch",
+                "be at least 1",
+                f"is {self.steps_per_epoch}",
             )
         if not 0 < self.step < 1:
-            raise ValueError(f"Argument `step` must lie between 0 and 1, but is {self.step}.")
+            raise ArgumentError(
+                "step",
+                "lie between 0 and 1",
+                f"is {self.step}",
+            )
         if not 0 <= self.momentum < 1:
-            raise ValueError(f"Argument `momentum` must lie in [0, 1), but is {self.momentum}.")
+            raise ArgumentError(
+                "momentum",
+                "lie in [0, 1)",
+                f"is {self.momentum}",
+            )
 
     def transformation(self) -> optax.GradientTransformation:
         """What turns gradients into steps; the default's are still to be scaled by the rate."""

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from sim.checks import ArgumentError
 from sim.machine import check_memory
 from sim.simulation.descent import Descent, train
 from sim.simulation.flow import follow
@@ -190,19 +191,31 @@ def _means(positive: jax.Array, negative: jax.Array, loss: jax.Array) -> dict[st
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
-        raise ValueError(
-            f"Argument `{name}` must be one of {', '.join(choices)}, but is {value!r}."
+        raise ArgumentError(
+            name,
+            f"be one of {', '.join(choices)}",
+            f"is {value!r}",
         )
 
 
 def _check_numbers(salience: float, rate: float, substeps: int) -> None:
     if not 0 <= salience < np.inf:
-        raise ValueError(f"Argument `salience` must be nonnegative, but is {salience}.")
+        raise ArgumentError(
+            "salience",
+            "be nonnegative",
+            f"is {salience}",
+        )
     if not isinstance(rate, jax.core.Tracer) and not 0 < rate < np.inf:
-        raise ValueError(f"Argument `rate` must be positive and finite, but is {rate}.")
+        raise ArgumentError(
+            "rate",
+            "be positive and finite",
+            f"is {rate}",
+        )
     if not isinstance(substeps, numbers.Integral) or substeps < 1:
-        raise ValueError(
-            f"Argument `substeps` must be a whole number of at least 1, but is {substeps}."
+        raise ArgumentError(
+            "substeps",
+            "be a whole number of at least 1",
+            f"is {substeps}",
         )
 
 
@@ -259,26 +272,37 @@ def _all_finite(array: jax.Array) -> jax.Array:
 def _parts(interactions: AndOr, name: str) -> list[jax.Array]:
     pair = interactions if isinstance(interactions, tuple) else (interactions,)
     if len(pair) not in (1, 2):
-        raise ValueError(
-            f"Argument `{name}` must be AND interactions or a pair of AND and OR interactions, but "
-            f"has {len(pair)} parts."
+        raise ArgumentError(
+            name,
+            "be AND interactions or a pair of AND and OR interactions",
+            f"has {len(pair)} parts",
         )
     arrays = [as_sets(part, name)[0] for part in pair]
     for array in arrays:
         if not isinstance(array, jax.core.Tracer) and not bool(_all_finite(array)):
-            raise ValueError(f"Argument `{name}` must be finite, but holds NaN or infinity.")
+            raise ArgumentError(
+                name,
+                "be finite",
+                "holds NaN or infinity",
+            )
     return arrays
 
 
 def _check_epochs(epochs: int | ArrayLike) -> np.ndarray:
     if isinstance(epochs, numbers.Integral) and not isinstance(epochs, bool):
         if epochs < 1:
-            raise ValueError(f"Argument `epochs` must be at least 1, but is {epochs}.")
+            raise ArgumentError(
+                "epochs",
+                "be at least 1",
+                f"is {epochs}",
+            )
         return np.arange(int(epochs), dtype=float)
     times = np.asarray(epochs, float)
     if times.ndim != 1 or times.size == 0:
-        raise ValueError(
-            f"Argument `epochs` must be a whole number or have shape (E,), but is {epochs!r}."
+        raise ArgumentError(
+            "epochs",
+            "be a whole number or have shape (E,)",
+            f"is {epochs!r}",
         )
     if not np.all(np.isfinite(times)) or np.any(np.diff(times) <= 0):
         raise ValueError("Argument `epochs` must be finite and rising, without repetition.")
@@ -288,16 +312,18 @@ def _check_epochs(epochs: int | ArrayLike) -> np.ndarray:
 def _check_variances(sigma2: ArrayLike, epochs: np.ndarray) -> jax.Array:
     values = jnp.asarray(sigma2)
     if values.shape != epochs.shape:
-        raise ValueError(
-            f"Argument `schedule` must give one variance for each epoch, shape {epochs.shape}, but "
-            f"gives shape {values.shape}."
+        raise ArgumentError(
+            "schedule",
+            f"give one variance for each epoch, shape {epochs.shape}",
+            f"gives shape {values.shape}",
         )
     if not isinstance(values, jax.core.Tracer):
         bad = ~(np.isfinite(values) & (np.asarray(values) >= 0))
         if bad.any():
-            raise ValueError(
-                f"Argument `schedule` must give a finite sigma2 >= 0 at every epoch, but gives "
-                f"{np.asarray(values)[bad][0]} at epoch {epochs[bad][0]:g}."
+            raise ArgumentError(
+                "schedule",
+                "give a finite sigma2 >= 0 at every epoch",
+                f"gives {np.asarray(values)[bad][0]} at epoch {epochs[bad][0]:g}",
             )
     return values
 

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from sim.checks import ArgumentError
 from sim.machine import check_memory
 from theory import SALIENCE, orders
 from theory.checks import as_sets, check_players
@@ -95,7 +96,11 @@ def sparse_target(
     shape = _shape(n, members, 16, 1)  # sorting takes many arrays, and one device
     _check_positive("scale", scale)
     if not 0 <= negative <= 1:
-        raise ValueError(f"Argument `negative` must lie between 0 and 1, but is {negative}.")
+        raise ArgumentError(
+            "negative",
+            "lie between 0 and 1",
+            f"is {negative}",
+        )
     chosen = jnp.asarray([0, *_counts(n, counts)])
     keys = jax.random.split(key, (members or 1,))
     return _sparse_draws(n, chosen, negative, scale, keys).reshape(shape)
@@ -142,9 +147,10 @@ def keep_salient(interactions: AndOr, fraction: float = SALIENCE) -> AndOr:
     pair = interactions if isinstance(interactions, tuple) else (interactions,)
     arrays = [as_sets(part, "interactions")[0] for part in pair]
     if len({array.shape for array in arrays}) > 1:
-        raise ValueError(
-            f"Argument `interactions` must be AND and OR interactions of the same shape, but they "
-            f"have shapes {' and '.join(str(array.shape) for array in arrays)}."
+        raise ArgumentError(
+            "interactions",
+            "be AND and OR interactions of the same shape",
+            f"they have shapes {' and '.join(str(array.shape) for array in arrays)}",
         )
     effect = sum(jnp.sum(array[..., 1:], axis=-1) for array in arrays)
     threshold = fraction * jnp.mean(jnp.abs(effect))
@@ -160,9 +166,10 @@ def _counts(n: int, counts: int | Sequence[int] | np.ndarray) -> list[int]:
     if not isinstance(counts, Sequence | np.ndarray):
         counts = int(counts)
         if not 1 <= counts < 2**n:
-            raise ValueError(
-                f"Argument `counts` must be between 1 and {2**n - 1}, the number of nonempty sets, "
-                f"but is {counts}."
+            raise ArgumentError(
+                "counts",
+                f"be between 1 and {2**n - 1}, the number of nonempty sets",
+                f"is {counts}",
             )
         given = [0] * n
         while counts > 0:  # deal them out evenly to the orders that still have sets to spare
@@ -175,9 +182,10 @@ def _counts(n: int, counts: int | Sequence[int] | np.ndarray) -> list[int]:
         return given
     given = [int(count) for count in counts]
     if len(given) != n or any(not 0 <= g <= s for g, s in zip(given, sizes, strict=False)):
-        raise ValueError(
-            f"Argument `counts` must hold one number for each order 1..{n}, at most {sizes}, but is"
-            f" {list(counts)}."
+        raise ArgumentError(
+            "counts",
+            f"hold one number for each order 1..{n}, at most {sizes}",
+            f"is {list(counts)}",
         )
     return given
 
@@ -186,7 +194,11 @@ def _shape(n: int, members: int | None, arrays: int, devices: int) -> tuple[int,
     """The shape of the result; raises where drawing it would take more memory than there is."""
     n = check_players(n)
     if members is not None and members < 1:
-        raise ValueError(f"Argument `members` must be at least 1, but is {members}.")
+        raise ArgumentError(
+            "members",
+            "be at least 1",
+            f"is {members}",
+        )
     size = jnp.zeros(0).dtype.itemsize * (members or 1) * 2**n
     check_memory(arrays * size, f"Drawing interactions of {n} players", devices)
     return (2**n,) if members is None else (members, 2**n)
@@ -194,4 +206,8 @@ def _shape(n: int, members: int | None, arrays: int, devices: int) -> tuple[int,
 
 def _check_positive(name: str, value: float) -> None:
     if not 0 < value < math.inf:
-        raise ValueError(f"Argument `{name}` must be positive and finite, but is {value}.")
+        raise ArgumentError(
+            name,
+            "be positive and finite",
+            f"is {value}",
+        )

@@ -12,6 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from sim.checks import ArgumentError
+
 Leaves = Mapping[str, jax.Array]
 Settings = Mapping[str, tuple[float, ...]]
 
@@ -110,7 +112,11 @@ class Schedule:
         """
         knots = _rising(epochs, "epochs")
         if not knots:
-            raise ValueError("Argument `epochs` must hold at least one epoch, but is empty.")
+            raise ArgumentError(
+                "epochs",
+                "hold at least one epoch",
+                "is empty",
+            )
         levels = _log(values, "values", shape=(len(knots),))
         return cls("table", {"log_values": levels}, (("epochs", knots),))
 
@@ -193,9 +199,17 @@ def _number(
     array = jnp.asarray(value, float)
     if array.shape != shape:
         what = "a number" if not shape else f"of shape {shape}"
-        raise ValueError(f"Argument `{name}` must be {what}, but has shape {array.shape}.")
+        raise ArgumentError(
+            name,
+            f"be {what}",
+            f"has shape {array.shape}",
+        )
     if not isinstance(array, jax.core.Tracer) and not np.all(np.isfinite(array)):
-        raise ValueError(f"Argument `{name}` must be finite, but is {value}.")
+        raise ArgumentError(
+            name,
+            "be finite",
+            f"is {value}",
+        )
     return array
 
 
@@ -207,14 +221,22 @@ def _log(
         smallest = float(np.min(array))
         if smallest < 0 or (smallest == 0 and not zero):
             sign = "nonnegative" if zero else "positive"
-            raise ValueError(f"Argument `{name}` must be {sign}, but is {value}.")
+            raise ArgumentError(
+                name,
+                f"be {sign}",
+                f"is {value}",
+            )
     return jnp.log(array)
 
 
 def _length(epochs: float) -> float:
     length = float(epochs)
     if not (math.isfinite(length) and length > 0):
-        raise ValueError(f"Argument `epochs` must be positive and finite, but is {epochs}.")
+        raise ArgumentError(
+            "epochs",
+            "be positive and finite",
+            f"is {epochs}",
+        )
     return length
 
 
@@ -222,5 +244,9 @@ def _rising(values: Sequence[float], name: str) -> tuple[float, ...]:
     edges = tuple(float(value) for value in np.ravel(values))
     rises = all(a < b for a, b in itertools.pairwise(edges))
     if not (all(map(math.isfinite, edges)) and rises):
-        raise ValueError(f"Argument `{name}` must be rising finite epochs, but is {values}.")
+        raise ArgumentError(
+            name,
+            "be rising finite epochs",
+            f"is {values}",
+        )
     return edges

@@ -18,6 +18,7 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.typing import ArrayLike
 
+from sim.checks import ArgumentError
 from theory.checks import as_sets
 from theory.sharded import AXIS, sharding_of
 
@@ -43,7 +44,11 @@ def sets_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
     """
     devices = list(jax.devices() if devices is None else devices)
     if not devices:
-        raise ValueError("Argument `devices` must hold at least one device, but is empty.")
+        raise ArgumentError(
+            "devices",
+            "hold at least one device",
+            "is empty",
+        )
     count = 1 << (len(devices).bit_length() - 1)
     return Mesh(np.array(devices[:count]), (AXIS,), axis_types=(AxisType.Auto,))
 
@@ -72,8 +77,9 @@ def shard_sets(values: ArrayLike, mesh: Mesh | None = None) -> jax.Array:
         current = jax.sharding.get_mesh()
         mesh = sets_mesh() if current.empty else current
     if 2**n < mesh.shape[AXIS]:
-        raise ValueError(
-            f"Argument `values` must have at least one set for each of {mesh.shape[AXIS]} devices, "
-            f"but has shape {array.shape}."
+        raise ArgumentError(
+            "values",
+            f"have at least one set for each of {mesh.shape[AXIS]} devices",
+            f"has shape {array.shape}",
         )
     return jax.device_put(array, NamedSharding(mesh, sharding_of(array.ndim)))
