@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -116,3 +118,37 @@ def check_labels(labels: Any, samples: int) -> np.ndarray:
             opening="",
         )
     return array
+
+
+def check_choice(value: str, name: str, choices: Iterable[str]) -> None:
+    """Raises unless the value is one of the given names."""
+    choices = tuple(choices)
+    if value not in choices:
+        raise ArgumentError(name, f"be one of {', '.join(choices)}", f"is {value!r}")
+
+
+def check_positive(value: float, name: str) -> None:
+    """Raises unless the number is above 0 and finite."""
+    if not 0 < value < math.inf:
+        raise ArgumentError(name, "be positive and finite", f"is {value}")
+
+
+def check_nonnegative(value: float, name: str) -> None:
+    """Raises unless the number is at least 0 and finite."""
+    if not 0 <= value < math.inf:
+        must = "be finite" if value == math.inf else "be nonnegative"
+        raise ArgumentError(name, must, f"is {value}")
+
+
+def check_fraction(value: float, name: str) -> None:
+    """Raises unless the number lies strictly between 0 and 1."""
+    if not 0 < value < 1:
+        raise ArgumentError(name, "lie between 0 and 1", f"is {value}")
+
+
+def check_whole(value: float, name: str, least: int) -> None:
+    """Raises unless the number is whole and at least `least`; 1e3 is whole too."""
+    if value < least:
+        raise ArgumentError(name, f"be at least {least}", f"is {value}")
+    if not float(value).is_integer():
+        raise ArgumentError(name, f"be a whole number of at least {least}", f"is {value}")
