@@ -120,6 +120,24 @@ def check_labels(labels: Any, samples: int) -> np.ndarray:
     return array
 
 
+def as_number(value: Any, name: str) -> float:
+    """Returns the value as a float; refuses what is not a number."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"Argument `{name}` must be a number, but is {value!r}.") from None
+
+
+def check_finite(values: Any, name: str) -> None:
+    """Raises unless every entry of the array is finite, and names the first that is not."""
+    array = np.asarray(values)
+    bad = np.argwhere(~np.isfinite(array))
+    if len(bad):
+        index = tuple(bad[0].tolist())
+        got = f"{name}[{', '.join(map(str, index))}] is {float(array[index])}"
+        raise ArgumentError(name, "be finite", got)
+
+
 def check_choice(value: str, name: str, choices: Iterable[str]) -> None:
     """Raises unless the value is one of the given names."""
     choices = tuple(choices)
