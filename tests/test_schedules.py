@@ -72,9 +72,9 @@ def test_gradients_in_the_parameters(name):
 
 
 def test_optax_recovers_a_schedule():
-    target = Schedule.exponential(3.0, 1e-4, 60)
+    truth = Schedule.exponential(3.0, 1e-4, 60)
     schedule = Schedule.exponential(1.0, 1e-2, 60)
-    goal = jnp.log(target(EPOCHS))
+    goal = jnp.log(truth(EPOCHS))
 
     def loss(candidate):
         return jnp.mean((jnp.log(candidate(EPOCHS)) - goal) ** 2)
@@ -89,7 +89,7 @@ def test_optax_recovers_a_schedule():
         return (optax.apply_updates(schedule, updates), state), None
 
     (schedule, _), _ = jax.lax.scan(step, (schedule, state), length=800)
-    np.testing.assert_allclose(schedule(EPOCHS), target(EPOCHS), rtol=1e-3)
+    np.testing.assert_allclose(schedule(EPOCHS), truth(EPOCHS), rtol=1e-3)
 
 
 def test_schedules_can_be_mapped():

@@ -1,5 +1,7 @@
 """Simulated trajectories: each level of the process against the next, and against the theory."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -42,18 +44,18 @@ def test_equilibrium_is_theorem_3_at_every_epoch(noise):
     sigma2 = 5.0 * (2e-5) ** (EPOCHS / 12)
     np.testing.assert_allclose(run.sigma2, sigma2, rtol=1e-12)
     for i, level in enumerate(sigma2):
-        w = [np.asarray(optimal_interactions(part, level, noise)) for part in target]
+        w = [np.asarray(optimal_interactions(kind, level, noise)) for kind in target]
         np.testing.assert_allclose(run.i_and[i], w[0], rtol=1e-9, atol=1e-10)
         np.testing.assert_allclose(run.i_or[i], w[1], rtol=1e-9, atol=1e-10)
         threshold = 0.05 * np.mean(np.abs((w[0] + w[1])[:, 1:].sum(-1)))
-        strengths = [_strengths(part, threshold) for part in w]
+        strengths = [_strengths(kind, threshold) for kind in w]
         np.testing.assert_allclose(run.strength_and[i], strengths[0].mean(0), rtol=1e-9)
         np.testing.assert_allclose(run.strength_or[i], strengths[1].mean(0), rtol=1e-9)
         np.testing.assert_allclose(run.members[i], sum(strengths), rtol=1e-9)
         np.testing.assert_allclose(run.strength[i], sum(strengths).mean(0), rtol=1e-9)
-        positive = sum(_strengths(np.maximum(part, 0), threshold).mean(0) for part in w)
+        positive = sum(_strengths(np.maximum(kind, 0), threshold).mean(0) for kind in w)
         np.testing.assert_allclose(run.strength_positive[i], positive, rtol=1e-9)
-        negative = sum(_strengths(np.maximum(-part, 0), threshold).mean(0) for part in w)
+        negative = sum(_strengths(np.maximum(-kind, 0), threshold).mean(0) for kind in w)
         np.testing.assert_allclose(run.strength_negative[i], negative, rtol=1e-9)
         loss = sum(np.mean(noisy_loss(a, t, level, noise)) for a, t in zip(w, target, strict=True))
         assert float(run.loss[i]) == pytest.approx(float(loss), rel=1e-9)
@@ -86,8 +88,8 @@ def test_relaxation_is_a_chain_of_relax(clock):
     np.testing.assert_allclose(run.i_and[0], start, rtol=1e-9, atol=1e-12)
     for i in range(1, EPOCHS.size):
         length = (EPOCHS[i] - EPOCHS[i - 1]) / 3
-        for part in range(3):
-            sigma2 = float(FALLING(EPOCHS[i - 1] + length * (part + 0.5)))
+        for step in range(3):
+            sigma2 = float(FALLING(EPOCHS[i - 1] + length * (step + 0.5)))
             w = relax(w, target, sigma2, 0.3 * length / (2 * sigma2 if clock == "noise" else 1))
         np.testing.assert_allclose(run.i_and[i], w, rtol=1e-8, atol=1e-10)
     assert run.i_or is None
@@ -114,7 +116,7 @@ def test_more_substeps_converge():
         for m in (8, 16, 256)
     ]
     coarse, fine = (np.max(np.abs(run - runs[2])) for run in runs[:2])
-    assert fine < 0.3 * coarse  # of second order, the middle of each part being its σ²
+    assert fine < 0.3 * coarse  # of second order, the middle of each step being its σ²
     assert coarse < 5e-3 * np.max(runs[2])
 
 
@@ -217,9 +219,9 @@ def test_keep_salient_keeps_what_counts():
     (a, o), _ = _pair(seed=7)
     kept_and, kept_or = keep_salient((a, o), fraction=0.1)
     threshold = 0.1 * np.mean(np.abs((a + o)[:, 1:].sum(-1)))
-    for kept, part in [(kept_and, a), (kept_or, o)]:
-        expected = np.where(np.abs(part) >= threshold, part, 0)
-        expected[:, 0] = part[:, 0]
+    for kept, given in [(kept_and, a), (kept_or, o)]:
+        expected = np.where(np.abs(given) >= threshold, given, 0)
+        expected[:, 0] = given[:, 0]
         np.testing.assert_array_equal(kept, expected)
     assert 0 < np.count_nonzero(kept_and == 0) < kept_and.size
 
@@ -240,6 +242,21 @@ def test_save_and_load(tmp_path):
         np.testing.assert_allclose(archive["mean_order"], run.mean_order)
 
 
+def test_the_noise_is_saved_with_its_trajectory(tmp_path):
+    _, target = _pair()
+    noise = NoiseModel(1.5, -0.3)
+    run = simulate(None, target, FALLING, EPOCHS, noise=noise, **KEEP)
+    assert run.noise == noise
+    # Within jit, the metadata cannot name a noise that is traced.
+    traced = jax.jit(lambda noise: simulate(None, target, FALLING, EPOCHS, noise=noise))(noise)
+    assert dict(traced.metadata)["noise_growth"] == "..."
+    for each in (run, traced, dataclasses.replace(run, metadata=())):
+        each.save(tmp_path / "t.npz")
+        again = Trajectory.load(tmp_path / "t.npz")
+        assert again.noise == noise
+        assert dict(again.metadata)["noise_correlation"] == -0.3
+
+
 def test_files_that_do_not_fit_are_refused(tmp_path):
     path = tmp_path / "t.npz"
     _, target = _pair()
@@ -251,6 +268,8 @@ def test_files_that_do_not_fit_are_refused(tmp_path):
         ({"members": np.ones((7, 2, 5))}, "`members` must have shape"),
         ({"strength": np.ones(7)}, "`strength`"),
         ({"metadata": np.array("[1")}, "`metadata` must be a JSON object"),
+        ({"metadata": np.array('{"noise_growth": -1}')}, "`metadata` must give the noise"),
+        ({"metadata": np.array('{"noise_growth": "..."}')}, "`metadata` must give the noise"),
     ]:
         np.savez(path, **(arrays | change))
         with pytest.raises(ValueError, match=message):

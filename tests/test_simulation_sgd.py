@@ -220,7 +220,7 @@ def test_the_schedule_is_followed_within_an_epoch():
     np.testing.assert_allclose(run.loss, flow.loss, rtol=5e-3)
 
 
-def test_members_and_parts_train_apart_and_keys_decide():
+def test_members_and_kinds_train_apart_and_keys_decide():
     start = random_start(N, jax.random.key(0), members=24)
     target = sparse_target(N, jax.random.key(1), 4)
     falling = Schedule.exponential(1.0, 0.01, 119)

@@ -35,6 +35,8 @@ from sim.figures.simulated import (
     compare_mean_orders as compare_mean_orders,
     order_curves as order_curves,
     phase_map as phase_map,
+    schedule_curve as schedule_curve,
+    simulated_mean_order as simulated_mean_order,
     two_phases as two_phases,
 )
 from sim.figures.style import (

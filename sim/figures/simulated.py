@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from sim.figures.orders import order_bars
 from sim.figures.style import GREY, MEASURED, PREDICTED, STYLE
 from sim.simulation import Trajectory
-from theory import NoiseModel, learning_thresholds
+from theory import learning_thresholds
 
 # Light to dark with the order, legible in grey and to the colour-blind.
 ORDERS = "cividis_r"
@@ -59,8 +59,8 @@ def phase_map(trajectory: Trajectory) -> Figure:
             3, 1, figsize=(6.4, 6.6), sharex=True, height_ratios=(1.35, 1, 1.2)
         )
         order_map(axes[0], trajectory)
-        mean_order_curve(axes[1], trajectory)
-        noise_curve(axes[2], trajectory)
+        simulated_mean_order(axes[1], trajectory)
+        schedule_curve(axes[2], trajectory)
         for ax in axes[:2]:
             ax.set_xlabel("")
     return figure
@@ -85,10 +85,10 @@ def order_map(ax: Axes, trajectory: Trajectory) -> Axes:
     bar.outline.set_visible(False)
     ax.set_yticks(range(1, trajectory.n + 1, 1 if trajectory.n <= 12 else 2))
     ax.set_ylabel("order of interaction")
-    return _against_epochs(ax)
+    return _whole_epochs(ax)
 
 
-def mean_order_curve(
+def simulated_mean_order(
     ax: Axes, trajectory: Trajectory, *, label: str | None = None, color: str | None = None
 ) -> Axes:
     """Mean order against the epoch; the band is one standard deviation over members."""
@@ -102,10 +102,10 @@ def mean_order_curve(
     low = trajectory.lowest
     ax.plot(epochs[low], middle[low], "o", color=color, clip_on=False)
     ax.set_ylabel("mean order")
-    return _against_epochs(ax)
+    return _whole_epochs(ax)
 
 
-def noise_curve(ax: Axes, trajectory: Trajectory) -> Axes:
+def schedule_curve(ax: Axes, trajectory: Trajectory) -> Axes:
     """σ² against the epoch, each learning threshold θ_k marked where σ² first crosses it."""
     epochs, sigma2 = np.asarray(trajectory.epochs), np.asarray(trajectory.sigma2)
     positive = sigma2 > 0
@@ -113,13 +113,9 @@ def noise_curve(ax: Axes, trajectory: Trajectory) -> Axes:
     if np.ptp(sigma2) == 0 < sigma2[0]:  # one level lies in the middle of its axis
         ax.set_ylim(sigma2[0] / 10, sigma2[0] * 10)
     ax.plot(epochs[positive], sigma2[positive], color=PREDICTED)
-    settings = dict(trajectory.metadata)
-    noise = NoiseModel(
-        float(settings.get("noise_growth", 2.0)),  # type: ignore[arg-type]
-        float(settings.get("noise_correlation", 0.0)),  # type: ignore[arg-type]
-    )
     marks = []
-    for order, theta in enumerate(np.asarray(learning_thresholds(trajectory.n, noise))):
+    thresholds = np.asarray(learning_thresholds(trajectory.n, trajectory.noise))
+    for order, theta in enumerate(thresholds):
         at = crossing(epochs, sigma2, float(theta))
         if at is None:
             continue
@@ -135,7 +131,7 @@ def noise_curve(ax: Axes, trajectory: Trajectory) -> Axes:
     if marks:
         ax.legend(marks[:1], ["learning threshold θ$_k$ of order $k$"], loc="best")
     ax.set_ylabel("noise variance σ²")
-    return _against_epochs(ax)
+    return _whole_epochs(ax)
 
 
 def order_curves(ax: Axes, trajectory: Trajectory, orders: Sequence[int] | None = None) -> Axes:
@@ -154,7 +150,7 @@ def order_curves(ax: Axes, trajectory: Trajectory, orders: Sequence[int] | None 
     ax.set_ylim(0, 1.5)
     ax.set_ylabel("strength / final strength")
     ax.legend(title="order", ncols=2, loc="upper left", bbox_to_anchor=(1, 1))
-    return _against_epochs(ax)
+    return _whole_epochs(ax)
 
 
 def compare_mean_orders(trajectories: Mapping[str, Trajectory]) -> Figure:
@@ -163,17 +159,17 @@ def compare_mean_orders(trajectories: Mapping[str, Trajectory]) -> Figure:
         figure, (upper, lower) = plt.subplots(2, 1, figsize=(6.0, 4.6), sharex=True)
         colors = plt.rcParams["axes.prop_cycle"].by_key()["color"]
         for (name, trajectory), color in zip(trajectories.items(), colors, strict=False):
-            mean_order_curve(upper, trajectory, label=name, color=color)
+            simulated_mean_order(upper, trajectory, label=name, color=color)
             lower.plot(trajectory.epochs, trajectory.sigma2, color=color)
         lower.set_yscale("log")
-        _against_epochs(lower)
+        _whole_epochs(lower)
         lower.set_ylabel("noise variance σ²")
         upper.set_xlabel("")
         upper.legend(loc="upper left", bbox_to_anchor=(1, 1))
     return figure
 
 
-def _against_epochs(ax: Axes) -> Axes:
+def _whole_epochs(ax: Axes) -> Axes:
     """An epoch axis from the first epoch to the last, with ticks at whole epochs."""
     ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
     ax.set_xlabel("epoch")

@@ -47,10 +47,10 @@ def figure_bytes(figure: Figure, suffix: str = "svg") -> bytes:
     return buffer.getvalue()
 
 
-def _draw(figure: Figure, target: Path | io.BytesIO, suffix: str) -> None:
+def _draw(figure: Figure, file: Path | io.BytesIO, suffix: str) -> None:
     metadata = {"Date": None} if suffix == "svg" else {"Software": None}
     with plt.style.context(STYLE):  # resolution and SVG identifiers are read on saving
-        figure.savefig(target, format=suffix, metadata=metadata)
+        figure.savefig(file, format=suffix, metadata=metadata)
 
 
 TICKS = 6  # at most, besides those of epoch 0 and of the first checkpoint after it

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -12,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from sim.checks import ArgumentError
+from sim.checks import ArgumentError, check_fraction, check_whole
+from sim.simulation.run import Run
 from sim.simulation.sampled_loss import (
     Coordinates,
     coordinates,
@@ -68,24 +68,10 @@ class Descent:
             raise TypeError(
                 f"Argument `optimizer` must be an optax optimiser, but is {self.optimizer!r}."
             )
-        if self.batch_size is not None and self.batch_size < 1:
-            raise ArgumentError(
-                "batch_size",
-                "be at least 1",
-                f"is {self.batch_size}",
-            )
-        if self.steps_per_epoch < 1:
-            raise ArgumentError(
-                "steps_per_epoch",
-                "be at least 1",
-                f"is {self.steps_per_epoch}",
-            )
-        if not 0 < self.step < 1:
-            raise ArgumentError(
-                "step",
-                "lie between 0 and 1",
-                f"is {self.step}",
-            )
+        if self.batch_size is not None:
+            check_whole(self.batch_size, "batch_size", 1)
+        check_whole(self.steps_per_epoch, "steps_per_epoch", 1)
+        check_fraction(self.step, "step")
         if not 0 <= self.momentum < 1:
             raise ArgumentError(
                 "momentum",
@@ -108,62 +94,51 @@ class Descent:
 CHUNKS = 50  # reports of progress in a run
 
 
-def train(
-    starts: jax.Array,
-    targets: jax.Array,
-    variance: Callable[[np.ndarray], jax.Array],
-    epochs: np.ndarray,
-    noise: NoiseModel,
-    salience: float,
-    descent: Descent,
-    key: jax.Array,
-    keep: bool,
-    progress: Callable[[int, int], None] | None,
-) -> Snapshot:
-    """Snapshots of really trained interactions; each part of each member trains by itself.
+def train(run: Run, descent: Descent, key: jax.Array) -> Snapshot:
+    """Snapshots of really trained interactions; each kind of each member trains by itself.
 
     Args:
-        starts: (parts, members, 2^n).
-        targets: (parts, members, 2^n).
-        variance: σ² at the given epochs, asked for at the middle of every step.
-        epochs: (E,), rising.
-        noise: the noise's covariance.
-        salience: see `snapshot`.
+        run: what is simulated; its variance is asked for at the middle of every step.
         descent: optimiser, batch, steps.
         key: of the random numbers.
-        keep: keep the interactions.
-        progress: called with (epochs done, epochs in all).
 
     Returns:
         A `Snapshot` with a leading axis (E,).
     """
-    lengths = np.diff(epochs)
+    epochs, lengths = run.epochs, np.diff(run.epochs)
     counts = np.maximum(1, np.rint(descent.steps_per_epoch * lengths)).astype(int)
     most = int(counts.max(initial=1))
     inside = np.minimum((np.arange(most) + 0.5) / counts[:, None], 1.0)
     middles = epochs[:-1, None] + lengths[:, None] * inside
-    steps = variance(middles.ravel()).reshape(middles.shape)  # (E-1, most)
+    steps = run.variance(middles.ravel()).reshape(middles.shape)  # (E-1, most)
     firsts = np.concatenate([[0], np.cumsum(counts)])[:-1]
 
-    sigma2 = variance(epochs)
+    sigma2 = run.variance(epochs)
     carry, keys, begin = _begin(
-        starts, targets, sigma2, noise, salience, key, descent=descent, keep=keep
+        run.starts,
+        run.targets,
+        sigma2,
+        run.noise,
+        run.salience,
+        key,
+        descent=descent,
+        keep=run.keep,
     )
     pieces = [begin]
     intervals = (steps, jnp.asarray(counts), jnp.asarray(firsts), sigma2[1:])
-    settings = (noise, salience, targets, keys)
+    settings = (run.noise, run.salience, run.targets, keys)
     size = max(1, -(-lengths.size // CHUNKS))
     for first in range(0, lengths.size, size):
         carry, piece = _advance(
-            carry, first, intervals, settings, size=size, descent=descent, keep=keep
+            carry, first, intervals, settings, size=size, descent=descent, keep=run.keep
         )
         done = min(first + size, lengths.size)
         pieces.append(jax.tree.map(lambda array, m=done - first: array[:m], piece))
-        if progress is not None:
+        if run.progress is not None:
             jax.block_until_ready(carry)
-            progress(done + 1, epochs.size)
-    if progress is not None and lengths.size == 0:
-        progress(1, 1)
+            run.progress(done + 1, epochs.size)
+    if run.progress is not None and lengths.size == 0:
+        run.progress(1, 1)
     return joined(pieces)
 
 
@@ -179,7 +154,7 @@ def _begin(
     descent: Descent,
     keep: bool,
 ) -> tuple[tuple[jax.Array, Any], jax.Array, Snapshot]:
-    """Parameters and optimiser state, a key for each member's part, and the first snapshot."""
+    """Parameters and optimiser state, a key for each, and the first snapshot."""
     axes = coordinates(noise, descent.white, targets.dtype)
     parameters = apply_power(axes.from_interactions, starts)
     state = jax.vmap(jax.vmap(descent.transformation().init))(parameters)
@@ -238,7 +213,7 @@ def _step(
     sigma2: jax.Array,
     number: jax.Array,
 ) -> tuple[jax.Array, Any]:
-    """One optimiser step of one part of one member."""
+    """One optimiser step of one kind of one member."""
     if descent.batch_size is None:
         gradient = expected_gradient(x, outputs, sigma2, axes)
     else:

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from sim.simulation.run import Run
 from sim.simulation.trajectory import Snapshot, joined, snapshot
 from theory import NoiseModel, learning_thresholds, mode_gains, orders, relaxation_gains
 from theory.lattice import apply_power
@@ -16,57 +17,43 @@ from theory.lattice import apply_power
 CHUNKS = 20  # reports of progress in a run
 
 
-def follow(
-    starts: jax.Array,
-    targets: jax.Array,
-    variance: Callable[[np.ndarray], jax.Array],
-    epochs: np.ndarray,
-    noise: NoiseModel,
-    salience: float,
-    path: tuple[float, str, int] | None,
-    keep: bool,
-    progress: Callable[[int, int], None] | None,
-) -> Snapshot:
+def follow(run: Run, path: tuple[float, str, int] | None) -> Snapshot:
     """Snapshots along the closed form.
 
     A mode of order k at epoch i is kept[i, k] · start + learned[i, k] · target, whatever σ² did on
     the way, so that no epoch waits for another and none is stored.
 
     Args:
-        starts: (parts, members, 2^n).
-        targets: (parts, members, 2^n).
-        variance: σ² at the given epochs.
-        epochs: (E,), rising.
-        noise: the noise's covariance.
-        salience: see `snapshot`.
+        run: what is simulated.
         path: rate, clock and substeps of the relaxation; None for equilibrium.
-        keep: keep the interactions.
-        progress: called with (epochs done, epochs in all).
 
     Returns:
         A `Snapshot` with a leading axis (E,).
     """
-    n = targets.shape[-1].bit_length() - 1
-    sigma2 = variance(epochs)
+    sigma2 = run.variance(run.epochs)
     if path is None:
-        kept, start = None, None
-        learned = _equilibrium_gains(n, sigma2, noise)
+        kept, starts = None, None
+        learned = _equilibrium_gains(run.n, sigma2, run.noise)
     else:
-        kept, learned = relaxation_path(n, variance, epochs, noise, *path)
-        start = starts
-    run = functools.partial(_follow, start, targets, noise, salience, keep=keep)
-    if progress is None:
-        return run((kept, learned, sigma2))
-    size = -(-epochs.size // CHUNKS)
+        kept, learned = relaxation_path(run.n, run.variance, run.epochs, run.noise, *path)
+        starts = run.starts
+    gains = (kept, learned, sigma2)
+    recorded = functools.partial(
+        _follow, starts, run.targets, run.noise, run.salience, keep=run.keep
+    )
+    if run.progress is None:
+        return recorded(gains)
+    count = run.epochs.size
+    size = -(-count // CHUNKS)
     pieces = []
-    for first in range(0, epochs.size, size):
+    for first in range(0, count, size):
         # The last piece repeats its last epoch, so that one compilation serves all.
-        index = np.minimum(np.arange(first, first + size), epochs.size - 1)
-        piece = run(jax.tree.map(lambda array, index=index: array[index], (kept, learned, sigma2)))
-        done = min(first + size, epochs.size)
+        index = np.minimum(np.arange(first, first + size), count - 1)
+        piece = recorded(jax.tree.map(lambda array, index=index: array[index], gains))
+        done = min(first + size, count)
         pieces.append(jax.tree.map(lambda array, m=done - first: array[:m], piece))
         jax.block_until_ready(pieces[-1])
-        progress(done, epochs.size)
+        run.progress(done, count)
     return joined(pieces)
 
 
@@ -81,8 +68,8 @@ def relaxation_path(
 ) -> tuple[jax.Array, jax.Array]:
     """What each mode keeps of its start and takes up of its target, from the first epoch to each.
 
-    Between two epochs σ² is constant in each of `substeps` equal parts, with its value at the
-    part's middle.
+    Between two epochs σ² is constant in each of `substeps` equal steps, with its value at the
+    step's middle.
 
     Returns:
         Two arrays (E, n+1), for the orders 0..n.
@@ -112,8 +99,8 @@ def _compose(
     first = (jnp.ones(n + 1, sigma2.dtype), jnp.zeros(n + 1, sigma2.dtype))
     _, path = jax.lax.scan(extend, first, relaxation_gains(n, sigma2, times, noise))
     kept, learned = (
-        jnp.concatenate([start[None], part[substeps - 1 :: substeps]])
-        for start, part in zip(first, path, strict=True)
+        jnp.concatenate([start[None], gain[substeps - 1 :: substeps]])
+        for start, gain in zip(first, path, strict=True)
     )
     return kept, learned
 

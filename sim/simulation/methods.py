@@ -12,10 +12,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from sim.checks import ArgumentError
+from sim.checks import ArgumentError, check_choice, check_nonnegative, check_positive, check_whole
 from sim.machine import check_memory
+from sim.progress import Progress
 from sim.simulation.descent import Descent, train
 from sim.simulation.flow import follow
+from sim.simulation.run import Run
 from sim.simulation.scenarios import AndOr
 from sim.simulation.schedules import Schedule
 from sim.simulation.trajectory import Snapshot, Trajectory
@@ -42,7 +44,7 @@ def simulate(
     descent: Descent | None = None,
     key: jax.Array | int = 0,
     keep_interactions: bool = False,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Trajectory:
     """Simulates how interactions are learned while the noise falls: strengths by order and epoch.
 
@@ -53,7 +55,7 @@ def simulate(
       Within an epoch the flow runs for the time rate/(2σ²) by the clock "noise", so that noise
       alone erases an interaction by the factor e^{−rate} in every epoch, at any σ², and orders
       below the learning front follow faster; or for the time `rate` by the clock "flow". σ² is
-      constant within each of `substeps` equal parts between two recorded epochs.
+      constant within each of `substeps` equal steps between two recorded epochs.
     - `sgd`: really training with an optax optimiser on the sampled loss (y_S − wᵀ(J_S + ε))², fresh
       masks and fresh noise in every step, σ² falling from step to step. See `sim.Descent`.
 
@@ -73,7 +75,7 @@ def simulate(
             mean being over members at that epoch; [Ren24] takes 0.03 for networks.
         rate: relaxation in one epoch; see above.
         clock: "noise" or "flow", what `rate` is measured by.
-        substeps: parts of the time between two recorded epochs, for `relaxation`.
+        substeps: steps in the time between two recorded epochs, for `relaxation`.
         descent: optimiser, batch and steps, for `sgd`; `Descent()` by default.
         key: a JAX key or a seed, for `sgd`.
         keep_interactions: keep w itself at every epoch.
@@ -97,51 +99,41 @@ def simulate(
         >>> print(trajectory.mean_order[jnp.array([0, 30, 100])].round(1))
         [3.5 2.  3. ]
     """
-    _check_choice("method", method, METHODS)
-    _check_choice("clock", clock, CLOCKS)
+    check_choice(method, "method", METHODS)
+    check_choice(clock, "clock", CLOCKS)
     check_noise(noise)
     if not callable(schedule):
         raise TypeError(
             f"Argument `schedule` must be a function of the epoch, such as "
             f"Schedule.exponential(start=10.0, end=1e-6, epochs=100), but is {schedule!r}."
         )
-    _check_numbers(salience, rate, substeps)
-    starts, targets, batch = _check_interactions(initial, target)
-    times = _check_epochs(epochs)
+    check_nonnegative(salience, "salience")
+    if not isinstance(rate, jax.core.Tracer):
+        check_positive(rate, "rate")
+    _check_substeps(substeps)
+    starts, targets, batch = _stacked(initial, target)
+    times = _recorded_epochs(epochs)
     _check_fits(method, targets, times.size, keep_interactions)
 
     def variance(at: np.ndarray) -> jax.Array:
         return _check_variances(schedule(at), at).astype(targets.dtype)
 
+    run = Run(starts, targets, variance, times, noise, salience, keep_interactions, progress)
     sigma2 = variance(times)
     settings: dict[str, Any] = {}
     if method == "sgd":
         descent = _check_descent(descent)
         key = jax.random.key(key) if isinstance(key, int | np.integer) else key
-        snapshots = train(
-            starts,
-            targets,
-            variance,
-            times,
-            noise,
-            salience,
-            descent,
-            key,
-            keep_interactions,
-            progress,
-        )
+        snapshots = train(run, descent, key)
         _check_convergence(snapshots.loss, times)
         settings = descent.settings()
+    elif method == "relaxation":
+        snapshots = follow(run, (rate, clock, substeps))
+        settings = {"rate": rate, "clock": clock, "substeps": substeps}
     else:
-        path = None
-        if method == "relaxation":
-            path = (rate, clock, substeps)
-            settings = {"rate": rate, "clock": clock, "substeps": substeps}
-        snapshots = follow(
-            starts, targets, variance, times, noise, salience, path, keep_interactions, progress
-        )
+        snapshots = follow(run, None)
     settings = {
-        "n": targets.shape[-1].bit_length() - 1,
+        "n": run.n,
         "members": targets.shape[1],
         "method": method,
         "schedule": _describe(schedule),
@@ -150,67 +142,47 @@ def simulate(
         "salience": salience,
         **settings,
     }
-    return _trajectory(times, sigma2, snapshots, batch, settings)
+    return _trajectory(run, sigma2, snapshots, batch, settings)
 
 
 def _trajectory(
-    epochs: np.ndarray,
+    run: Run,
     sigma2: jax.Array,
     snapshots: Snapshot,
     batch: tuple[int, ...],
     settings: dict[str, Any],
 ) -> Trajectory:
-    """Means over members of what was recorded, (E, parts, members, n)."""
+    """Means over members of what was recorded, (E, kinds, members, n)."""
     kept = snapshots.interactions
     if kept is not None:
         kept = kept.reshape(*kept.shape[:2], *batch, kept.shape[-1])
     return Trajectory(
-        epochs=jnp.asarray(epochs),
+        epochs=jnp.asarray(run.epochs),
         sigma2=sigma2,
         **_means(snapshots.positive, snapshots.negative, snapshots.loss),
         i_and=None if kept is None else kept[:, 0],
         i_or=None if kept is None or kept.shape[1] == 1 else kept[:, 1],
+        noise=run.noise,
         metadata=tuple(settings.items()),
     )
 
 
 @jax.jit
 def _means(positive: jax.Array, negative: jax.Array, loss: jax.Array) -> dict[str, jax.Array]:
-    parts = positive + negative  # (E, parts, members, n)
-    of_part = jnp.mean(parts, axis=2)
+    strength = positive + negative  # (E, kinds, members, n)
+    of_kind = jnp.mean(strength, axis=2)
     return {
-        "strength": jnp.sum(of_part, axis=1),
-        "strength_and": of_part[:, 0],
-        "strength_or": of_part[:, 1] if parts.shape[1] > 1 else 0 * of_part[:, 0],
+        "strength": jnp.sum(of_kind, axis=1),
+        "strength_and": of_kind[:, 0],
+        "strength_or": of_kind[:, 1] if strength.shape[1] > 1 else 0 * of_kind[:, 0],
         "strength_positive": jnp.mean(jnp.sum(positive, axis=1), axis=1),
         "strength_negative": jnp.mean(jnp.sum(negative, axis=1), axis=1),
-        "members": jnp.sum(parts, axis=1),
+        "members": jnp.sum(strength, axis=1),
         "loss": jnp.mean(jnp.sum(loss, axis=1), axis=1),
     }
 
 
-def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ArgumentError(
-            name,
-            f"be one of {', '.join(choices)}",
-            f"is {value!r}",
-        )
-
-
-def _check_numbers(salience: float, rate: float, substeps: int) -> None:
-    if not 0 <= salience < np.inf:
-        raise ArgumentError(
-            "salience",
-            "be nonnegative",
-            f"is {salience}",
-        )
-    if not isinstance(rate, jax.core.Tracer) and not 0 < rate < np.inf:
-        raise ArgumentError(
-            "rate",
-            "be positive and finite",
-            f"is {rate}",
-        )
+def _check_substeps(substeps: int) -> None:
     if not isinstance(substeps, numbers.Integral) or substeps < 1:
         raise ArgumentError(
             "substeps",
@@ -219,15 +191,13 @@ def _check_numbers(salience: float, rate: float, substeps: int) -> None:
         )
 
 
-def _check_interactions(
-    initial: AndOr | None, target: AndOr
-) -> tuple[jax.Array, jax.Array, tuple[int, ...]]:
-    """Returns start and target as (parts, members, 2^n), and the members' own axes."""
-    targets = _parts(target, "target")
+def _stacked(initial: AndOr | None, target: AndOr) -> tuple[jax.Array, jax.Array, tuple[int, ...]]:
+    """Returns start and target as (kinds, members, 2^n), and the members' own axes."""
+    targets = _kinds(target, "target")
     starts = (
-        [jnp.zeros_like(part) for part in targets]
+        [jnp.zeros_like(array) for array in targets]
         if initial is None
-        else _parts(initial, "initial")
+        else _kinds(initial, "initial")
     )
     if len(starts) != len(targets):
         raise ValueError(
@@ -248,11 +218,11 @@ def _check_interactions(
             f"Arguments `initial` and `target` must have batch axes that broadcast, but have shapes"
             f" {', '.join(map(str, shapes))}."
         ) from None
-    return *_stacks(starts, targets, shape), shape[:-1]
+    return *_stack(starts, targets, shape), shape[:-1]
 
 
 @functools.partial(jax.jit, static_argnames="shape")
-def _stacks(
+def _stack(
     starts: list[jax.Array], targets: list[jax.Array], shape: tuple[int, ...]
 ) -> tuple[jax.Array, jax.Array]:
     dtype = jnp.result_type(*starts, *targets)
@@ -269,7 +239,8 @@ def _all_finite(array: jax.Array) -> jax.Array:
     return jnp.all(jnp.isfinite(array))
 
 
-def _parts(interactions: AndOr, name: str) -> list[jax.Array]:
+def _kinds(interactions: AndOr, name: str) -> list[jax.Array]:
+    """The AND interactions, and the OR interactions where there are any, each (..., 2^n)."""
     pair = interactions if isinstance(interactions, tuple) else (interactions,)
     if len(pair) not in (1, 2):
         raise ArgumentError(
@@ -277,7 +248,7 @@ def _parts(interactions: AndOr, name: str) -> list[jax.Array]:
             "be AND interactions or a pair of AND and OR interactions",
             f"has {len(pair)} parts",
         )
-    arrays = [as_sets(part, name)[0] for part in pair]
+    arrays = [as_sets(kind, name)[0] for kind in pair]
     for array in arrays:
         if not isinstance(array, jax.core.Tracer) and not bool(_all_finite(array)):
             raise ArgumentError(
@@ -288,14 +259,10 @@ def _parts(interactions: AndOr, name: str) -> list[jax.Array]:
     return arrays
 
 
-def _check_epochs(epochs: int | ArrayLike) -> np.ndarray:
+def _recorded_epochs(epochs: int | ArrayLike) -> np.ndarray:
+    """The epochs to record, (E,); a number E means 0, 1, …, E−1."""
     if isinstance(epochs, numbers.Integral) and not isinstance(epochs, bool):
-        if epochs < 1:
-            raise ArgumentError(
-                "epochs",
-                "be at least 1",
-                f"is {epochs}",
-            )
+        check_whole(int(epochs), "epochs", 1)
         return np.arange(int(epochs), dtype=float)
     times = np.asarray(epochs, float)
     if times.ndim != 1 or times.size == 0:

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from sim.checks import ArgumentError
+from sim.checks import ArgumentError, check_positive, check_whole
 from sim.machine import check_memory
 from theory import SALIENCE, orders
 from theory.checks import as_sets, check_players
@@ -46,8 +46,8 @@ def random_start(
         (3, 16)
     """
     shape = _shape(n, members, 3, sets_devices(check_players(n)))
-    _check_positive("rho", rho)
-    _check_positive("scale", scale)
+    check_positive(rho, "rho")
+    check_positive(scale, "scale")
     return _spindle(key, rho, scale, shape)
 
 
@@ -94,7 +94,7 @@ def sparse_target(
         [0. 3. 2. 0. 1. 0.]
     """
     shape = _shape(n, members, 16, 1)  # sorting takes many arrays, and one device
-    _check_positive("scale", scale)
+    check_positive(scale, "scale")
     if not 0 <= negative <= 1:
         raise ArgumentError(
             "negative",
@@ -145,7 +145,7 @@ def keep_salient(interactions: AndOr, fraction: float = SALIENCE) -> AndOr:
         [0.5 2.  0.  1. ]
     """
     pair = interactions if isinstance(interactions, tuple) else (interactions,)
-    arrays = [as_sets(part, "interactions")[0] for part in pair]
+    arrays = [as_sets(kind, "interactions")[0] for kind in pair]
     if len({array.shape for array in arrays}) > 1:
         raise ArgumentError(
             "interactions",
@@ -193,21 +193,8 @@ def _counts(n: int, counts: int | Sequence[int] | np.ndarray) -> list[int]:
 def _shape(n: int, members: int | None, arrays: int, devices: int) -> tuple[int, ...]:
     """The shape of the result; raises where drawing it would take more memory than there is."""
     n = check_players(n)
-    if members is not None and members < 1:
-        raise ArgumentError(
-            "members",
-            "be at least 1",
-            f"is {members}",
-        )
+    if members is not None:
+        check_whole(members, "members", 1)
     size = jnp.zeros(0).dtype.itemsize * (members or 1) * 2**n
     check_memory(arrays * size, f"Drawing interactions of {n} players", devices)
     return (2**n,) if members is None else (members, 2**n)
-
-
-def _check_positive(name: str, value: float) -> None:
-    if not 0 < value < math.inf:
-        raise ArgumentError(
-            name,
-            "be positive and finite",
-            f"is {value}",
-        )

@@ -45,10 +45,10 @@ def parse_schedule(text: str, epochs: float | None = None) -> Schedule:
             f"but is '{text}'."
         )
     given: dict[str, str] = {}
-    for part in filter(None, inside.split(",")):
-        name, equals, value = part.partition("=")
+    for entry in filter(None, inside.split(",")):
+        name, equals, value = entry.partition("=")
         if not equals or not value.strip():
-            raise ValueError(f"Schedule '{text}': '{part}' must have the form name=value.")
+            raise ValueError(f"Schedule '{text}': '{entry}' must have the form name=value.")
         if name.strip() in given:
             raise ValueError(f"Schedule '{text}': parameter '{name.strip()}' is given twice.")
         given[name.strip()] = value.strip()
@@ -89,7 +89,7 @@ def _build(text: str, kind: str, values: dict[str, list[float]]) -> Schedule:
 
 def _numbers(text: str, name: str, value: str) -> list[float]:
     try:
-        return [float(part) for part in value.split("/")]
+        return [float(number) for number in value.split("/")]
     except ValueError:
         raise ValueError(
             f"Schedule '{text}': '{name}' must be a number, or numbers separated by '/', "

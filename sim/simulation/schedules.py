@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from sim.checks import ArgumentError
+from sim.checks import ArgumentError, check_positive
 
 Leaves = Mapping[str, jax.Array]
 Settings = Mapping[str, tuple[float, ...]]
@@ -230,14 +230,8 @@ def _log(
 
 
 def _length(epochs: float) -> float:
-    length = float(epochs)
-    if not (math.isfinite(length) and length > 0):
-        raise ArgumentError(
-            "epochs",
-            "be positive and finite",
-            f"is {epochs}",
-        )
-    return length
+    check_positive(epochs, "epochs")
+    return float(epochs)
 
 
 def _rising(values: Sequence[float], name: str) -> tuple[float, ...]:

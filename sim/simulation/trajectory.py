@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from sim.files import read_npz, write_npz
-from theory import mean_order, order_distribution, strength_by_order
+from theory import NoiseModel, mean_order, order_distribution, strength_by_order
 
 STRENGTHS = (
     "strength",
@@ -21,6 +22,8 @@ STRENGTHS = (
     "strength_positive",
     "strength_negative",
 )
+REQUIRED = ("epochs", "sigma2", *STRENGTHS, "members", "loss")
+ARRAYS = (*REQUIRED, "i_and", "i_or")
 
 
 @jax.tree_util.register_dataclass
@@ -44,6 +47,7 @@ class Trajectory:
         loss: (E,), expected noisy loss, AND and OR added, mean over members, in squared log-odds.
         i_and: (E, ..., 2^n), the AND interactions, where they were asked for.
         i_or: (E, ..., 2^n), the OR interactions, where they were asked for and there are any.
+        noise: the noise's covariance.
         metadata: names and values of the settings that made it; `dict(trajectory.metadata)`.
     """
 
@@ -58,6 +62,7 @@ class Trajectory:
     loss: jax.Array
     i_and: jax.Array | None = None
     i_or: jax.Array | None = None
+    noise: NoiseModel = NoiseModel()
     metadata: tuple[tuple[str, str | int | float | bool | None], ...] = dataclasses.field(
         default=(), metadata={"static": True}
     )
@@ -94,14 +99,21 @@ class Trajectory:
         return jnp.std(mean_order(order_distribution(self.members)), axis=1)
 
     def save(self, path: str | Path) -> None:
-        """Writes one `.npz`: an array for each attribute, `mean_order`, `metadata` as JSON text."""
+        """Writes one `.npz`: each array by its name, `mean_order`, `metadata` as JSON text.
+
+        The noise is part of the metadata, as `noise_growth` and `noise_correlation`.
+        """
         arrays = {
-            field.name: np.asarray(getattr(self, field.name))
-            for field in dataclasses.fields(self)
-            if field.name != "metadata" and getattr(self, field.name) is not None
+            name: np.asarray(getattr(self, name))
+            for name in ARRAYS
+            if getattr(self, name) is not None
         }
         arrays["mean_order"] = np.asarray(self.mean_order)
-        arrays["metadata"] = np.array(json.dumps(dict(self.metadata), ensure_ascii=False))
+        metadata = dict(self.metadata)
+        for name in ("growth", "correlation"):
+            if not isinstance(metadata.get(f"noise_{name}"), int | float):  # "..." of a traced one
+                metadata[f"noise_{name}"] = float(getattr(self.noise, name))
+        arrays["metadata"] = np.array(json.dumps(metadata, ensure_ascii=False))
         write_npz(path, arrays)
 
     @classmethod
@@ -112,8 +124,7 @@ class Trajectory:
             FileNotFoundError: there is no such file.
             ValueError: it is damaged, lacks an array, or holds arrays that do not fit together.
         """
-        required = ("epochs", "sigma2", *STRENGTHS, "members", "loss", "metadata")
-        arrays = read_npz(path, required)
+        arrays = read_npz(path, (*REQUIRED, "metadata"))
         epochs, strength = arrays["epochs"], arrays["strength"]
         if epochs.ndim != 1 or strength.ndim != 2:
             raise ValueError(
@@ -136,26 +147,36 @@ class Trajectory:
             metadata = tuple(json.loads(str(arrays["metadata"])).items())
         except (json.JSONDecodeError, AttributeError):
             raise ValueError(f"{path}: `metadata` must be a JSON object as text.") from None
-        names = [field.name for field in dataclasses.fields(cls) if field.name != "metadata"]
-        loaded = {name: jnp.asarray(arrays[name]) for name in names if name in arrays}
-        return cls(**loaded, metadata=metadata)
+        loaded = {name: jnp.asarray(arrays[name]) for name in ARRAYS if name in arrays}
+        return cls(**loaded, noise=_noise(path, dict(metadata)), metadata=metadata)
+
+
+def _noise(path: str | Path, metadata: Mapping[str, Any]) -> NoiseModel:
+    """The noise that a file's metadata give, or else the paper's."""
+    paper = NoiseModel()
+    growth = metadata.get("noise_growth", paper.growth)
+    correlation = metadata.get("noise_correlation", paper.correlation)
+    try:
+        return NoiseModel(float(growth), float(correlation))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path}: `metadata` must give the noise in numbers: {error}") from None
 
 
 class Snapshot(NamedTuple):
     """Strengths and loss at one epoch; with a leading axis of epochs, a whole run's."""
 
-    positive: jax.Array  # (parts, members, n)
-    negative: jax.Array  # (parts, members, n)
-    loss: jax.Array  # (parts, members)
-    interactions: jax.Array | None  # (parts, members, 2^n)
+    positive: jax.Array  # (kinds, members, n)
+    negative: jax.Array  # (kinds, members, n)
+    loss: jax.Array  # (kinds, members)
+    interactions: jax.Array | None  # (kinds, members, 2^n)
 
 
 def snapshot(interactions: jax.Array, loss: jax.Array, salience: float, keep: bool) -> Snapshot:
     """Strengths by order of the salient interactions, positive and negative apart.
 
     Args:
-        interactions: (parts, members, 2^n), AND and, where there are any, OR interactions.
-        loss: (parts, members).
+        interactions: (kinds, members, 2^n), the kinds being AND and, where there are any, OR.
+        loss: (kinds, members).
         salience: the share of the mean |v(N) − v(∅)| over members that makes an interaction count.
         keep: keep the interactions themselves.
     """
