@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 OUT ?= runs/demo
 
-.PHONY: install demo test test-slow bench notebooks lint format clean
+.PHONY: install demo check test test-slow bench notebooks lint format clean
 
 # One stamp for the package with its experiments, one for the tools that check it,
 # so that a first `make demo` downloads no more than it needs.
@@ -24,6 +24,9 @@ install: $(VENV)/.tools
 
 demo: $(VENV)/.package
 	$(BIN)/interdyn demo --out $(OUT) $(ARGS)
+
+# Lint, types and tests: what to run before a commit.
+check: lint test
 
 test: $(VENV)/.tools
 	$(BIN)/python -m pytest -n 2

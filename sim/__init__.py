@@ -8,6 +8,9 @@ found (`find_phases`, `Phases`). Around these fits stand the noise laws (`profil
 generalizes (`generalizable_strength`, `similarity_by_order`, `separate`) and a page for readers
 (`write_report`). `simulate` runs the same process from the theory's side.
 
+Public, beside the names here, are the faces of two rooms: `sim.experiments` (networks that train)
+and `sim.figures` (functions that draw fits and simulations).
+
 64-bit numbers are wanted throughout: set `jax.config.update("jax_enable_x64", True)` first, as the
 command line does.
 """

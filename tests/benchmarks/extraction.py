@@ -7,7 +7,7 @@ from rich.table import Table
 from scipy.optimize import linprog
 from timing import duration, once
 
-from sim.extraction.programme import Extraction, extract_interactions
+from sim import Extraction, extract_interactions
 
 SAMPLES = {6: 16, 8: 16, 10: 16, 12: 8, 14: 4}
 

@@ -8,8 +8,7 @@ import jax
 import numpy as np
 from rich.table import Table
 
-from sim.fitting.noise_fit import fit_noise
-from sim.phases.phases import find_phases
+from sim import find_phases, fit_noise
 from theory import optimal_interactions, orders, zeta
 
 

@@ -6,10 +6,7 @@ import jax
 from rich.table import Table
 from timing import best
 
-from sim.simulation.descent import Descent
-from sim.simulation.methods import simulate
-from sim.simulation.scenarios import random_start, sparse_target
-from sim.simulation.schedules import Schedule
+from sim import Descent, Schedule, random_start, simulate, sparse_target
 from theory import zeta
 
 
