@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import ArrayLike
 
-from sim.checks import ArgumentError, check_outputs
+from sim.checks import check_choice, check_outputs
 from theory import SALIENCE, salience_threshold, sum_by_order
 
 RULES = ("any", "majority", "all")
@@ -17,7 +17,7 @@ RULES = ("any", "majority", "all")
 _by_order = jax.jit(sum_by_order)
 
 
-def similarity_by_order(train: Any, test: Any) -> np.ndarray:
+def similarity_by_order(train: ArrayLike, test: ArrayLike) -> np.ndarray:
     """Similarity of training and testing interactions of each order  [Zhang24].
 
     Of the class-mean interactions a (training) and b (testing), split into their positive and
@@ -49,10 +49,11 @@ def similarity_by_order(train: Any, test: Any) -> np.ndarray:
     signs = [(np.maximum(s * a, 0), np.maximum(s * b, 0)) for s in (1, -1)]
     shared = sum(np.minimum(*pair) for pair in signs)
     either = sum(np.maximum(*pair) for pair in signs)
-    top, bottom = (np.asarray(_by_order(part))[..., 1:] for part in (shared, either))
+    top, bottom = (np.asarray(_by_order(sums))[..., 1:] for sums in (shared, either))
     return np.divide(top, bottom, out=np.full_like(top, np.nan), where=bottom > 0)
 
 
+@jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Generalizable:
     """A network's strength by order, split by whether other networks have learned the same.
@@ -72,7 +73,7 @@ class Generalizable:
     shared_negative: np.ndarray
     own_positive: np.ndarray
     own_negative: np.ndarray
-    rule: str
+    rule: str = dataclasses.field(metadata={"static": True})
 
     @property
     def shared(self) -> np.ndarray:
@@ -99,12 +100,12 @@ class Generalizable:
 
 
 def generalizable_strength(
-    i_and: Any,
-    i_or: Any,
-    outputs: Any,
-    reference_and: Any,
-    reference_or: Any,
-    reference_outputs: Any,
+    i_and: ArrayLike,
+    i_or: ArrayLike,
+    outputs: ArrayLike,
+    reference_and: ArrayLike,
+    reference_or: ArrayLike,
+    reference_outputs: ArrayLike,
     *,
     rule: str = "majority",
     salience: float = SALIENCE,
@@ -141,12 +142,7 @@ def generalizable_strength(
         >>> found.shared.tolist(), found.own.tolist()
         ([[2.0, 0.0]], [[0.0, 1.0]])
     """
-    if rule not in RULES:
-        raise ArgumentError(
-            "rule",
-            f"be one of {', '.join(RULES)}",
-            f"is {rule!r}",
-        )
+    check_choice(rule, "rule", RULES)
     network = _same_shapes(i_and=i_and, i_or=i_or, outputs=outputs)
     references = _same_shapes(
         reference_and=reference_and, reference_or=reference_or, reference_outputs=reference_outputs
@@ -158,18 +154,40 @@ def generalizable_strength(
         )
     count = len(references[0])
     needed = {"any": 1, "majority": count // 2 + 1, "all": count}[rule]
-    threshold, other = (_threshold(part[2], salience) for part in (network, references))
-    found: dict[str, Any] = dict.fromkeys(("shared_1", "own_1", "shared_-1", "own_-1"), 0.0)
-    for mine, theirs in zip(network[:2], references[:2], strict=True):
-        for sign in (1, -1):
-            salient = np.where(sign * mine >= threshold, np.abs(mine), 0.0)
-            agree = (sign * theirs >= other).sum(axis=0) >= needed  # (samples, sets)
-            for name, kept in (("shared", agree[None]), ("own", ~agree[None])):
-                strength = _by_order(np.where(kept, salient, 0.0))[..., 1:]
-                found[f"{name}_{sign}"] = found[f"{name}_{sign}"] + np.asarray(strength).mean(1)
-    return Generalizable(
-        found["shared_1"], found["shared_-1"], found["own_1"], found["own_-1"], rule
-    )
+    thresholds = _threshold(network[2], salience), _threshold(references[2], salience)
+    shared_positive, own_positive = _split(network[:2], references[:2], thresholds, needed, 1)
+    shared_negative, own_negative = _split(network[:2], references[:2], thresholds, needed, -1)
+    return Generalizable(shared_positive, shared_negative, own_positive, own_negative, rule)
+
+
+def _split(
+    network: list[np.ndarray],
+    references: list[np.ndarray],
+    thresholds: tuple[np.ndarray, np.ndarray],
+    needed: int,
+    sign: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Shared and own strength of the interactions of one sign, (checkpoints, n) each.
+
+    Args:
+        network: AND and OR interactions, (checkpoints, samples, 2^n) each.
+        references: the same of the references, (references, samples, 2^n) each.
+        thresholds: of salience, of the network and of the references.
+        needed: how many references must agree.
+        sign: 1 or -1.
+    """
+    threshold, other = thresholds
+    shared, own = [], []
+    for mine, theirs in zip(network, references, strict=True):
+        salient = np.where(sign * mine >= threshold, np.abs(mine), 0.0)
+        agree = (sign * theirs >= other).sum(axis=0) >= needed  # (samples, sets)
+        shared.append(_mean_strength(np.where(agree[None], salient, 0.0)))
+        own.append(_mean_strength(np.where(agree[None], 0.0, salient)))
+    return shared[0] + shared[1], own[0] + own[1]
+
+
+def _mean_strength(salient: np.ndarray) -> np.ndarray:
+    return np.asarray(_by_order(salient))[..., 1:].mean(axis=1)
 
 
 def _threshold(outputs: np.ndarray, salience: float) -> np.ndarray:
@@ -178,7 +196,7 @@ def _threshold(outputs: np.ndarray, salience: float) -> np.ndarray:
     return np.maximum(np.asarray(tau), np.finfo(float).tiny)[..., None]
 
 
-def _same_shapes(**arrays: Any) -> list[np.ndarray]:
+def _same_shapes(**arrays: ArrayLike) -> list[np.ndarray]:
     checked = {name: check_outputs(array, name) for name, array in arrays.items()}
     shapes = {array.shape for array in checked.values()}
     if len(shapes) > 1:

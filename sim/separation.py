@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import ArrayLike
 
 from sim.checks import ArgumentError
 from theory import NoiseModel, initial_strength, optimal_interactions, sum_by_order
 
 
+@jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Separation:
     """Strength by order as a decay plus a spindle (a reconstruction of [Cheng25]).
@@ -41,12 +42,12 @@ class Separation:
 
 
 def separate(
-    strength: Any,
-    true: Any,
+    strength: ArrayLike,
+    true: ArrayLike,
     noise: NoiseModel = NoiseModel(),
     *,
-    sigma2: Any = None,
-    rho: Any = None,
+    sigma2: ArrayLike | None = None,
+    rho: ArrayLike | None = None,
 ) -> Separation:
     """Separates strength by order into a decay and a spindle, without any reference network.
 
@@ -60,7 +61,7 @@ def separate(
     Args:
         strength: (checkpoints, n), measured strength of the orders 1..n, without a threshold of
             salience (`threshold=0`), since the shapes have none.
-        true: (samples, 2^n), or (parts, samples, 2^n) for AND and OR: the interactions w whose
+        true: (samples, 2^n), or (2, samples, 2^n) for AND and OR: the interactions w whose
             order strengths at noise σ² give the decay's shape, such as those of the last
             checkpoint.
         noise: the noise's covariance.

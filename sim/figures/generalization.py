@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.image import AxesImage
@@ -63,7 +61,12 @@ def split_bars(ax: Axes, found: Generalizable, checkpoint: int, ylabel: str | No
 
 
 def separation_bars(
-    ax: Axes, found: Separation, checkpoint: int, strength: ArrayLike, **options: Any
+    ax: Axes,
+    found: Separation,
+    checkpoint: int,
+    strength: ArrayLike,
+    *,
+    ylabel: str | None = "strength (log-odds)",
 ) -> Axes:
     """The measured strength as steps, and the decay and the spindle stacked below it.
 
@@ -74,7 +77,7 @@ def separation_bars(
         found: the separation.
         checkpoint: which one.
         strength: (checkpoints, n), what was separated.
-        options: passed on to the axis labels (`ylabel`).
+        ylabel: of the axis.
     """
     decay, spindle = found.decay[checkpoint], found.spindle[checkpoint]
     k = np.arange(1, decay.size + 1)
@@ -87,4 +90,4 @@ def separation_bars(
         lw=1.2,
         label="measured",
     )
-    return order_axis(ax, decay.size, **({"ylabel": "strength (log-odds)"} | options))
+    return order_axis(ax, decay.size, ylabel)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from sim.checks import ArgumentError, check_epochs, check_labels, check_outputs
 from sim.files import read_npz, write_npz
@@ -127,7 +128,7 @@ class Measurement:
         """Number of inputs."""
         return self.outputs.shape[1]
 
-    def arrays(self, dtype: Any = np.float64) -> dict[str, np.ndarray]:
+    def arrays(self, dtype: DTypeLike = np.float64) -> dict[str, np.ndarray]:
         """The file's content: one array for each attribute that is there, metadata as JSON."""
         present = {
             name: getattr(self, name)
@@ -147,7 +148,7 @@ class Measurement:
                 raise ValueError(f"`outputs` are too large for {np.dtype(dtype)}.")
         return present | {"metadata": np.array(json.dumps(dict(self.metadata)))}
 
-    def save(self, path: str | Path, dtype: Any = np.float64) -> None:
+    def save(self, path: str | Path, dtype: DTypeLike = np.float64) -> None:
         """Writes one `.npz` with a key for each attribute; see `Measurement.load`.
 
         Args:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from sim.checks import ArgumentError, as_array, check_labels
+from sim.checks import ArgumentError, as_array, check_labels, check_whole
 from sim.machine import check_memory
 from sim.measurement.masking import Masking
 from sim.progress import Progress
@@ -23,7 +23,7 @@ def check_outputs_fit(shape: tuple[int, ...]) -> None:
     check_memory(2 * size, f"Measuring {each} outputs")  # twice: gathered, then checked and kept
 
 
-def log_odds(logits: np.ndarray, label: int | None) -> np.ndarray:
+def log_odds(logits: ArrayLike, label: int | None) -> np.ndarray:
     """Log-odds log p/(1−p) of a class from logits, finite even where p rounds to 1.
 
     Args:
@@ -54,10 +54,10 @@ def log_odds(logits: np.ndarray, label: int | None) -> np.ndarray:
 
 
 def measure_outputs(
-    score: Callable[[np.ndarray], Any],
-    inputs: np.ndarray,
+    score: Callable[[np.ndarray], ArrayLike],
+    inputs: ArrayLike,
     masking: Masking,
-    labels: np.ndarray | None = None,
+    labels: ArrayLike | None = None,
     *,
     batch_size: int | None = None,
     progress: Progress | None = None,
@@ -108,12 +108,7 @@ def measure_outputs(
         )
     if batch_size is None:
         batch_size = min(BATCH, max(1, BATCH_BYTES // max(1, inputs[0].nbytes)))
-    if batch_size < 1:
-        raise ArgumentError(
-            "batch_size",
-            "be at least 1",
-            f"is {batch_size}",
-        )
+    check_whole(batch_size, "batch_size", 1)
     size = 2**masking.n
     step = min(size, 1 << int(batch_size).bit_length() - 1)
     check_outputs_fit((len(inputs), size))
@@ -129,7 +124,7 @@ def measure_outputs(
     return outputs
 
 
-def _checked_scores(returned: Any, batch: int, label: int | None, sample: int) -> np.ndarray:
+def _checked_scores(returned: ArrayLike, batch: int, label: int | None, sample: int) -> np.ndarray:
     scores = as_array(returned, "score(inputs)")
     if scores.ndim not in (1, 2) or len(scores) != batch or not scores.size:
         raise ArgumentError(
