@@ -9,6 +9,8 @@ from sim.extraction.interactions import (
     Interactions as Interactions,
 )
 from sim.extraction.programme import (
+    NOISE_BOUND as NOISE_BOUND,
+    TOLERANCE as TOLERANCE,
     Extraction as Extraction,
     extract_interactions as extract_interactions,
 )

@@ -20,6 +20,7 @@ Bounds on the optimum come from the programme itself, never from the residual.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -71,8 +72,8 @@ def column(x: jax.Array) -> jax.Array:
     return x[:, None]
 
 
-def combine(f: Any, *points: Point) -> Point:
-    return Point(*(f(*parts) for parts in zip(*points, strict=True)))
+def combine(f: Callable[..., jax.Array], *points: Point) -> Point:
+    return Point(*(f(*arrays) for arrays in zip(*points, strict=True)))
 
 
 def choose(mask: jax.Array, first: Any, second: Any) -> Any:

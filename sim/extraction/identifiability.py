@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -12,8 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from sim.checks import ArgumentError
-from sim.extraction.programme import Extraction, extract_interactions
+from sim.checks import ArgumentError, check_nonnegative
+from sim.extraction.programme import NOISE_BOUND, Extraction, extract_interactions
+from sim.progress import Progress
 from theory import strength_by_order
 from theory.checks import as_sets
 
@@ -51,11 +51,11 @@ def split_uncertainty(
     outputs: ArrayLike,
     extraction: Extraction | None = None,
     slack: float = 1e-3,
-    noise_bound: float = 0.02,
+    noise_bound: float = NOISE_BOUND,
     tolerance: float = 2e-4,
     *,
     tilts: tuple[float, ...] = (0.1,),
-    progress: Callable[[int, int], Any] | None = None,
+    progress: Progress | None = None,
     **options: Any,
 ) -> SplitUncertainty:
     """Bounds how much strength can move between AND and OR, and between explanations, for free.
@@ -98,12 +98,7 @@ def split_uncertainty(
         [0. 1.]
     """
     outputs, n = as_sets(outputs, "outputs")
-    if not slack >= 0:
-        raise ArgumentError(
-            "slack",
-            "be nonnegative",
-            f"is {slack}",
-        )
+    check_nonnegative(slack, "slack")
     if not tilts or not all(0 < t < 1 for t in tilts):
         raise ArgumentError(
             "tilts",
@@ -144,20 +139,24 @@ def split_uncertainty(
             solve(and_weights=weights[0], or_weights=weights[1], warm_start=extraction),
         )
         limit = (tilted.objective * (1.0 - tilted.gap) - allowed) / tilt
-        end, tighter = (floor, np.maximum) if tilt > 0 else (ceiling, np.minimum)
-        end[..., kind, order - 1] = tighter(end[..., kind, order - 1], limit)
+        entry = (..., kind, order - 1)
+        if tilt > 0:
+            floor[entry] = np.maximum(floor[entry], limit)
+        else:
+            ceiling[entry] = np.minimum(ceiling[entry], limit)
         mixed = _strengths(*_towards(extraction, tilted, slack))
         low, high = np.minimum(low, mixed), np.maximum(high, mixed)
         if progress is not None:
             progress(done + 1, len(programmes))
 
+    bound = np.stack([floor, ceiling], axis=-1)  # (..., 3, n, 2)
     # The first order is AND by convention, whatever is asked of OR or of the sum.
-    for end in (floor, ceiling):
-        end[..., 1, 0], end[..., 2, 0] = 0.0, end[..., 0, 0]
+    bound[..., 1, 0, :] = 0.0
+    bound[..., 2, 0, :] = bound[..., 0, 0, :]
     return SplitUncertainty(
         strength=jnp.asarray(strength),
         attained=jnp.asarray(np.stack([low, high], axis=-1)),
-        bound=jnp.asarray(np.stack([floor, ceiling], axis=-1)),
+        bound=jnp.asarray(bound),
         slack=jnp.asarray(slack, outputs.dtype),
     )
 

@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from sim.checks import ArgumentError
+from sim.checks import (
+    ArgumentError,
+    as_number,
+    check_finite,
+    check_nonnegative,
+    check_positive,
+    check_whole,
+)
 from sim.extraction._geometry import Geometry, geometry
 from sim.extraction._splitting import Costs, Lanes, advance, choose, start
+from sim.progress import Progress
 from theory.checks import as_sets
 from theory.lattice import orders
+
+NOISE_BOUND = 0.02
+"""What interactions may leave unexplained, as a share of |v(N) − v(∅)|."""
+
+TOLERANCE = 1e-3
+"""The certified relative gap at which a sample counts as solved."""
 
 _STEPS = 25  # iterations between two looks at the gap
 
@@ -54,15 +66,15 @@ class Extraction:
 
 def extract_interactions(
     outputs: ArrayLike,
-    noise_bound: float = 0.02,
-    tolerance: float = 1e-3,
+    noise_bound: float = NOISE_BOUND,
+    tolerance: float = TOLERANCE,
     *,
     max_iterations: int = 20_000,
     and_weights: ArrayLike | None = None,
     or_weights: ArrayLike | None = None,
     warm_start: Extraction | None = None,
     batch_size: int | None = None,
-    progress: Callable[[int, int], Any] | None = None,
+    progress: Progress | None = None,
 ) -> Extraction:
     """Explains outputs by the sparsest AND and OR interactions  [Ren24 App. C], with a proof.
 
@@ -122,27 +134,20 @@ def extract_interactions(
             f"is {outputs.dtype}: interactions are differences of many outputs, and so few digits "
             "do not survive that",
         )
-    _check_finite(outputs)
-    noise_bound = _check_number(noise_bound, "noise_bound", positive=False)
+    check_finite(outputs, "outputs")
+    noise_bound = as_number(noise_bound, "noise_bound")
+    check_nonnegative(noise_bound, "noise_bound")
     if noise_bound > 1:
         raise ArgumentError(
             "noise_bound",
             "be a share of |v(N) − v(∅)|, at most 1 (0.02 for 2 %)",
             f"is {noise_bound:g}",
         )
-    tolerance = _check_number(tolerance, "tolerance", positive=True)
-    if max_iterations < 1:
-        raise ArgumentError(
-            "max_iterations",
-            "be positive",
-            f"is {max_iterations}",
-        )
-    if batch_size is not None and batch_size < 1:
-        raise ArgumentError(
-            "batch_size",
-            "be positive",
-            f"is {batch_size}",
-        )
+    tolerance = as_number(tolerance, "tolerance")
+    check_positive(tolerance, "tolerance")
+    check_whole(max_iterations, "max_iterations", 1)
+    if batch_size is not None:
+        check_whole(batch_size, "batch_size", 1)
     costs = _costs(n, and_weights, or_weights, outputs.dtype)
     if warm_start is not None and warm_start.i_and.shape != outputs.shape:
         raise ArgumentError(
@@ -220,32 +225,6 @@ def _default_lanes(n: int) -> int:
     return max(4, min(128, 2**14 // 2**n))
 
 
-def _check_finite(outputs: jax.Array) -> None:
-    finite = np.isfinite(np.asarray(outputs))
-    if not finite.all():
-        index = tuple(int(i) for i in np.argwhere(~finite)[0])
-        raise ArgumentError(
-            "outputs",
-            "be finite",
-            f"outputs[{', '.join(map(str, index))}] is {float(outputs[index])}",
-        )
-
-
-def _check_number(value: float, name: str, positive: bool) -> float:
-    kind = "positive" if positive else "nonnegative"
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        raise TypeError(f"Argument `{name}` must be a {kind} number, but is {value!r}.") from None
-    if not np.isfinite(number) or number < 0 or (positive and number == 0):
-        raise ArgumentError(
-            name,
-            f"be a finite {kind} number",
-            f"is {value}",
-        )
-    return number
-
-
 def _costs(
     n: int, and_weights: ArrayLike | None, or_weights: ArrayLike | None, dtype: jnp.dtype
 ) -> Costs:
@@ -294,7 +273,7 @@ def _solve(
     width: int,
     tolerance: float,
     max_iterations: int,
-    progress: Callable[[int, int], Any] | None,
+    progress: Progress | None,
 ) -> dict[str, np.ndarray]:
     """Keeps `width` lanes busy: a sample that is done makes room for the next one."""
     total, size = work.v.shape
