@@ -223,9 +223,8 @@ def _log_row_norms_at(
     gains, losses, log_scale = _scaled_gains(n, sigma2, noise)
     a, b = jnp.arange(n + 1)[:, None], jnp.arange(n + 1)[None, :]
     m = n - a - b  # players in only one of T and U
-    values = jnp.concatenate([_differences(gains, losses, noise), losses[None]])
-    entries = mix(values, mixture, jnp.append(jnp.arange(n + 1), 0))  # (b, m)
-    lost = entries[::-1, -1]  # 1 − M̂_TT
+    entries = mix(_differences(gains, losses, noise), mixture, jnp.arange(n + 1))  # (b, m)
+    lost = mix(losses[None], mixture, jnp.zeros(1, int))[::-1, 0]  # 1 − M̂_TT
     squares = jnp.where(m >= 0, entries[b, jnp.maximum(m, 0)], 0.0) ** 2
     scale = jnp.exp(2 * log_rho)  # of the players of U
     inside, outside = mixture.cross[1] ** 2, mixture.cross[0] ** 2 * scale
