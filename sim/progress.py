@@ -7,6 +7,5 @@ from collections.abc import Callable
 Progress = Callable[[int, int], None]
 """Called with (steps done, steps in all)."""
 
-
-Report = Callable[[str, int, int], None]
+NamedProgress = Callable[[str, int, int], None]
 """Called with (what is done, steps done, steps in all)."""

@@ -285,7 +285,8 @@ def test_config_files(tmp_path):
     path = tmp_path / "config.toml"
     settings = {"text": 'a "b"\\ σ²', "size": 3, "share": 1e-6, "flag": True, "none": None}
     write_config(path, settings, "made by hand")
-    assert read_config(path, {**settings, "other": 1.0}) == {
+    types = {"text": str, "size": int, "share": float, "flag": bool, "none": str | None}
+    assert read_config(path, {**types, "other": float}) == {
         name: value for name, value in settings.items() if value is not None
     }
     for text, message in [
@@ -296,7 +297,7 @@ def test_config_files(tmp_path):
     ]:
         path.write_text(text)
         with pytest.raises(ValueError, match=message):
-            read_config(path, settings)
+            read_config(path, types)
 
 
 def test_thresholds_are_marked_where_the_noise_crosses_them():

@@ -6,19 +6,21 @@ import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from sim.files import atomic_path, existing_file
 
 Value = str | int | float | bool
 
 
-def read_config(path: str | Path, defaults: Mapping[str, Value | None]) -> dict[str, Value]:
+def read_config(path: str | Path, types: Mapping[str, Any]) -> dict[str, Value]:
     """Reads a flat TOML file of settings.
 
     Args:
         path: the file.
-        defaults: every known setting and its default, whose type a value must have; None for a
-            text without default.
+        types: of every known setting; a whole number is good for a number.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -30,19 +32,19 @@ def read_config(path: str | Path, defaults: Mapping[str, Value | None]) -> dict[
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: must be a TOML file, but {error}") from None
     settings: dict[str, Value] = {}
-    for name, found in content.items():
-        value: Value = found
+    for name, value in content.items():
         key = name.replace("-", "_")
-        if key not in defaults:
+        if key not in types:
             raise ValueError(
-                f"{path}: unknown setting '{name}'; known are {', '.join(sorted(defaults))}."
+                f"{path}: unknown setting '{name}'; known are {', '.join(sorted(types))}."
             )
-        kind = str if defaults[key] is None else type(defaults[key])
-        if kind is float and type(value) is int:
-            value = float(value)
-        if type(value) is not kind:
-            raise ValueError(f"{path}: setting '{name}' must be {_NAMES[kind]}, but is {value!r}.")
-        settings[key] = value
+        try:
+            settings[key] = msgspec.convert(value, types[key])
+        except msgspec.ValidationError:
+            kind = _NAMES[types[key]]
+            raise ValueError(
+                f"{path}: setting '{name}' must be {kind}, but is {value!r}."
+            ) from None
     return settings
 
 
@@ -60,4 +62,10 @@ def write_config(path: str | Path, settings: Mapping[str, Value | None], heading
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-_NAMES = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
+_NAMES = {
+    str: "a text",
+    str | None: "a text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+}

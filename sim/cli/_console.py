@@ -26,6 +26,7 @@ from typer.models import OptionInfo
 
 from sim.checks import ArgumentError
 from sim.measurement import ProbabilityWarning
+from sim.progress import NamedProgress
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -152,8 +153,8 @@ def refuse_existing(paths: Iterable[Path], overwrite: bool) -> None:
 
 
 @contextlib.contextmanager
-def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
-    """Bars by name: call with (description, steps done, steps in all). A log file gets none."""
+def progress_bars() -> Iterator[NamedProgress]:
+    """Bars by name. A log file gets none."""
     columns = (
         TextColumn("{task.description:<24}"),
         BarColumn(),
@@ -163,14 +164,14 @@ def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
         TimeRemainingColumn(),
     )
     tasks: dict[str, Any] = {}
-    with Progress(*columns, console=err, disable=not err.is_terminal) as progress:
+    with Progress(*columns, console=err, disable=not err.is_terminal) as bars:
 
-        def report(description: str, done: int, total: int) -> None:
+        def progress(description: str, done: int, total: int) -> None:
             if description not in tasks:
-                tasks[description] = progress.add_task(description, total=total)
-            progress.update(tasks[description], completed=done, total=total)
+                tasks[description] = bars.add_task(description, total=total)
+            bars.update(tasks[description], completed=done, total=total)
 
-        yield report
+        yield progress
 
 
 def print_json(content: Any) -> None:

@@ -32,7 +32,7 @@ QUICK = Settings(epochs=(0, 1, 4, 8, 16, 64, 128, 512), samples=8, players=6)
 
 
 def demo(
-    target: Annotated[Path, typer.Option("--out", help="Folder for everything.")] = Path(
+    folder: Annotated[Path, typer.Option("--out", help="Folder for everything.")] = Path(
         "runs/demo"
     ),
     quick: Annotated[
@@ -48,22 +48,22 @@ def demo(
 ) -> None:
     """Train the digits network, measure it, extract, fit and draw: the whole job."""
     settings = dataclasses.replace(QUICK if quick else Settings(), seed=seed)
-    files = [target / name for name in (MEASUREMENT, INTERACTIONS, FIT, REPORT)]
-    drawn = [path for name in FIGURES for path in figure_paths(target, name)]
+    files = [folder / name for name in (MEASUREMENT, INTERACTIONS, FIT, REPORT)]
+    drawn = [path for name in FIGURES for path in figure_paths(folder, name)]
     refuse_existing([*files, *drawn], overwrite)
     started = time.monotonic()
-    with progress_bars() as report:
-        measurement = run_measure("digits-mlp", settings, files[0], report, overwrite=overwrite)
-        interactions = run_extract(measurement, files[1], report, 0.02, 1e-3)
-        document = run_fit(interactions, target, report)
-        run_figures(document, target, report)
+    with progress_bars() as progress:
+        measurement = run_measure("digits-mlp", settings, files[0], progress, overwrite=overwrite)
+        interactions = run_extract(measurement, files[1], progress)
+        document = run_fit(interactions, folder, progress)
+        run_figures(document, folder, progress)
     held = f"{MEASUREMENT}, {INTERACTIONS}, {FIT}, {REPORT}; figures {', '.join(FIGURES)}"
     if not as_json:
         print_fit(document)
     finish(
         as_json,
         document,
-        f"\n{time.monotonic() - started:.0f} s. In {target}: {held} (.png, .svg).",
-        f"look at {target / REPORT} in a browser, then bring a network of your own; "
+        f"\n{time.monotonic() - started:.0f} s. In {folder}: {held} (.png, .svg).",
+        f"look at {folder / REPORT} in a browser, then bring a network of your own; "
         f"interdyn --help says how.",
     )

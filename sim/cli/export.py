@@ -11,12 +11,12 @@ STRENGTHS = "strengths.csv"
 
 def export(
     source: InteractionsFile,
-    target: Folder = None,
+    folder: Folder = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
     """Write the strength of every order at every checkpoint as a CSV table."""
-    path = (target or source.parent) / STRENGTHS
+    path = (folder or source.parent) / STRENGTHS
     refuse_existing([path], overwrite)
     write_strengths(Interactions.load(source), path)
     finish(as_json, {"strengths": str(path)}, f"Strengths by order: {path}", None)

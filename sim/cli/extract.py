@@ -21,9 +21,16 @@ from sim.cli._console import (
     progress_bars,
     refuse_existing,
 )
-from sim.extraction import KINDS, Interactions, extract_interactions, split_uncertainty
+from sim.extraction import (
+    KINDS,
+    NOISE_BOUND,
+    TOLERANCE,
+    Interactions,
+    extract_interactions,
+    split_uncertainty,
+)
 from sim.measurement import Measurement
-from sim.progress import Report
+from sim.progress import NamedProgress
 
 HOLDS = (
     "A measurement.npz, of interdyn measure or your own: outputs (checkpoints, samples, 2^players) "
@@ -33,14 +40,14 @@ HOLDS = (
 
 def extract(
     source: Annotated[Path, typer.Argument(help=HOLDS, metavar="MEASUREMENT")],
-    target: Folder = None,
+    folder: Folder = None,
     noise_bound: Annotated[
         float,
         typer.Option(help="How far interactions may miss an output, as a share of |v(N) − v(∅)|."),
-    ] = 0.02,
+    ] = NOISE_BOUND,
     tolerance: Annotated[
         float, typer.Option(help="Certified relative gap to the optimum at which to stop.")
-    ] = 1e-3,
+    ] = TOLERANCE,
     split: Annotated[
         int,
         typer.Option(
@@ -52,16 +59,16 @@ def extract(
     as_json: AsJson = False,
 ) -> None:
     """Extract sparse AND–OR interactions, each with a certified gap to the optimum."""
-    path = (target or source.parent) / INTERACTIONS
+    path = (folder or source.parent) / INTERACTIONS
     measurement = Measurement.load(source)
     if not 0 <= split <= measurement.samples:
         raise ValueError(
             f"--split must be between 0 and the {measurement.samples} samples, but is {split}."
         )
     refuse_existing([path], overwrite)
-    with progress_bars() as report:
-        interactions = run_extract(measurement, path, report, noise_bound, tolerance)
-        ranges = run_split(interactions, split, report) if split else None
+    with progress_bars() as progress:
+        interactions = run_extract(measurement, path, progress, noise_bound, tolerance)
+        ranges = run_split(interactions, split, progress) if split else None
     extraction = interactions.extraction
     met, total = int(extraction.converged.sum()), extraction.converged.size
     result = {
@@ -82,14 +89,18 @@ def extract(
 
 
 def run_extract(
-    measurement: Measurement, path: Path, report: Report, noise_bound: float, tolerance: float
+    measurement: Measurement,
+    path: Path,
+    progress: NamedProgress,
+    noise_bound: float = NOISE_BOUND,
+    tolerance: float = TOLERANCE,
 ) -> Interactions:
     """Extracts and saves."""
     extraction = extract_interactions(
         measurement.outputs,
         noise_bound,
         tolerance,
-        progress=lambda done, total: report("extract", done, total),
+        progress=lambda done, total: progress("extract", done, total),
     )
     settings = {"noise_bound": noise_bound, "tolerance": tolerance}
     interactions = Interactions(measurement, extraction, settings)
@@ -97,7 +108,7 @@ def run_extract(
     return interactions
 
 
-def run_split(interactions: Interactions, samples: int, report: Report) -> dict[str, Any]:
+def run_split(interactions: Interactions, samples: int, progress: NamedProgress) -> dict[str, Any]:
     """How far the split of the last checkpoint is determined, in the mean over its first samples.
 
     Samples are explained one by one, so that the range of their mean is the mean of their ranges.
@@ -107,7 +118,7 @@ def run_split(interactions: Interactions, samples: int, report: Report) -> dict[
         interactions.measurement.outputs[-1, :samples],
         last,
         noise_bound=interactions.settings["noise_bound"],
-        progress=lambda done, total: report("split", done, total),
+        progress=lambda done, total: progress("split", done, total),
     )
     means = {
         name: np.asarray(getattr(found, name)).mean(axis=0)

@@ -12,32 +12,32 @@ from sim.cli._console import AsJson, Folder, Overwrite, finish, progress_bars, r
 from sim.document import RECORD_KEYS, check_fit
 from sim.figures import FIGURES, figure_paths, save_figure
 from sim.files import read_json
-from sim.progress import Report
+from sim.progress import NamedProgress
 
 HINT = " A fit.json is made by `interdyn fit`."
 
 
 def figures(
     source: Annotated[Path, typer.Argument(help="A fit.json, of interdyn fit.", metavar="FIT")],
-    target: Folder = None,
+    folder: Folder = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
     """Draw the figures of a fit, as PNG and SVG."""
-    folder = target or source.parent
+    folder = folder or source.parent
     document = check_fit(read_json(source, HINT), source, (*RECORD_KEYS, "mean_order"))
     refuse_existing([p for name in FIGURES for p in figure_paths(folder, name)], overwrite)
-    with progress_bars() as report:
-        paths = run_figures(document, folder, report)
+    with progress_bars() as progress:
+        paths = run_figures(document, folder, progress)
     drawn = ", ".join(str(path) for path in paths if path.suffix == ".png")
     finish(as_json, {"figures": [str(path) for path in paths]}, f"Figures: {drawn}", None)
 
 
-def run_figures(document: Mapping[str, Any], folder: Path, report: Report) -> list[Path]:
+def run_figures(document: Mapping[str, Any], folder: Path, progress: NamedProgress) -> list[Path]:
     """Draws and saves."""
     paths = []
-    report("figures", 0, len(FIGURES))
+    progress("figures", 0, len(FIGURES))
     for done, (name, draw) in enumerate(FIGURES.items(), start=1):
         paths += save_figure(draw(document), folder, name)
-        report("figures", done, len(FIGURES))
+        progress("figures", done, len(FIGURES))
     return paths

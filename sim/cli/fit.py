@@ -28,17 +28,17 @@ from sim.document import conclusion, fit_document, noise_text, short_label
 from sim.extraction import Interactions
 from sim.figures import FIGURES, figure_bytes
 from sim.files import write_json
-from sim.fitting import DISTANCES, fit_noise
+from sim.fitting import DISTANCES, RESAMPLES, fit_noise
 from sim.phases import find_phases, too_few_for_phases
-from sim.progress import Report
+from sim.progress import NamedProgress
 from sim.report import write_report
 from sim.strength import PARTS
-from theory import NoiseModel
+from theory import SALIENCE, NoiseModel
 
 
 def fit(
     source: InteractionsFile,
-    target: Folder = None,
+    folder: Folder = None,
     distance: Annotated[
         str,
         typer.Option(
@@ -59,34 +59,36 @@ def fit(
             autocompletion=complete(*PARTS),
         ),
     ] = "both",
-    true: Annotated[
-        str, typer.Option("--target", help="What w* is: the last checkpoint's salient or all.")
+    target: Annotated[
+        str, typer.Option(help="What w* is: the last checkpoint's salient or all.")
     ] = "salient",
     centred: Annotated[bool, typer.Option("--centred", help="Leave v(∅) out of w*.")] = False,
     salience: Annotated[
         float, typer.Option(help="Threshold of salience, as a share of E|v(N) − v(∅)|.")
-    ] = 0.03,
+    ] = SALIENCE,
     per_sample: Annotated[
         bool, typer.Option("--per-sample", help="Give every sample its own threshold.")
     ] = False,
-    resamples: Annotated[int, typer.Option(help="Bootstrap resamples; 0 for no intervals.")] = 200,
+    resamples: Annotated[
+        int, typer.Option(help="Bootstrap resamples; 0 for no intervals.")
+    ] = RESAMPLES,
     seed: Annotated[int, typer.Option(help="Of the resamples.")] = 0,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
     """Fit the noise level σ² of every checkpoint, beside null models; writes a report too."""
-    folder = target or source.parent
+    folder = folder or source.parent
     interactions = Interactions.load(source)
     refuse_existing([folder / FIT, folder / REPORT], overwrite)
-    with progress_bars() as report:
+    with progress_bars() as progress:
         document = run_fit(
             interactions,
             folder,
-            report,
+            progress,
             noise=NoiseModel(growth, correlation),
             distance=distance,
             parts=parts,
-            target=true,
+            target=target,
             centred=centred,
             salience=salience,
             per_sample=per_sample,
@@ -102,14 +104,14 @@ def fit(
 def run_fit(
     interactions: Interactions,
     folder: Path,
-    report: Report,
+    progress: NamedProgress,
     *,
     noise: NoiseModel = NoiseModel(),
     **options: Any,
 ) -> dict[str, Any]:
     """Fits, finds the phases, and saves the document and the report made of it."""
     measurement, extraction = interactions.measurement, interactions.extraction
-    report("fit", 0, 3)
+    progress("fit", 0, 3)
     result = fit_noise(
         extraction.i_and,
         extraction.i_or,
@@ -118,7 +120,7 @@ def run_fit(
         noise,
         **options,
     )
-    report("fit", 1, 3)
+    progress("fit", 1, 3)
     phases = None
     if too_few_for_phases(measurement.checkpoints, measurement.samples) is None:
         train_loss, test_loss = measurement.train_loss, measurement.test_loss
@@ -127,12 +129,12 @@ def run_fit(
         phases = find_phases(
             result.epochs, result.strength, train_loss=train_loss, test_loss=test_loss
         )
-    report("fit", 2, 3)
+    progress("fit", 2, 3)
     document = fit_document(interactions, result, phases)
     drawn = {name: figure_bytes(draw(document)) for name, draw in FIGURES.items()}
     write_json(folder / FIT, document)
     write_report(folder / REPORT, document, drawn)
-    report("fit", 3, 3)
+    progress("fit", 3, 3)
     return document
 
 

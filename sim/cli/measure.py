@@ -24,17 +24,16 @@ from sim.cli._console import (
     progress_bars,
     refuse_existing,
 )
-from sim.experiments import CHECKPOINT_EPOCHS, Settings, prepare, record
+from sim.experiments import BUNDLED, CHECKPOINT_EPOCHS, Settings, prepare, record
 from sim.machine import versions
 from sim.measurement import Measurement
-from sim.progress import Report
+from sim.progress import NamedProgress
 
 UNFINISHED = ".measurement-parts"
-BUNDLED = ("digits-mlp", "digits-cnn", "digits-transformer", "breast-cancer-mlp")
 
 
 def measure(
-    target: Annotated[Path, typer.Option("--out", help="Folder for measurement.npz.")],
+    folder: Annotated[Path, typer.Option("--out", help="Folder for measurement.npz.")],
     experiment: Annotated[
         str,
         typer.Option(
@@ -49,11 +48,13 @@ def measure(
             show_default=", ".join(map(str, CHECKPOINT_EPOCHS)),
         ),
     ] = ",".join(map(str, CHECKPOINT_EPOCHS)),
-    samples: Annotated[int, typer.Option(help="Number of inputs to measure.")] = 30,
-    players: Annotated[int, typer.Option(help="Number of players; 2^players outputs each.")] = 10,
+    samples: Annotated[int, typer.Option(help="Number of inputs to measure.")] = Settings.samples,
+    players: Annotated[
+        int, typer.Option(help="Number of players; 2^players outputs each.")
+    ] = Settings.players,
     label_noise: Annotated[
         float, typer.Option(help="Fraction of training labels replaced by another class.")
-    ] = 0.05,
+    ] = Settings.label_noise,
     seed: Seed = 0,
     part: Annotated[
         str,
@@ -61,7 +62,7 @@ def measure(
             help="Which inputs to measure: test or train.",
             autocompletion=complete("test", "train"),
         ),
-    ] = "test",
+    ] = Settings.part,
     single: Annotated[
         bool, typer.Option("--float32", help="Write the outputs in 32 bits: half the file.")
     ] = False,
@@ -77,12 +78,12 @@ def measure(
     A run that was killed goes on from its last checkpoint when the same command is given again.
     """
     settings = Settings(parse_epochs(epochs), samples, players, label_noise, seed, part)
-    path = target / MEASUREMENT
+    path = folder / MEASUREMENT
     refuse_existing([path], overwrite)
     extra = {} if script is None else run_script(script)
-    with progress_bars() as report:
+    with progress_bars() as progress:
         measurement = run_measure(
-            experiment, settings, path, report, overwrite=overwrite, single=single, extra=extra
+            experiment, settings, path, progress, overwrite=overwrite, single=single, extra=extra
         )
     finish(
         as_json,
@@ -116,7 +117,7 @@ def run_measure(
     name: str,
     settings: Settings,
     path: Path,
-    report: Report,
+    progress: NamedProgress,
     *,
     overwrite: bool = False,
     single: bool = False,
@@ -127,7 +128,7 @@ def run_measure(
     metadata = {"seed": settings.seed, "versions": versions(), **(extra or {})}
     unfinished = path.parent / UNFINISHED
     try:
-        measurement = record(experiment, metadata, report, folder=unfinished, discard=overwrite)
+        measurement = record(experiment, metadata, progress, folder=unfinished, discard=overwrite)
     except KeyboardInterrupt:
         kept, total = len(list(unfinished.glob("epoch-*.npz"))), len(settings.epochs)
         raise KeyboardInterrupt(

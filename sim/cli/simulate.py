@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,18 +19,17 @@ from sim.cli._console import (
     AsJson,
     Overwrite,
     command_line,
-    complete,
     finish,
     out,
     progress_bars,
     refuse_existing,
 )
+from sim.cli._simulation import DRAWN, RELAXATION, SGD, TYPES, Simulation, with_settings
 from sim.extraction import Interactions
 from sim.figures import phase_map, save_figure, two_phases
 from sim.machine import versions
+from sim.progress import Progress
 from sim.simulation import (
-    CLOCKS,
-    METHODS,
     Descent,
     Trajectory,
     keep_salient,
@@ -41,96 +41,15 @@ from sim.simulation import (
 from theory import NoiseModel
 
 TRAJECTORY, CONFIG = "trajectory.npz", "config.toml"
-NOT_SETTINGS = {"context", "target", "config", "figures", "overwrite", "quiet", "as_json"}
-DRAWN = ("n", "members", "start", "rho", "scale", "targets", "negative")  # not from a file
-OF_METHOD = {
-    "relaxation": ("rate", "clock", "substeps"),
-    "sgd": ("batch_size", "steps_per_epoch", "step", "momentum", "white"),
-}
 
 
+@with_settings
 def simulate(
     context: typer.Context,
-    target: Annotated[
+    folder: Annotated[
         Path, typer.Option("--out", help="Folder for trajectory.npz, config.toml and the figures.")
     ],
-    n: Annotated[int, typer.Option("--n", help="Number of players.")] = 10,
-    epochs: Annotated[int, typer.Option(help="Number of epochs to record: 0 to epochs − 1.")] = 300,
-    schedule: Annotated[
-        str,
-        typer.Option(help="σ² against the epoch, as above.", show_default=False),
-    ] = "exponential:start=10,end=1e-7",
-    method: Annotated[
-        str,
-        typer.Option(
-            help="equilibrium (second phase only), relaxation (both phases, closed form) or sgd "
-            "(really training).",
-            autocompletion=complete(*METHODS),
-        ),
-    ] = "relaxation",
-    members: Annotated[int, typer.Option(help="Independent draws of start and target.")] = 8,
-    start: Annotated[
-        str,
-        typer.Option(
-            help="Initial interactions: spindle or zero.",
-            autocompletion=complete("spindle", "zero"),
-        ),
-    ] = "spindle",
-    rho: Annotated[
-        float, typer.Option(help="Growth of the start's interactions with their order.")
-    ] = 2**0.5,
-    scale: Annotated[
-        float, typer.Option(help="Size of the start's interactions at order 0, in log-odds.")
-    ] = 0.05,
-    targets: Annotated[
-        str | None,
-        typer.Option(
-            help="Number of nonzero target interactions, in all or for each order as a/b/c/…; "
-            "by default 100, or half of all sets where that is fewer."
-        ),
-    ] = None,
-    negative: Annotated[
-        float, typer.Option(help="Probability that a target interaction is negative.")
-    ] = 0.5,
-    interactions: Annotated[
-        str | None,
-        typer.Option(
-            help="An interactions.npz: start at its first checkpoint, learn the salient "
-            "interactions (3 % of v(N) − v(∅)) of its last; in place of drawing both by --n, "
-            "--members, --start, --rho, --scale, --targets and --negative."
-        ),
-    ] = None,
-    salience: Annotated[
-        float, typer.Option(help="Share of |v(N) − v(∅)| from which an interaction counts.")
-    ] = 0.0,
-    rate: Annotated[float, typer.Option(help="relaxation: how much of it in one epoch.")] = 0.2,
-    clock: Annotated[
-        str,
-        typer.Option(
-            help="relaxation: what the rate is measured by, noise or flow.",
-            autocompletion=complete(*CLOCKS),
-        ),
-    ] = "noise",
-    substeps: Annotated[
-        int, typer.Option(help="relaxation: parts of an epoch with constant σ².")
-    ] = 8,
-    batch_size: Annotated[int, typer.Option(help="sgd: masks per step.")] = 64,
-    steps_per_epoch: Annotated[int, typer.Option(help="sgd: optimiser steps per epoch.")] = 100,
-    step: Annotated[
-        float, typer.Option(help="sgd: learning rate as a share of the largest stable one.")
-    ] = 0.1,
-    momentum: Annotated[float, typer.Option(help="sgd: momentum, from 0 to below 1.")] = 0.0,
-    white: Annotated[
-        bool, typer.Option(help="sgd: descend in the coordinates in which the noise is white.")
-    ] = True,
-    growth: Annotated[
-        float, typer.Option(help="Factor by which the noise variance grows with each order.")
-    ] = 2.0,
-    correlation: Annotated[float, typer.Option(help="Correlation of the noise.")] = 0.0,
-    keep_interactions: Annotated[
-        bool, typer.Option("--keep-interactions", help="Save the interactions at every epoch too.")
-    ] = False,
-    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    settings: Simulation,
     config: Annotated[
         Path | None,
         typer.Option(help="A TOML file of these settings; options on the command line win."),
@@ -155,59 +74,48 @@ def simulate(
       --schedule table:epochs=0/50/300,values=10/0.1/1e-7
       --schedule table:file=noise.csv             (two columns: epoch, σ²)
     """
-    settings = _settings(context, config)
-    path = target / TRAJECTORY
+    settings = _chosen(context, settings, config)
+    path = folder / TRAJECTORY
     refuse_existing([path], overwrite)
     with _progress(quiet) as progress:
         trajectory = _run(settings, progress)
     heading = f"interdyn simulate, interaction-dynamics {versions()['interaction-dynamics']}"
-    write_config(target / CONFIG, _used(settings), heading)
+    write_config(folder / CONFIG, settings.used(), heading)
     if figures:
-        save_figure(two_phases(trajectory), target, "two_phases")
-        save_figure(phase_map(trajectory), target, "phase_map")
+        save_figure(two_phases(trajectory), folder, "two_phases")
+        save_figure(phase_map(trajectory), folder, "phase_map")
     trajectory.save(path)  # last: where it is, the run is whole
     if not as_json:
         _print(trajectory)
-    held = ", ".join(sorted(file.name for file in target.iterdir()))
-    again = command_line("interdyn", "simulate", "--config", target / CONFIG)
-    following = f"change {target / CONFIG} and run {again} --out …"
-    finish(as_json, _summary(trajectory, path), f"Saved in {target}: {held}", following)
+    held = ", ".join(sorted(file.name for file in folder.iterdir()))
+    again = command_line("interdyn", "simulate", "--config", folder / CONFIG)
+    following = f"change {folder / CONFIG} and run {again} --out …"
+    finish(as_json, _summary(trajectory, path), f"Saved in {folder}: {held}", following)
 
 
-def _settings(context: typer.Context, config: Path | None) -> dict[str, Any]:
+def _chosen(context: typer.Context, options: Simulation, config: Path | None) -> Simulation:
     """What the command line says, else the config file, else the default.
 
     Raises:
         ValueError: interactions come from a file, and a setting would have drawn others.
     """
-    defaults = {
-        str(parameter.name): parameter.default
-        for parameter in context.command.params
-        if parameter.name in context.params and parameter.name not in NOT_SETTINGS
+    typed = {
+        name: value
+        for name, value in dataclasses.asdict(options).items()
+        if _is_typed(context, name)
     }
-    typed = {name: context.params[name] for name in defaults if _is_typed(context, name)}
-    written = {} if config is None else read_config(config, defaults)  # type: ignore[arg-type]
+    written = {} if config is None else read_config(config, TYPES)
+    drawn = options.group(DRAWN)
     if "interactions" in typed:
-        written = {name: value for name, value in written.items() if name not in DRAWN}
+        written = {name: value for name, value in written.items() if name not in drawn}
     chosen = written | typed
-    for name in DRAWN:
+    for name in drawn:
         if "interactions" in chosen and name in chosen:
             raise ValueError(
                 f"--{name} must be left out where --interactions brings start and target from a "
                 f"file, but is {chosen[name]}."
             )
-    return {name: context.params[name] for name in defaults} | chosen
-
-
-def _used(settings: dict[str, Any]) -> dict[str, Any]:
-    """The settings that the run depends on."""
-    others = [names for method, names in OF_METHOD.items() if method != settings["method"]]
-    unused = {name for names in others for name in names}
-    if settings["interactions"] is not None:
-        unused |= set(DRAWN)
-    elif settings["start"] == "zero":
-        unused |= {"rho", "scale"}
-    return {name: value for name, value in settings.items() if name not in unused}
+    return dataclasses.replace(options, **chosen)
 
 
 def _is_typed(context: typer.Context, name: str) -> bool:
@@ -215,57 +123,50 @@ def _is_typed(context: typer.Context, name: str) -> bool:
     return source is not None and source.name == "COMMANDLINE"
 
 
-def _run(settings: dict[str, Any], progress: Any) -> Trajectory:
-    epochs = settings["epochs"]
+def _run(settings: Simulation, progress: Progress | None) -> Trajectory:
+    epochs = settings.epochs
     if epochs < 1:
         raise ValueError(f"--epochs must be at least 1, but is {epochs}.")
-    schedule = parse_schedule(settings["schedule"], epochs=max(1, epochs - 1))
-    noise = NoiseModel(settings["growth"], settings["correlation"])
-    descent = Descent(
-        **{
-            name: settings[name]
-            for name in ("batch_size", "steps_per_epoch", "step", "momentum", "white")
-        }
-    )
+    schedule = parse_schedule(settings.schedule, epochs=max(1, epochs - 1))
+    noise = NoiseModel(settings.growth, settings.correlation)
+    descent = Descent(**settings.group(SGD))
     initial, goal, key = _ends(settings)
     return run_simulation(
         initial,
         goal,
         schedule,
         epochs,
-        settings["method"],
+        settings.method,
         noise,
-        salience=settings["salience"],
-        rate=settings["rate"],
-        clock=settings["clock"],
-        substeps=settings["substeps"],
+        salience=settings.salience,
+        **settings.group(RELAXATION),
         descent=descent,
         key=key,
-        keep_interactions=settings["keep_interactions"],
+        keep_interactions=settings.keep_interactions,
         progress=progress,
     )
 
 
-def _ends(settings: dict[str, Any]) -> tuple[Any, Any, jax.Array]:
+def _ends(settings: Simulation) -> tuple[Any, Any, jax.Array]:
     """Initial and target interactions, and the key for the rest."""
-    first, second, rest = jax.random.split(jax.random.key(settings["seed"]), 3)
-    if settings["interactions"] is not None:
-        extraction = Interactions.load(settings["interactions"]).extraction
+    first, second, rest = jax.random.split(jax.random.key(settings.seed), 3)
+    if settings.interactions is not None:
+        extraction = Interactions.load(settings.interactions).extraction
         i_and, i_or = np.asarray(extraction.i_and), np.asarray(extraction.i_or)
         return (i_and[0], i_or[0]), keep_salient((i_and[-1], i_or[-1])), rest
-    n, members = settings["n"], settings["members"]
-    if settings["start"] not in ("spindle", "zero"):
-        raise ValueError(f"--start must be spindle or zero, but is '{settings['start']}'.")
-    goal = sparse_target(n, second, _counts(settings), settings["negative"], 1.0, members)
-    if settings["start"] == "zero":
+    n, members = settings.n, settings.members
+    if settings.start not in ("spindle", "zero"):
+        raise ValueError(f"--start must be spindle or zero, but is '{settings.start}'.")
+    goal = sparse_target(n, second, _counts(settings), settings.negative, 1.0, members)
+    if settings.start == "zero":
         return None, goal, rest
-    return random_start(n, first, settings["rho"], settings["scale"], members), goal, rest
+    return random_start(n, first, settings.rho, settings.scale, members), goal, rest
 
 
-def _counts(settings: dict[str, Any]) -> int | list[int]:
-    text = settings["targets"]
+def _counts(settings: Simulation) -> int | list[int]:
+    text = settings.targets
     if text is None:
-        return min(100, 2 ** max(0, settings["n"] - 1))
+        return min(100, 2 ** max(0, settings.n - 1))
     try:
         counts = [int(part) for part in text.split("/")]
     except ValueError:
@@ -277,12 +178,12 @@ def _counts(settings: dict[str, Any]) -> int | list[int]:
 
 
 @contextlib.contextmanager
-def _progress(quiet: bool) -> Iterator[Any]:
+def _progress(quiet: bool) -> Iterator[Progress | None]:
     if quiet:
         yield None
         return
-    with progress_bars() as report:
-        yield lambda done, total: report("Simulating epochs", done, total)
+    with progress_bars() as progress:
+        yield lambda done, total: progress("Simulating epochs", done, total)
 
 
 def _summary(trajectory: Trajectory, path: Path) -> dict[str, Any]:
