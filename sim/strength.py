@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from sim.checks import ArgumentError
+from sim.checks import check_choice
 from theory import SALIENCE, order_distribution, salience_threshold, strength_by_order
 
 Array = TypeVar("Array", np.ndarray, jax.Array)
@@ -34,7 +34,7 @@ def measured_strength(
         i_or: (checkpoints, samples, 2^n).
         outputs: (checkpoints, samples, 2^n), v(S).
         parts: whose strength is counted: `both`, `and` or `or`.
-        salience: the factor 0.03 of the threshold.
+        salience: the factor of the threshold.
         per_sample: every sample has its own threshold, instead of the mean over samples.
 
     Returns:
@@ -52,18 +52,13 @@ def _strengths(
     i_and: jax.Array, i_or: jax.Array, outputs: jax.Array, salience: float, per_sample: bool
 ) -> tuple[jax.Array, jax.Array]:
     threshold = salience_threshold(outputs[..., -1], outputs[..., 0], salience, per_sample)
-    halves = [strength_by_order(part, threshold) for part in (i_and, i_or)]
+    halves = [strength_by_order(half, threshold) for half in (i_and, i_or)]
     return jnp.stack(halves), threshold
 
 
 def check_parts(parts: str) -> None:
     """Raises unless `parts` is the name of what can be counted."""
-    if parts not in PARTS:
-        raise ArgumentError(
-            "parts",
-            f"be one of {', '.join(PARTS)}",
-            f"is {parts!r}",
-        )
+    check_choice(parts, "parts", PARTS)
 
 
 def added_parts(halves: Array, parts: str, axis: int = 0) -> Array:

@@ -173,7 +173,7 @@ def test_a_noise_level_that_the_data_leave_open_is_called_a_bound(strengths, bou
     fit = fit_noise(i_and, 0 * i_and, zeta(i_and), [0, 1], resamples=0)
     assert fit.bound.tolist() == [bound, "zero"]
     assert not fit.inside.any()
-    ends = predicted_distribution(fit.target, np.array([1e-12, 1e6]), fit.noise)
+    ends = np.asarray(predicted_distribution(fit.target, np.array([1e-12, 1e6]), fit.noise))
     none, endless = 0.5 * np.abs(ends - fit.measured[0]).sum(axis=1)
     assert none == pytest.approx(fit.total_variation[0], abs=1e-6)
     assert (endless == pytest.approx(fit.total_variation[0], abs=1e-6)) == (bound == "any")
@@ -307,6 +307,15 @@ def test_records_are_plain_and_complete():
     assert fit.parameters == {"theory": 1, "frozen": 0, "tilt": 1, "binomial": 1, "cut_off": 1}
     single = fit_noise(*(a[:, :1] for a in _learned(_target(), SIGMA2)), range(4))
     assert single.comparison is None
+
+
+def test_results_are_pytrees():
+    fit = fit_noise(*_learned(_target(), SIGMA2), range(4), resamples=3)
+    for result in (fit.comparison, fit.nulls):
+        doubled = jax.jit(lambda tree: jax.tree.map(lambda leaf: 2 * leaf, tree))(result)
+        for one, two in zip(jax.tree.leaves(result), jax.tree.leaves(doubled), strict=True):
+            np.testing.assert_array_equal(two, 2 * one)
+    assert jax.tree.map(np.asarray, fit.comparison).level == fit.comparison.level
 
 
 def test_bad_input_is_refused_by_name():

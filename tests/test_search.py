@@ -5,8 +5,14 @@ import numpy as np
 import pytest
 import scipy.spatial.distance
 
-from sim.fitting.bootstrap import bootstrap_weights, nearest_on_grid, verdicts
-from sim.fitting.distances import DISTANCES, distance_named, nearest_member, total_variation
+from sim.fitting.bootstrap import bootstrap_weights, verdicts
+from sim.fitting.distances import (
+    DISTANCES,
+    distance_named,
+    nearest_member,
+    nearest_on_grid,
+    total_variation,
+)
 
 
 def _simplex(rng, *shape):

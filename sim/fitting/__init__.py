@@ -10,6 +10,7 @@ from sim.fitting.distances import (
 )
 from sim.fitting.noise_fit import (
     BOUNDS as BOUNDS,
+    RESAMPLES as RESAMPLES,
     NoiseFit as NoiseFit,
     fit_noise as fit_noise,
 )

@@ -8,10 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sim.fitting.distances import Distance, last_minimum
+from sim.fitting.distances import Distance, nearest_on_grid
 
 BETTER, WORSE, SAME = "better", "worse", "not distinguishable"
-NEAR = 1e-12  # distances this near are equal
+LEVEL = 0.95  # coverage of intervals, where nothing else is asked for
 MATERIAL = 1e-4  # a total variation below this is nothing that a verdict should rest on
 
 
@@ -25,48 +25,9 @@ def bootstrap_weights(samples: int, resamples: int, seed: int) -> np.ndarray:
     return rng.multinomial(samples, np.full(samples, 1 / samples), size=resamples) / samples
 
 
-def nearest_on_grid(
-    measured: jax.Array, table: jax.Array, grid: jax.Array, distance: Distance
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """The member of a tabulated family nearest to each measured distribution.
-
-    A global search over the table, then over the straight line to either neighbour of the best
-    entry. Of equally near members, the one with the largest parameter is taken.
-
-    Args:
-        measured: (checkpoints, n).
-        table: (g, n), members of the family at the parameters `grid`.
-        grid: (g,), increasing.
-        distance: what is minimised.
-
-    Returns:
-        The parameters (checkpoints,), the members (checkpoints, n), and the distances.
-    """
-    away = distance(table[None], measured[:, None])  # (checkpoints, g)
-    best = last_minimum(away, NEAR)  # (checkpoints,)
-    sides = jnp.stack([jnp.maximum(best - 1, 0), jnp.minimum(best + 1, grid.size - 1)])
-    share = jnp.linspace(0.0, 1.0, 9).astype(table.dtype)
-
-    def along(values: jax.Array) -> jax.Array:
-        """From the lower neighbour up to the best entry, and on to the upper one."""
-        shares = share.reshape(1, -1, *[1] * (values.ndim - 1))
-        low, middle, high = (values[at][:, None] for at in (sides[0], best, sides[1]))
-        up, on = (low, middle), (middle, high)
-        return jnp.concatenate([(1 - shares) * a + shares * b for a, b in (up, on)], axis=1)
-
-    members, parameters = along(table), along(grid)  # (checkpoints, 18, n), (checkpoints, 18)
-    away = distance(members, measured[:, None])
-    pick = last_minimum(away, NEAR)[:, None]
-    return (
-        jnp.take_along_axis(parameters, pick, axis=1)[:, 0],
-        jnp.take_along_axis(members, pick[..., None], axis=1)[:, 0],
-        jnp.take_along_axis(away, pick, axis=1)[:, 0],
-    )
-
-
-@functools.partial(jax.jit, static_argnames=("distance", "report"))
+@functools.partial(jax.jit, static_argnames=("distance", "judged_by"))
 def resampled_fit(
-    measured: jax.Array, tables: jax.Array, grid: jax.Array, distance: Distance, report: Distance
+    measured: jax.Array, tables: jax.Array, grid: jax.Array, distance: Distance, judged_by: Distance
 ) -> tuple[jax.Array, jax.Array]:
     """Fits a tabulated family to every checkpoint of every resample.
 
@@ -75,15 +36,18 @@ def resampled_fit(
         tables: (resamples, g, n).
         grid: (g,).
         distance: what is minimised.
-        report: what is returned.
+        judged_by: what is returned.
 
     Returns:
-        The parameters and the reported distances, (resamples, checkpoints) each.
+        The parameters and the distances by `judged_by`, (resamples, checkpoints) each.
     """
+    if grid.size == 1:  # nothing to search
+        members = jnp.broadcast_to(tables, measured.shape)
+        return jnp.full(measured.shape[:2], grid[0]), judged_by(measured, members)
 
     def one(pair: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         parameter, member, _ = nearest_on_grid(pair[0], pair[1], grid, distance)
-        return parameter, report(pair[0], member)
+        return parameter, judged_by(pair[0], member)
 
     return jax.lax.map(one, (measured, tables))
 

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sim.checks import ArgumentError
+from sim.checks import check_choice
+
+Array = TypeVar("Array", np.ndarray, jax.Array)
+Distance = Callable[[jax.Array, jax.Array], jax.Array]
+
+TIE = 1e-13  # distances this near are rounding apart
+RACE = 3  # rounds in which several basins are refined
 
 
 @jax.jit
@@ -38,54 +44,37 @@ def _kullback_leibler(p: jax.Array, q: jax.Array) -> jax.Array:
     return jnp.sum(jnp.where(some, p * jnp.log2(ratio), 0.0), axis=-1)
 
 
-DISTANCES: dict[str, Callable[[jax.Array, jax.Array], jax.Array]] = {
+DISTANCES: dict[str, Distance] = {
     "total_variation": total_variation,
     "jensen_shannon": jensen_shannon,
     "least_squares": least_squares,
 }
 
 
-def distance_named(name: str) -> Callable[[jax.Array, jax.Array], jax.Array]:
+def distance_named(name: str) -> Distance:
     """The distance of that name; a ValueError that lists the names otherwise."""
-    if name not in DISTANCES:
-        raise ArgumentError(
-            "distance",
-            f"be one of {', '.join(DISTANCES)}",
-            f"is '{name}'",
-        )
+    check_choice(name, "distance", DISTANCES)
     return DISTANCES[name]
 
 
-TIE = 1e-13  # distances this near are rounding apart
-
-
-RACE = 3  # rounds in which several basins are refined
-
-
-Array = TypeVar("Array", np.ndarray, jax.Array)
-
-
-Distance = Callable[[jax.Array, jax.Array], jax.Array]
-
-
-class Match(NamedTuple):
+class Match(NamedTuple, Generic[Array]):
     """The member of a family nearest to each measured distribution."""
 
-    parameter: np.ndarray  # (checkpoints,)
-    predicted: np.ndarray  # (checkpoints, orders)
-    distance: np.ndarray  # (checkpoints,)
+    parameter: Array  # (checkpoints,)
+    predicted: Array  # (checkpoints, orders)
+    distance: Array  # (checkpoints,)
 
 
 def nearest_member(
     measured: np.ndarray,
-    family: Callable[[np.ndarray], np.ndarray],
+    family: Callable[[np.ndarray], np.ndarray | jax.Array],
     grid: np.ndarray,
     distance: Distance,
     *,
     starts: int = 3,
     points: int = 9,
     rounds: int = 11,
-) -> Match:
+) -> Match[np.ndarray]:
     """Finds the member of a one-parameter family nearest to each measured distribution.
 
     First the whole grid, then finer and finer grids around the `starts` best local minima of every
@@ -96,7 +85,8 @@ def nearest_member(
     Args:
         measured: (checkpoints, orders).
         family: from parameters (m,) to distributions (m, orders).
-        grid: (g,) increasing parameters, dense enough that the best basin holds a grid point.
+        grid: (g,) increasing parameters, dense enough that the best basin holds a grid point; a
+            single one for a family of one member.
         distance: between distributions along the last axis.
         starts: number of basins refined for each checkpoint.
         points: members tried in each basin and round.
@@ -105,7 +95,7 @@ def nearest_member(
     members = np.asarray(family(grid))
     away = _distances(members[None], measured, distance)  # (checkpoints, g)
     centres = grid[_best_basins(away, starts)]  # (checkpoints, starts)
-    width = np.full(len(measured), np.max(np.diff(grid)))
+    width = np.full(len(measured), np.max(np.diff(grid), initial=0.0))
     best = _Best(measured.shape)
     everywhere = np.broadcast_to(members, (len(measured), *members.shape))
     best.update(np.broadcast_to(grid, away.shape), everywhere, away)
@@ -118,13 +108,11 @@ def nearest_member(
         away = _distances(members, measured, distance)
         best.update(tried, members, away)
         within = away.reshape(*centres.shape, points)
-        pick = last_minimum(within, TIE)[..., None]
+        pick = _last_of_nearest(within)[..., None]
         centres = np.take_along_axis(tried.reshape(within.shape), pick, axis=-1)[..., 0]
         width = width * 2 / (points - 1)
         if done + 1 == RACE:
-            nearest = within.min(axis=-1)
-            tied = nearest <= nearest.min(axis=-1, keepdims=True) + TIE
-            leader = np.argmax(np.where(tied, centres, -np.inf), axis=-1)[:, None]
+            leader = _largest_of_nearest(within.min(axis=-1), centres)[:, None]
             centres = np.take_along_axis(centres, leader, axis=1)
     return Match(best.parameter, best.predicted, best.distance)
 
@@ -145,12 +133,6 @@ def _best_basins(away: np.ndarray, starts: int) -> np.ndarray:
     return np.argsort(np.where(minima, away, np.inf), axis=1, kind="stable")[:, :starts]
 
 
-def last_minimum(away: Array, within: float) -> Array:
-    """Index of the smallest entry along the last axis, the last of those as small `within`."""
-    tied = away <= away.min(axis=-1, keepdims=True) + within
-    return away.shape[-1] - 1 - tied[..., ::-1].argmax(axis=-1)
-
-
 class _Best:
     """The nearest member so far of every checkpoint."""
 
@@ -161,8 +143,7 @@ class _Best:
 
     def update(self, parameters: np.ndarray, members: np.ndarray, away: np.ndarray) -> None:
         nearest = away.min(axis=1)
-        tied = away <= nearest[:, None] + TIE
-        pick = np.argmax(np.where(tied, parameters, -np.inf), axis=1)
+        pick = _largest_of_nearest(away, parameters)
         rows = np.arange(len(pick))
         parameter = parameters[rows, pick]
         better = (nearest < self.distance - TIE) | (
@@ -171,3 +152,55 @@ class _Best:
         self.parameter = np.where(better, parameter, self.parameter)
         self.predicted = np.where(better[:, None], members[rows, pick], self.predicted)
         self.distance = np.where(better, away[rows, pick], self.distance)
+
+
+def nearest_on_grid(
+    measured: jax.Array, table: jax.Array, grid: jax.Array, distance: Distance
+) -> Match[jax.Array]:
+    """The member of a tabulated family nearest to each measured distribution.
+
+    A global search over the table, then over the straight line to either neighbour of the best
+    entry. Of equally near members, the one with the largest parameter is taken, where near is
+    ten times as wide as in `nearest_member`: a table of averages is level to a digit less.
+
+    Args:
+        measured: (checkpoints, orders).
+        table: (g, orders), members of the family at the parameters `grid`.
+        grid: (g,), increasing.
+        distance: what is minimised.
+    """
+    away = distance(table[None], measured[:, None])  # (checkpoints, g)
+    best = _last_of_nearest(away, 10 * TIE)  # (checkpoints,)
+    sides = jnp.stack([jnp.maximum(best - 1, 0), jnp.minimum(best + 1, grid.size - 1)])
+    share = jnp.linspace(0.0, 1.0, 9).astype(table.dtype)
+
+    def along(values: jax.Array) -> jax.Array:
+        """From the lower neighbour up to the best entry, and on to the upper one."""
+        shares = share.reshape(1, -1, *[1] * (values.ndim - 1))
+        low, middle, high = (values[at][:, None] for at in (sides[0], best, sides[1]))
+        up, on = (low, middle), (middle, high)
+        return jnp.concatenate([(1 - shares) * a + shares * b for a, b in (up, on)], axis=1)
+
+    members, parameters = along(table), along(grid)  # (checkpoints, 18, orders), (checkpoints, 18)
+    away = distance(members, measured[:, None])
+    pick = _last_of_nearest(away, 10 * TIE)[:, None]
+    return Match(
+        jnp.take_along_axis(parameters, pick, axis=1)[:, 0],
+        jnp.take_along_axis(members, pick[..., None], axis=1)[:, 0],
+        jnp.take_along_axis(away, pick, axis=1)[:, 0],
+    )
+
+
+def _nearest(away: Array, within: float = TIE) -> Array:
+    """Which entries along the last axis are as small as the smallest, but for rounding."""
+    return away <= away.min(axis=-1, keepdims=True) + within
+
+
+def _last_of_nearest(away: Array, within: float = TIE) -> Array:
+    """Index along the last axis of the last of the smallest entries."""
+    return away.shape[-1] - 1 - _nearest(away, within)[..., ::-1].argmax(axis=-1)
+
+
+def _largest_of_nearest(away: np.ndarray, parameters: np.ndarray) -> np.ndarray:
+    """The same where parameters are in no order: the index of the largest among the nearest."""
+    return np.argmax(np.where(_nearest(away), parameters, -np.inf), axis=-1)

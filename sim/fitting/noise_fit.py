@@ -9,17 +9,25 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import ArrayLike
 
-from sim.checks import ArgumentError, check_epochs, check_outputs
-from sim.fitting.bootstrap import MATERIAL
+from sim.checks import (
+    ArgumentError,
+    check_epochs,
+    check_fraction,
+    check_nonnegative,
+    check_outputs,
+)
+from sim.fitting.bootstrap import LEVEL, MATERIAL
 from sim.fitting.comparison import Comparison, compare
 from sim.fitting.distances import Distance, Match, distance_named, nearest_member, total_variation
-from sim.fitting.nulls import NullFit, fit_nulls
+from sim.fitting.nulls import NULLS, NullFit, fit_nulls
 from sim.fitting.prediction import (
     Target,
     noise_grid,
     noise_range,
     predicted_distribution,
+    predicted_strength,
     salient_target,
 )
 from sim.strength import averaged_distribution, check_parts, measured_strength
@@ -28,6 +36,9 @@ from theory.noise import check_noise
 
 BOUNDS = ("any", "zero", "infinite", "at_most", "at_least")
 """Names of the bounds of `NoiseFit.bound`, in the order in which they take precedence."""
+
+RESAMPLES = 200
+"""Bootstrap resamples behind the intervals of a fit, by default."""
 
 _reconstructed = jax.jit(reconstruct)
 
@@ -97,7 +108,9 @@ class NoiseFit:
         return [self._record(c) for c in range(len(self.epochs))]
 
     def _record(self, c: int) -> dict[str, Any]:
-        record: dict[str, Any] = {
+        compared = self.comparison
+        beside = {} if compared is None else compared.differences
+        return {
             "epoch": float(self.epochs[c]),
             "sigma2": float(self.sigma2[c]),
             "bound": str(self.bound[c]) or None,
@@ -106,27 +119,18 @@ class NoiseFit:
             "total_variation": float(self.total_variation[c]),
             "mean_order": float(self.mean_order[c]),
             "nulls": {
-                name: {
-                    "total_variation": float(null.total_variation[c]),
-                    "parameter": None if null.parameter is None else float(null.parameter[c]),
-                    "predicted": null.predicted[c].tolist(),
-                }
+                name: null.record(c) | (beside[name].record(c) if name in beside else {})
                 for name, null in self.nulls.items()
             },
+            **({} if compared is None else compared.record(c)),
         }
-        if self.comparison is not None:
-            extra = self.comparison.record(c)
-            for name, beside in extra.pop("nulls").items():
-                record["nulls"][name].update(beside)
-            record |= extra
-        return record
 
 
 def fit_noise(
-    i_and: Any,
-    i_or: Any,
-    outputs: Any,
-    epochs: Any,
+    i_and: ArrayLike,
+    i_or: ArrayLike,
+    outputs: ArrayLike,
+    epochs: ArrayLike,
     noise: NoiseModel = NoiseModel(),
     *,
     distance: str = "total_variation",
@@ -135,8 +139,8 @@ def fit_noise(
     centred: bool = False,
     salience: float = SALIENCE,
     per_sample: bool = False,
-    resamples: int = 200,
-    level: float = 0.95,
+    resamples: int = RESAMPLES,
+    level: float = LEVEL,
     seed: int = 0,
 ) -> NoiseFit:
     """Fits the noise variance σ² of every checkpoint  [Ren24 Sec. 4, Fig. 4].
@@ -219,7 +223,20 @@ def fit_noise(
         "level": level,
         "seed": seed,
     }
-    fit = NoiseFit(
+    comparison = None
+    if resamples and strength.shape[1] > 1:
+        grid = noise_grid(true.n, noise)
+        comparison = compare(
+            strength,
+            predicted_strength(true, np.exp(grid), noise, parts),
+            grid,
+            NULLS,
+            away,
+            resamples=resamples,
+            level=level,
+            seed=seed,
+        )
+    return NoiseFit(
         epochs=epochs,
         sigma2=np.exp(match.parameter),
         bound=_bounds(measured, match, ends, away),
@@ -233,15 +250,13 @@ def fit_noise(
         noise=noise,
         target=true,
         settings=settings,
+        comparison=comparison,
     )
-    if resamples == 0 or strength.shape[1] == 1:
-        return fit
-    return dataclasses.replace(fit, comparison=compare(fit, away, resamples, level, seed))
 
 
 def fit_target(
     measured: np.ndarray, target: Target, noise: NoiseModel, away: Distance, parts: str = "both"
-) -> Match:
+) -> Match[np.ndarray]:
     """The theory's family over ln σ², matched to measured distributions (checkpoints, n)."""
     return nearest_member(
         measured,
@@ -251,9 +266,11 @@ def fit_target(
     )
 
 
-def _bounds(measured: np.ndarray, match: Match, ends: np.ndarray, away: Distance) -> np.ndarray:
+def _bounds(
+    measured: np.ndarray, match: Match[np.ndarray], ends: jax.Array, away: Distance
+) -> np.ndarray:
     """Names of the bounds of `NoiseFit.bound`, from the predictions (2, n) at the range's ends."""
-    beyond = jnp.asarray(ends)[None]
+    beyond = ends[None]
     moved = np.asarray(total_variation(jnp.asarray(match.predicted)[:, None], beyond))
     lost = np.asarray(away(beyond, jnp.asarray(measured)[:, None])) - match.distance[:, None]
     # The other distances are of second order in the differences of distributions.
@@ -263,7 +280,7 @@ def _bounds(measured: np.ndarray, match: Match, ends: np.ndarray, away: Distance
 
 
 def check_interactions(
-    i_and: Any, i_or: Any, outputs: Any
+    i_and: ArrayLike, i_or: ArrayLike, outputs: ArrayLike
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The three as float64 of one shape (checkpoints, samples, 2^n)."""
     outputs = check_outputs(outputs)
@@ -296,29 +313,10 @@ def _check_sums(i_and: np.ndarray, i_or: np.ndarray, outputs: np.ndarray) -> Non
 def _check_options(parts: str, target: str, salience: float, resamples: int, level: float) -> None:
     check_parts(parts)
     if target not in ("salient", "all"):
-        raise ArgumentError(
-            "target",
-            "be `salient` or `all`",
-            f"is {target!r}",
-        )
-    if not (np.isfinite(salience) and salience >= 0):
-        raise ArgumentError(
-            "salience",
-            "be finite and nonnegative",
-            f"is {salience}",
-        )
-    if resamples < 0:
-        raise ArgumentError(
-            "resamples",
-            "be nonnegative",
-            f"is {resamples}",
-        )
-    if not 0 < level < 1:
-        raise ArgumentError(
-            "level",
-            "lie between 0 and 1",
-            f"is {level}",
-        )
+        raise ArgumentError("target", "be `salient` or `all`", f"is {target!r}")
+    check_nonnegative(salience, "salience")
+    check_nonnegative(resamples, "resamples")
+    check_fraction(level, "level")
 
 
 def _check_strength(measured: np.ndarray, salience: float) -> None:

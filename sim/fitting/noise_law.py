@@ -8,11 +8,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import ArrayLike
 
 from sim.checks import ArgumentError, check_epochs
 from theory import estimate_noise
 
 
+@jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class NoiseLaw:
     """Noise of the interactions at every checkpoint, read off repeated measurements.
@@ -37,7 +39,7 @@ class NoiseLaw:
     sigma2_error: np.ndarray
     variance: np.ndarray
 
-    def agreement(self, fitted: Any) -> float:
+    def agreement(self, fitted: ArrayLike) -> float:
         """One number: Spearman's rank correlation of the direct σ² with fitted ones.
 
         Args:
@@ -47,6 +49,8 @@ class NoiseLaw:
         Returns:
             Between −1 and 1; NaN for fewer than three checkpoints, or without any variation.
         """
+        from scipy.stats import rankdata  # half a second, for those who ask
+
         fitted = np.asarray(fitted, dtype=float)
         if fitted.shape != self.sigma2.shape:
             raise ArgumentError(
@@ -57,13 +61,13 @@ class NoiseLaw:
         known = np.isfinite(fitted)
         if known.sum() < 3:
             return float("nan")
-        ranks = [_ranks(values[known]) for values in (fitted, self.sigma2)]
+        ranks = [rankdata(values[known]) for values in (fitted, self.sigma2)]
         if min(np.ptp(rank) for rank in ranks) == 0:
             return float("nan")
         return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
 
 
-def observe_noise(repeats: Any, epochs: Any) -> NoiseLaw:
+def observe_noise(repeats: ArrayLike, epochs: ArrayLike) -> NoiseLaw:
     """Estimates the noise law from outputs that were measured several times.
 
     Repeats may be networks with perturbed parameters (`perturb`), networks from other seeds, or
@@ -147,7 +151,7 @@ def perturb(model: Any, scale: float, key: jax.Array) -> Any:
     return jax.tree.unflatten(structure, map(shaken, leaves, keys))
 
 
-def neighbour_residuals(outputs: Any) -> np.ndarray:
+def neighbour_residuals(outputs: ArrayLike) -> np.ndarray:
     """What each checkpoint's outputs stray from the middle of its neighbours.
 
     Scaled so that independent noise keeps its variance; a network that still moves adds its
@@ -172,9 +176,3 @@ def neighbour_residuals(outputs: Any) -> np.ndarray:
             f"has shape {array.shape}",
         )
     return (array[1:-1] - 0.5 * (array[:-2] + array[2:])) / 1.5**0.5
-
-
-def _ranks(values: np.ndarray) -> np.ndarray:
-    """Ranks from 0, equal values sharing the mean of theirs."""
-    below = (values[:, None] > values[None]).sum(axis=1)
-    return below + 0.5 * ((values[:, None] == values[None]).sum(axis=1) - 1)

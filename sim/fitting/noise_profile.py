@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sim.fitting.bootstrap import bootstrap_weights, interval, resampled_fit, verdicts
+from sim.fitting.bootstrap import LEVEL, bootstrap_weights, interval, resampled_fit, verdicts
 from sim.fitting.distances import distance_named
 from sim.fitting.noise_fit import NoiseFit
 from sim.fitting.prediction import noise_range, predicted_strength
+from sim.progress import Progress
 from sim.strength import weighted_distributions
 from theory import NoiseModel
 
@@ -62,11 +63,11 @@ def profile_noise(
     growths: Sequence[float] = GROWTHS,
     correlations: Sequence[float] = CORRELATIONS,
     *,
-    checkpoints: Any = slice(None, -1),
+    checkpoints: slice | Sequence[int] | np.ndarray = slice(None, -1),
     resamples: int = 100,
-    level: float = 0.95,
+    level: float = LEVEL,
     seed: int = 0,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> NoiseProfile:
     """Fits σ² of every checkpoint under each noise law Cov ε ∝ ⊗[[1, c√g], [c√g, g]].
 
@@ -155,7 +156,7 @@ def _mean_distance(
     strength = predicted_strength(fit.target, np.exp(grid), noise, fit.settings["parts"])
     measured = jnp.asarray(fit.strength)[chosen]
     away = distance_named(fit.settings["distance"])
-    tables, shares = (weighted_distributions(weights, part) for part in (strength, measured))
+    tables, shares = (weighted_distributions(weights, each) for each in (strength, measured))
     return np.asarray(resampled_fit(shares, tables, jnp.asarray(grid), away, away)[1]).mean(axis=1)
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -38,6 +39,14 @@ class NullFit:
     def parameters(self) -> int:
         """Number of free parameters for each checkpoint."""
         return 0 if self.parameter is None else 1
+
+    def record(self, c: int) -> dict[str, Any]:
+        """Plain values of one checkpoint, as written to `fit.json`."""
+        return {
+            "total_variation": float(self.total_variation[c]),
+            "parameter": None if self.parameter is None else float(self.parameter[c]),
+            "predicted": self.predicted[c].tolist(),
+        }
 
 
 def tilted(final: ArrayLike, beta: ArrayLike) -> jax.Array:
@@ -114,15 +123,38 @@ def _cut_off(final: jax.Array, order: jax.Array) -> jax.Array:
     return jnp.where(total > 0, kept / jnp.where(total > 0, total, 1.0), lowest[None])
 
 
+def frozen(final: ArrayLike, anything: ArrayLike) -> jax.Array:
+    """The final distribution itself: a family of one member.
+
+    Args:
+        final: (n,), the final distribution.
+        anything: (m,), of no effect.
+
+    Returns:
+        (m, n).
+
+    Example:
+        >>> frozen([0.5, 0.5], [0.0]).tolist()
+        [[0.5, 0.5]]
+    """
+    return jnp.broadcast_to(jnp.asarray(final), (np.size(anything), np.size(final)))
+
+
 @dataclasses.dataclass(frozen=True)
 class Null:
-    """A one-parameter family: its members given the final distribution, and where to search."""
+    """A family of at most one parameter.
+
+    Attributes:
+        member: from the final distribution (n,) and parameters (m,) to distributions (m, n).
+        grid: where to search for n players, increasing; one point for a family of one member.
+    """
 
     member: Callable[[jax.Array, jax.Array], jax.Array]
     grid: Callable[[int], np.ndarray]
 
 
 NULLS: dict[str, Null] = {
+    "frozen": Null(frozen, lambda n: np.zeros(1)),
     "tilt": Null(tilted, lambda n: np.linspace(-8, 8, 641)),
     "binomial": Null(
         lambda final, q: binomial(final.shape[0], q), lambda n: np.linspace(-12, 12, 481)
@@ -132,33 +164,25 @@ NULLS: dict[str, Null] = {
 
 
 def fit_nulls(
-    measured: np.ndarray, final: np.ndarray, distance: Distance, report: Distance
-) -> Mapping[str, NullFit]:
+    measured: np.ndarray, final: np.ndarray, distance: Distance, judged_by: Distance
+) -> dict[str, NullFit]:
     """Fits every null model to every checkpoint.
 
     Args:
         measured: (checkpoints, n), distributions over the orders 1..n.
         final: (n,), the distribution of the target.
         distance: what is minimised.
-        report: what is reported as `total_variation`.
+        judged_by: what is given as `total_variation`.
 
     Returns:
         `frozen` (no parameter), `tilt`, `binomial` and `cut_off` (one parameter each).
     """
-
-    def away(predicted: np.ndarray) -> np.ndarray:
-        return np.asarray(report(jnp.asarray(measured), jnp.asarray(predicted)))
-
-    frozen = np.broadcast_to(final, measured.shape)
-    fits = {"frozen": NullFit(frozen, away(frozen), None)}
+    fits = {}
     for name, null in NULLS.items():
-        match = nearest_member(
-            measured,
-            lambda parameter, null=null: np.asarray(  # type: ignore[misc]
-                null.member(jnp.asarray(final), jnp.asarray(parameter))
-            ),
-            null.grid(len(final)),
-            distance,
-        )
-        fits[name] = NullFit(match.predicted, away(match.predicted), match.parameter)
+        grid = null.grid(len(final))
+        family = functools.partial(null.member, jnp.asarray(final))
+        match = nearest_member(measured, family, grid, distance)
+        away = judged_by(jnp.asarray(measured), jnp.asarray(match.predicted))
+        parameter = match.parameter if grid.size > 1 else None
+        fits[name] = NullFit(match.predicted, np.asarray(away), parameter)
     return fits

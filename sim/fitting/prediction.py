@@ -97,11 +97,11 @@ def predicted_strength(
     Returns:
         (m, samples, n), for the orders 1..n.
     """
-    variances = np.asarray(sigma2, target.w_and.dtype)
+    variances = jnp.asarray(sigma2, target.w_and.dtype)
     count = len(variances)
-    padded = np.pad(variances, (0, -count % CHUNK), mode="edge").reshape(-1, CHUNK)
-    halves = [np.asarray(_predicted_halves(target, chunk, noise)) for chunk in padded]
-    return jnp.asarray(added_parts(np.concatenate(halves)[:count], parts, axis=1))
+    chunks = jnp.pad(variances, (0, -count % CHUNK), mode="edge").reshape(-1, CHUNK)
+    halves = jnp.concatenate([_predicted_halves(target, chunk, noise) for chunk in chunks])
+    return added_parts(halves[:count], parts, axis=1)
 
 
 @jax.jit
@@ -121,15 +121,15 @@ def _predicted_halves(target: Target, sigma2: jax.Array, noise: NoiseModel) -> j
 
 
 def predicted_distribution(
-    target: Target, sigma2: np.ndarray, noise: NoiseModel, parts: str = "both"
-) -> np.ndarray:
+    target: Target, sigma2: ArrayLike, noise: NoiseModel, parts: str = "both"
+) -> jax.Array:
     """Distribution over the orders 1..n of the predicted strength, averaged over samples.
 
     Returns:
         (m, n).
     """
     strength = predicted_strength(target, sigma2, noise, parts)
-    return np.asarray(averaged_distribution(strength))
+    return averaged_distribution(strength)
 
 
 def noise_range(n: int, noise: NoiseModel) -> tuple[float, float]:

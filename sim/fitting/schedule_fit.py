@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -21,6 +21,7 @@ FAMILIES = ("exponential", "power_law", "logistic", "monotone")
 LEAST = 1e-3  # smallest fall of ln σ² between two checkpoints at which a monotone fit starts
 
 
+@jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class ScheduleFit:
     """A family of schedules fitted to the measured distributions of several checkpoints.
@@ -35,13 +36,16 @@ class ScheduleFit:
     """
 
     schedule: Schedule
-    parameters: int
+    parameters: int = dataclasses.field(metadata={"static": True})
     distance: float
     held_out: np.ndarray
 
 
 def fit_schedules(
-    fit: NoiseFit, *, checkpoints: Any = slice(None, -1), steps: int = 400
+    fit: NoiseFit,
+    *,
+    checkpoints: slice | Sequence[int] | np.ndarray = slice(None, -1),
+    steps: int = 400,
 ) -> Mapping[str, ScheduleFit]:
     """Fits schedules σ²(epoch) to all checkpoints at once, and tests each on left-out ones.
 
@@ -76,9 +80,7 @@ def fit_schedules(
     chosen = np.arange(len(fit.epochs))[checkpoints]
     if chosen.size < 4:
         raise ArgumentError(
-            "checkpoints",
-            "select at least 4 checkpoints",
-            f"selects {chosen.size}",
+            "checkpoints", "select at least 4 checkpoints", f"selects {chosen.size}"
         )
     epochs, logs = fit.epochs[chosen], np.log(fit.sigma2[chosen])
     grid = noise_grid(fit.target.n, fit.noise)
@@ -86,7 +88,7 @@ def fit_schedules(
     problem = _Problem(
         jnp.asarray(fit.measured[chosen]),
         jnp.asarray(grid),
-        jnp.asarray(table),
+        table,
         distance_named(fit.settings["distance"]),
     )
     count = len(chosen)
@@ -249,17 +251,12 @@ def _monotone(
 
 
 def isotonic(values: np.ndarray) -> np.ndarray:
-    """The never-rising sequence nearest to `values` in squares, by pooling adjacent violators.
+    """The never-rising sequence nearest to `values` in squares.
 
     Example:
         >>> isotonic(np.array([5.0, 1.0, 3.0, 0.0])).tolist()
         [5.0, 2.0, 2.0, 0.0]
     """
-    pools: list[tuple[float, int]] = []
-    for value in values:
-        mean, size = float(value), 1
-        while pools and pools[-1][0] < mean:
-            other, more = pools.pop()
-            mean, size = (mean * size + other * more) / (size + more), size + more
-        pools.append((mean, size))
-    return np.concatenate([np.full(size, mean) for mean, size in pools])
+    from scipy.optimize import isotonic_regression  # slow to import, for those who ask
+
+    return isotonic_regression(values, increasing=False).x

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from numpy.typing import ArrayLike
 
 from sim.checks import ArgumentError
 from sim.fitting.distances import distance_named, total_variation
@@ -20,6 +21,7 @@ from theory import order_distribution, orders, salience_threshold, strength_by_o
 from theory.lattice import apply_power
 
 
+@jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class TrajectoryFit:
     """Both phases from one schedule: relaxation from the measured start to a moving optimum.
@@ -40,7 +42,7 @@ class TrajectoryFit:
     predicted: np.ndarray
     total_variation: np.ndarray
     history: np.ndarray
-    parameters: int
+    parameters: int = dataclasses.field(metadata={"static": True})
 
     @property
     def mean_order(self) -> np.ndarray:
@@ -50,9 +52,9 @@ class TrajectoryFit:
 
 def fit_trajectory(
     fit: NoiseFit,
-    i_and: Any,
-    i_or: Any,
-    outputs: Any,
+    i_and: ArrayLike,
+    i_or: ArrayLike,
+    outputs: ArrayLike,
     schedule: Schedule,
     *,
     rate: float = 1.0,
@@ -76,7 +78,7 @@ def fit_trajectory(
         rate: where the rate of the flow starts, by `clock`.
         clock: `flow`, time t = rate · epochs in the flow of `theory.relax`, or `noise`, time in
             units of 1/(2σ²), so that the start is forgotten at the rate `rate` whatever σ².
-        substeps: parts of constant σ² between two checkpoints.
+        substeps: stretches of constant σ² between two checkpoints.
         steps: of the optimiser.
         learning_rate: of Adam, in units of the schedule's leaves (logarithms, mostly).
 
@@ -110,11 +112,7 @@ def fit_trajectory(
             opening="",
         )
     if clock not in ("noise", "flow"):
-        raise ArgumentError(
-            "clock",
-            "be `noise` or `flow`",
-            f"is {clock!r}",
-        )
+        raise ArgumentError("clock", "be `noise` or `flow`", f"is {clock!r}")
     start = jnp.stack([jnp.asarray(i_and[0]), jnp.asarray(i_or[0])])
     predict = functools.partial(_both_phases, fit, start, clock=clock, substeps=substeps)
     measured = jnp.asarray(fit.measured)
