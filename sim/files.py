@@ -14,6 +14,13 @@ from typing import Any
 
 import numpy as np
 
+HEADERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
+DAMAGED = (ValueError, zipfile.BadZipFile, EOFError, OSError, KeyError, SyntaxError, zlib.error)
+"""What numpy raises on a file that is cut short or is no archive."""
+
 
 @contextlib.contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
@@ -57,6 +64,10 @@ def write_json(path: str | Path, content: Any) -> None:
         temporary.write_text(text + "\n", encoding="utf-8")
 
 
+class WrongContent(ValueError):
+    """A whole file that holds something else than it must."""
+
+
 def read_npz(path: str | Path, required: tuple[str, ...], hint: str = "") -> dict[str, np.ndarray]:
     """Reads every array of an `.npz`, never executing anything in it.
 
@@ -65,38 +76,46 @@ def read_npz(path: str | Path, required: tuple[str, ...], hint: str = "") -> dic
         ValueError: it is not a whole `.npz`, holds pickled objects, or lacks a required array.
     """
     path = existing_file(path)
-    damaged = (
-        f"{path}: must be a complete .npz file, but is truncated, damaged or something else.{hint}"
-    )
     try:
         with path.open("rb") as file:
             archive = np.load(file, allow_pickle=False)
-            names = getattr(archive, "files", None)
-            if names is None:
-                raise ValueError(f"{path}: must be an .npz archive, but is a single array (.npy).")
-            missing = [name for name in required if name not in names]
-            if missing:
-                raise ValueError(
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise WrongContent(
+                    f"{path}: must be an .npz archive, but is a single array (.npy)."
+                )
+            names = archive.files
+            if missing := [name for name in required if name not in names]:
+                raise WrongContent(
                     f"{path}: must hold the array(s) {', '.join(required)}, but has no "
                     f"{', '.join(missing)}; it holds {', '.join(names) or 'nothing'}.{hint}"
                 )
             return {name: _plain_array(archive, name, path) for name in names}
-    except ValueError as error:
-        raise error if str(error).startswith(str(path)) else ValueError(damaged) from error
-    except (zipfile.BadZipFile, EOFError, OSError, KeyError, SyntaxError, zlib.error) as error:
-        raise ValueError(damaged) from error
+    except WrongContent:
+        raise
+    except DAMAGED as error:
+        raise ValueError(
+            f"{path}: must be a complete .npz file, but is truncated, damaged or something "
+            f"else.{hint}"
+        ) from error
 
 
-def _plain_array(archive: Any, name: str, path: Path) -> np.ndarray:
+def _plain_array(archive: np.lib.npyio.NpzFile, name: str, path: Path) -> np.ndarray:
     try:
         return archive[name]
-    except ValueError as error:
-        if "pickle" not in str(error).lower():
+    except ValueError:
+        if not _holds_objects(path, name):
             raise
-        raise ValueError(
+        raise WrongContent(
             f"{path}: array '{name}' must be plain numbers or text, but holds pickled Python "
             f"objects, which are never loaded."
         ) from None
+
+
+def _holds_objects(path: Path, name: str) -> bool:
+    """Whether an array's header says that Python objects follow."""
+    with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as member:
+        read_header = HEADERS.get(np.lib.format.read_magic(member))
+        return read_header is not None and bool(read_header(member)[2].hasobject)
 
 
 def read_json(path: str | Path, hint: str = "") -> Any:
@@ -104,7 +123,7 @@ def read_json(path: str | Path, hint: str = "") -> Any:
     path = existing_file(path)
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: must be a JSON file, but {error}.{hint}") from error
 
 

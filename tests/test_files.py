@@ -78,3 +78,8 @@ def test_json_round_trip_and_damage(tmp_path):
     (tmp_path / "bad.json").write_text('{"a": ')
     with pytest.raises(ValueError, match=r"bad\.json: must be a JSON file"):
         read_json(tmp_path / "bad.json")
+    for number, text in enumerate(["[" * 100_000, "9" * 5000, "\xff"]):
+        path = tmp_path / f"bad{number}.json"
+        path.write_text(text, encoding="latin-1")
+        with pytest.raises(ValueError, match=rf"bad{number}\.json: must be a JSON file"):
+            read_json(path)
