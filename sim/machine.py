@@ -1,34 +1,33 @@
-"""Will it fit? Asked before arrays over sets are made, not after the machine has run out."""
+"""The machine that results come from: the memory it has left, and the versions it runs.
+
+Memory is asked for before arrays over sets are made, not after the machine has run out.
+"""
 
 from __future__ import annotations
 
-import importlib
 import importlib.metadata
-import os
 import platform
-from pathlib import Path
 
 import jax
+import psutil
+
+PACKAGES = ("interaction-dynamics", "jax", "jaxlib", "numpy", "optax")
 
 
-def available_memory() -> int | None:
-    """Bytes that a new array can take on the first JAX device, or None where nobody says."""
+def available_memory() -> int:
+    """Bytes that a new array can take: of the first JAX device, or of the host where it is silent.
+
+    Example:
+        >>> available_memory() > 0
+        True
+    """
     try:
         statistics = jax.local_devices()[0].memory_stats()
     except (RuntimeError, NotImplementedError):
         statistics = None
     if statistics and "bytes_limit" in statistics:
         return int(statistics["bytes_limit"] - statistics.get("bytes_in_use", 0))
-    try:
-        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (ValueError, OSError, AttributeError):
-        return None
+    return int(psutil.virtual_memory().available)
 
 
 def check_memory(needed: int, what: str, devices: int = 1) -> None:
@@ -44,11 +43,11 @@ def check_memory(needed: int, what: str, devices: int = 1) -> None:
     """
     if jax.default_backend() == "cpu":
         devices = min(devices, jax.process_count())  # the devices of a host share its memory
-    available = available_memory()
-    if available is not None and needed > devices * available:
+    available = devices * available_memory()
+    if needed > available:
         raise ValueError(
             f"{what} needs about {_readable(needed)} of memory, but only "
-            f"{_readable(devices * available)} are available."
+            f"{_readable(available)} are available."
         )
 
 
@@ -59,9 +58,6 @@ def _readable(size: int) -> str:
             return f"{value:.3g} {unit}"
         value /= 1024
     return f"{value:.3g} EiB"
-
-
-PACKAGES = ("interaction-dynamics", "jax", "jaxlib", "numpy", "optax")
 
 
 def versions() -> dict[str, str]:
