@@ -1,5 +1,6 @@
 """The two phases: known boundaries are found, and nothing is found where there is nothing."""
 
+import jax
 import numpy as np
 import pytest
 
@@ -131,6 +132,14 @@ def test_the_loss_gap_opens_when_it_leaves_its_noise():
     assert phases.onset is None
     assert phases.lag is None
     assert "never rises" in phases.verdict()
+
+
+def test_phases_are_a_tree_of_arrays():
+    phases = find_phases(range(14), _shares(_valley(), np.random.default_rng(5)), resamples=99)
+    doubled = jax.tree.map(lambda x: 2 * x, phases)
+    np.testing.assert_array_equal(doubled.mean_order, 2 * phases.mean_order)
+    assert doubled.boundary == 2 * phases.boundary
+    assert (doubled.level, doubled.onset) == (phases.level, None)
 
 
 def test_records_are_plain():

@@ -5,6 +5,7 @@ from sim.phases.loss_gap import (
     loss_gap as loss_gap,
 )
 from sim.phases.phases import (
+    COVERAGE as COVERAGE,
     Phases as Phases,
     find_phases as find_phases,
     too_few_for_phases as too_few_for_phases,

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+from jax.typing import ArrayLike
 
 from sim.checks import ArgumentError
 
@@ -13,7 +12,9 @@ MAD = 1.482602218505602  # standard deviation of a normal variable with median s
 ROUNDING = 1e-9  # values nearer than this are the same
 
 
-def loss_gap(train_loss: Any, test_loss: Any, checkpoints: int) -> np.ndarray | None:
+def loss_gap(
+    train_loss: ArrayLike | None, test_loss: ArrayLike | None, checkpoints: int
+) -> np.ndarray | None:
     """Test loss − training loss, (checkpoints,); None where neither is known."""
     if train_loss is None and test_loss is None:
         return None

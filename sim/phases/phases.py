@@ -5,12 +5,19 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import jax
 import numpy as np
+from jax.typing import ArrayLike
 
-from sim.checks import ArgumentError, check_epochs
+from sim.checks import ArgumentError, check_epochs, check_fraction
 from sim.phases.loss_gap import MAD, ROUGH, ROUNDING, gap_onset, loss_gap
 
+TAIL = 0.025  # of the bootstrap's minima that the boundary's interval leaves out on either side
+COVERAGE = f"{100 * (1 - 2 * TAIL):g} %"
+"""How much the boundary's interval covers, as it is written in texts."""
 
+
+@jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Phases:
     """Whether training had two phases, and where the second began.
@@ -23,7 +30,7 @@ class Phases:
         high: upper end of it, or None. The interval reaches to the checkpoints next to the
             bootstrap's minima, since a minimum is known no better than the epochs measured.
         p_value: chance of a fall and a rise this large in a training run without two phases.
-        level: the pattern is reported where `p_value` is at most this.
+        level: there is a pattern where `p_value` is at most this.
         epochs: (checkpoints,).
         mean_order: (checkpoints,), m(t).
         spread: (checkpoints,), standard error of m(t) over samples.
@@ -40,7 +47,7 @@ class Phases:
     low: float | None
     high: float | None
     p_value: float
-    level: float
+    level: float = dataclasses.field(metadata={"static": True})
     epochs: np.ndarray
     mean_order: np.ndarray
     spread: np.ndarray
@@ -67,8 +74,8 @@ class Phases:
         else:
             text = (
                 f"Two phases: the mean order falls by {self.fall:.2f} to its minimum at epoch "
-                f"{self.boundary:g} (95 % interval {self.low:g} to {self.high:g}) and then rises "
-                f"by {self.rise:.2f} (p = {self.p_value:.2g})."
+                f"{self.boundary:g} ({COVERAGE} interval {self.low:g} to {self.high:g}) and then "
+                f"rises by {self.rise:.2f} (p = {self.p_value:.2g})."
             )
         if self.loss_gap is None:
             return text
@@ -98,11 +105,11 @@ class Phases:
 
 
 def find_phases(
-    epochs: Any,
-    distributions: Any,
+    epochs: ArrayLike,
+    distributions: ArrayLike,
     *,
-    train_loss: Any = None,
-    test_loss: Any = None,
+    train_loss: ArrayLike | None = None,
+    test_loss: ArrayLike | None = None,
     level: float = 0.05,
     resamples: int = 1999,
     seed: int = 0,
@@ -148,12 +155,7 @@ def find_phases(
     """
     shares = _check_distributions(distributions)
     epochs = check_epochs(epochs, len(shares))
-    if not 0 < level < 1:
-        raise ArgumentError(
-            "level",
-            "lie between 0 and 1",
-            f"is {level}",
-        )
+    check_fraction(level, "level")
     checkpoints, samples, _ = shares.shape
     if (fault := too_few_for_phases(checkpoints, samples)) is not None:
         raise ValueError(fault)
@@ -171,7 +173,7 @@ def find_phases(
     boundary = low = high = None
     if p_value <= level:
         minima = _bootstrap_minima(moments, jitter, resamples, rng)
-        first, last = np.quantile(minima, [0.025, 0.975], method="nearest").astype(int)
+        first, last = np.quantile(minima, [TAIL, 1 - TAIL], method="nearest").astype(int)
         boundary = float(epochs[lowest])
         low = float(epochs[min(first, lowest) - 1])
         high = float(epochs[max(last, lowest) + 1])
@@ -203,7 +205,7 @@ def too_few_for_phases(checkpoints: int, samples: int) -> str | None:
     )
 
 
-def _check_distributions(distributions: Any) -> np.ndarray:
+def _check_distributions(distributions: ArrayLike) -> np.ndarray:
     try:
         shares = np.asarray(distributions, dtype=np.float64)
     except (TypeError, ValueError):
