@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import base64
-import html
-import importlib.resources
-from collections.abc import Iterable, Mapping, Sequence
+import functools
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import numpy as np
 
-from sim.document import check_fit, conclusion, label, noise_text, second_phase, short_label
+from sim.document import (
+    Checkpoint,
+    Document,
+    as_document,
+    check_fit,
+    conclusion,
+    flat,
+    label,
+    noise_text,
+    second_phase,
+    short_label,
+)
 from sim.files import atomic_path
 from sim.fitting import BETTER, SAME, WORSE
 
@@ -60,170 +71,116 @@ def write_report(
         (True, True)
     """
     check_fit(document, "Argument `document`")
-    images = [_figure(name, content) for name, content in (figures or {}).items()]
-    style = importlib.resources.files("sim").joinpath("report.css").read_text(encoding="utf-8")
-    body = [
-        f"<h1>{html.escape(title)}</h1>",
-        f'<p class="sub">{html.escape(_subtitle(document))}</p>',
-        *_finding_blocks(document),
-        *(["<h2>Figures</h2>", *images] if images else []),
-        "<h2>Checkpoints</h2>",
-        _checkpoint_table(document),
-        _distribution_tables(document["checkpoints"]),
-        "<h2>Settings</h2>",
-        _settings(document),
-    ]
-    page = (
-        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<link rel="icon" href="data:,">\n'
-        f"<title>{html.escape(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
-        + "\n".join(body)
-        + "\n</body>\n</html>\n"
+    page = _template().render(
+        title=title,
+        classes=CLASSES,
+        figures=[_figure(name, content) for name, content in (figures or {}).items()],
+        **_content(as_document(document)),
     )
     with atomic_path(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
 
 
-def _subtitle(document: Mapping[str, Any]) -> str:
-    settings = document["settings"]
-    measured = settings.get("measurement") or {}
-    parts = [str(measured[key]) for key in ("network", "data") if measured.get(key)]
-    for key in ("samples", "players"):
-        if settings.get(key) is not None:
-            parts.append(f"{settings[key]} {key}")
-    return " · ".join([*parts, f"{len(document['checkpoints'])} checkpoints"])
+@functools.cache
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("sim", ""),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template("report.html.jinja")
 
 
-def _finding_blocks(document: Mapping[str, Any]) -> Iterable[str]:
-    yield f'<p class="finding">{html.escape(conclusion(document))}</p>'
-    verdict = document["phases"].get("verdict")
-    if verdict:
-        yield f'<p class="finding">{html.escape(verdict)}</p>'
-    overall = document.get("overall")
-    if not overall:
-        return
-    parameters = document.get("parameters") or {}
+def _content(document: Document) -> dict[str, Any]:
+    """What the template shows, as texts."""
+    records, versions = document.checkpoints, document.known_settings.versions
+    verdict = document.phases.verdict
+    return {
+        "subtitle": _subtitle(document),
+        "findings": [conclusion(document), *([verdict] if verdict else [])],
+        "comparison": _comparison(document),
+        "nulls": [short_label(name) for name in records[0].nulls],
+        "checkpoints": [_checkpoint(document, record) for record in records],
+        "orders": list(range(1, len(records[0].measured) + 1)),
+        "distributions": [
+            [f"{record.epoch:g}", name, *(f"{share:.3f}" for share in shares)]
+            for record in records
+            for name, shares in (("measured", record.measured), ("predicted", record.predicted))
+        ],
+        "settings": _settings(document),
+        "versions": list(versions.items()),
+    }
+
+
+def _subtitle(document: Document) -> str:
+    settings = document.known_settings
+    measured = settings.measurement or {}
+    facts = [str(measured[key]) for key in ("network", "data") if measured.get(key)]
+    for name, count in (("samples", settings.samples), ("players", settings.players)):
+        if count is not None:
+            facts.append(f"{count} {name}")
+    return " · ".join([*facts, f"{len(document.checkpoints)} checkpoints"])
+
+
+def _comparison(document: Document) -> dict[str, Any] | None:
+    """The theory beside the null models over the second phase; None without intervals."""
     records = second_phase(document)
-    head = ["null model", "free parameters", "mean distance", "theory − null", "the theory is"]
-    rows = [
-        [
-            html.escape(label(name)),
-            str(parameters.get(name, "")),
-            f"{np.mean([r['nulls'][name]['total_variation'] for r in records]):.3f}",
-            f"{entry['low']:+.3f} to {entry['high']:+.3f}",
-            _verdict(entry["verdict"]),
-        ]
-        for name, entry in overall.items()
+    if not document.overall or not records:
+        return None
+    return {
+        "first": f"{records[0].epoch:g}",
+        "last": f"{records[-1].epoch:g}",
+        "theory": f"{np.mean([r.total_variation for r in records]):.3f}",
+        "parameters": document.parameters.get("theory", 1),
+        "rows": [
+            {
+                "model": label(name),
+                "parameters": document.parameters.get(name, ""),
+                "distance": f"{np.mean([r.nulls[name].total_variation for r in records]):.3f}",
+                "interval": f"{standing.low:+.3f} to {standing.high:+.3f}",
+                "verdict": standing.verdict,
+            }
+            for name, standing in document.overall.items()
+        ],
+    }
+
+
+def _checkpoint(document: Document, record: Checkpoint) -> dict[str, Any]:
+    """A row of the table of checkpoints."""
+    beside = ""
+    if record.bound:
+        beside = "a bound only"
+    elif record.sigma2_interval:
+        beside = "{:.1e} to {:.1e}".format(*record.sigma2_interval)
+    nulls = [record.nulls[name] for name in document.checkpoints[0].nulls]
+    return {
+        "marked": record.epoch == document.phases.boundary,
+        "epoch": f"{record.epoch:g}",
+        "sigma2": noise_text(record),
+        "beside": beside,
+        "mean_order": "" if record.mean_order is None else f"{record.mean_order:.2f}",
+        "theory": f"{record.total_variation:.3f}",
+        "nulls": [
+            {"distance": f"{null.total_variation:.3f}", "verdict": null.verdict} for null in nulls
+        ],
+    }
+
+
+def _settings(document: Document) -> list[tuple[str, str]]:
+    """Names and values of all settings but the versions, without those that are None."""
+    settings = {name: value for name, value in document.settings.items() if name != "versions"}
+    if document.fit:
+        settings["fit"] = document.fit
+    return [
+        (name, ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value))
+        for name, value in flat(settings)
+        if value is not None
     ]
-    theory = np.mean([r["total_variation"] for r in records])
-    yield "<h2>The theory beside models that know nothing of it</h2>"
-    yield (
-        "<p>Distance is the total variation between the measured distribution over orders and the "
-        f"fitted one, here over epochs {records[0]['epoch']:g} to {records[-1]['epoch']:g}; the "
-        f"theory's mean is {theory:.3f} with {parameters.get('theory', 1)} free parameter per "
-        "checkpoint. Intervals of the mean difference come from drawing the samples anew; the "
-        "theory is better or worse only where the interval leaves 0 out.</p>"
-    )
-    yield _table(head, rows)
 
 
-def _checkpoint_table(document: Mapping[str, Any]) -> str:
-    records = document["checkpoints"]
-    nulls = list(records[0]["nulls"])
-    head = ["epoch", "σ²", "mean order", "theory", *map(short_label, nulls)]
-    rows = []
-    for record in records:
-        sigma2 = noise_text(record)
-        if record.get("bound"):
-            sigma2 = f"{sigma2}<small>a bound only</small>"
-        elif record.get("sigma2_interval"):
-            low, high = record["sigma2_interval"]
-            sigma2 = f"{sigma2}<small>{low:.1e} to {high:.1e}</small>"
-        mean = record.get("mean_order")
-        row = [
-            f"{record['epoch']:g}",
-            sigma2,
-            "" if mean is None else f"{mean:.2f}",
-            f"{record['total_variation']:.3f}",
-        ]
-        for name in nulls:
-            null = record["nulls"][name]
-            cell = f"{null['total_variation']:.3f}"
-            if null.get("verdict"):
-                cell += f"<small>{_verdict(null['verdict'])}</small>"
-            row.append(cell)
-        rows.append(row)
-    boundary = document["phases"].get("boundary")
-    marked = {i for i, r in enumerate(records) if boundary is not None and r["epoch"] == boundary}
-    note = (
-        "<p>Total variation between the measured distribution and the fitted one. Below each null "
-        "model: whether the theory is better or worse than it there. The last checkpoint is the "
-        "target of the fit."
-        + (" The shaded row is the boundary between the phases." if marked else "")
-        + "</p>"
-    )
-    return note + _table(head, rows, marked)
-
-
-def _distribution_tables(records: Sequence[Mapping[str, Any]]) -> str:
-    orders = range(1, len(records[0]["measured"]) + 1)
-    head = ["epoch", "distribution", *map(str, orders)]
-    rows = [
-        [f"{r['epoch']:g}", name, *(f"{share:.3f}" for share in r[name])]
-        for r in records
-        for name in ("measured", "predicted")
-    ]
-    return (
-        "<details><summary>Shares of strength by order</summary>"
-        + _table(head, rows)
-        + "</details>"
-    )
-
-
-def _settings(document: Mapping[str, Any]) -> str:
-    settings = dict(document["settings"])
-    versions = settings.pop("versions", {})
-    if document.get("fit"):
-        settings["fit"] = document["fit"]
-    rows = [(html.escape(name), html.escape(value)) for name, value in _flat(settings)]
-    table = _table(["setting", "value"], rows, kind="settings")
-    rows = [(html.escape(name), html.escape(str(version))) for name, version in versions.items()]
-    return table + (_table(["package", "version"], rows, kind="settings") if rows else "")
-
-
-def _flat(settings: Mapping[str, Any], above: str = "") -> Iterable[tuple[str, str]]:
-    """Nested settings as (name.of.setting, value)."""
-    for name, value in settings.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{above}{name}.")
-        elif isinstance(value, list | tuple):
-            yield f"{above}{name}", ", ".join(map(str, value))
-        elif value is not None:
-            yield f"{above}{name}", str(value)
-
-
-def _table(
-    head: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    marked: Iterable[int] = (),
-    kind: str = "numbers",
-) -> str:
-    marked = set(marked)
-    lines = ["".join(f"<th>{html.escape(name)}</th>" for name in head)]
-    lines += ["".join(f"<td>{cell}</td>" for cell in row) for row in rows]
-    text = "\n".join(
-        f'<tr class="boundary">{line}</tr>' if i - 1 in marked else f"<tr>{line}</tr>"
-        for i, line in enumerate(lines)
-    )
-    return f'<div class="scroll"><table class="{kind}">\n{text}\n</table></div>'
-
-
-def _verdict(verdict: str) -> str:
-    return f'<span class="{CLASSES.get(verdict, "same")}">{html.escape(verdict)}</span>'
-
-
-def _figure(name: str, content: bytes | str | Path) -> str:
+def _figure(name: str, content: bytes | str | Path) -> dict[str, str]:
     data = content if isinstance(content, bytes) else Path(content).read_bytes()
     if data.startswith(b"\x89PNG"):
         kind = "png"
@@ -231,9 +188,7 @@ def _figure(name: str, content: bytes | str | Path) -> str:
         kind = "svg+xml"
     else:
         raise ValueError(f"Figure '{name}' must be PNG or SVG, but begins with {data[:8]!r}.")
-    caption = CAPTIONS.get(name, name.replace("_", " "))
-    source = f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
-    return (
-        f'<figure><img src="{source}" alt="{html.escape(caption, quote=True)}">'
-        f"<figcaption>{html.escape(caption)}</figcaption></figure>"
-    )
+    return {
+        "source": f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}",
+        "caption": CAPTIONS.get(name, name.replace("_", " ")),
+    }

@@ -1,6 +1,7 @@
 """The report: one page that needs nothing else, and says what the fit says."""
 
 import base64
+import copy
 import html
 import html.parser
 import json
@@ -10,8 +11,10 @@ import subprocess
 
 import numpy as np
 import pytest
+from hypothesis import given, settings, strategies as st
 
 from sim.document.content import findings
+from sim.document.schema import check_fit
 from sim.document.words import label, noise_text, second_phase
 from sim.figures.measured import FIGURES
 from sim.figures.style import figure_bytes
@@ -134,7 +137,7 @@ def test_the_numbers_of_the_fit_are_on_the_page(tmp_path, document):
     for name, entry in document["overall"].items():
         row = next(row for row in page.rows if len(row) == 5 and row[0] == label(name))
         assert row[1] == str(document["parameters"][name])
-        away = [r["nulls"][name]["total_variation"] for r in second_phase(document)]
+        away = [r.nulls[name].total_variation for r in second_phase(document)]
         assert row[2] == f"{np.mean(away):.3f}"
         assert row[3] == f"{entry['low']:+.3f} to {entry['high']:+.3f}"
         assert row[4] == entry["verdict"]
@@ -183,7 +186,7 @@ def test_overall_verdicts_are_those_of_the_second_phase(fit, document):
     boundary = document["phases"]["boundary"]
     chosen = [c for c in range(8) if fit.epochs[c] >= boundary]  # the ninth is the target
     assert 1 < len(chosen) < 8
-    assert [r["epoch"] for r in second_phase(document)] == fit.epochs[chosen].tolist()
+    assert [r.epoch for r in second_phase(document)] == fit.epochs[chosen].tolist()
     _checked_overall(document["overall"], fit, chosen)
     rising = find_phases(fit.epochs[:8], np.sort(fit.strength[:8], axis=0))
     assert rising.boundary is None
@@ -196,6 +199,97 @@ def test_what_is_no_figure_is_refused_and_nothing_is_written(tmp_path, document)
     with pytest.raises(FileNotFoundError, match=r"none\.png"):
         write_report(tmp_path / "report.html", document, {"dynamics": tmp_path / "none.png"})
     assert not list(tmp_path.iterdir())
+
+
+def test_nothing_of_the_document_is_taken_for_markup(tmp_path, document):
+    mark = "<i>&'\""
+    content = json.loads(json.dumps(document))
+    content["settings"] |= {mark: mark, "versions": {mark: mark}}
+    content["phases"]["verdict"] = mark
+    content["parameters"] = {mark: 1}
+    content["overall"] = {mark: content["overall"]["tilt"] | {"verdict": mark}}
+    for record in content["checkpoints"]:
+        record["nulls"] = {mark: record["nulls"]["tilt"] | {"verdict": mark}}
+    page = _Page(_written(tmp_path, content, figures={mark: PNG}, title=mark))
+    assert "i" not in page.tags
+    assert [mark, mark] in page.rows
+    assert page.text.count(mark) > 2 * len(document["checkpoints"])
+
+
+FAULTS = [
+    (("settings", "measurement"), 5, "settings: `measurement` must be null or a mapping"),
+    (("settings", "versions"), {"jax": 1}, "settings: `versions` must be a mapping of packages"),
+    (("settings", "samples"), "many", "settings: `samples` must be null or a positive whole"),
+    (("settings", "noise"), {"growth": float("nan")}, "`settings.noise.growth` must be of finite"),
+    (("settings", "seed"), [10**5000], "`settings.seed` must be of finite numbers"),
+    (("parameters",), {"tilt": "<b>"}, "`parameters` must be a mapping of names to whole numbers"),
+    (("fit", "level"), 95, "fit: `level` must be between 0 and 1, but is 95"),
+    (("overall", "tilt", "verdict"), None, "overall: tilt: `verdict` must be a text"),
+    (("overall", "own"), {"low": 0, "high": 1, "verdict": ""}, "`overall` must be of the models"),
+    (("phases", "verdict"), 1, "phases: `verdict` must be null or a text, but is 1"),
+    (("phases", "spread"), [[1]] * 9, "phases: `spread` must be null or 9 finite numbers"),
+    (("checkpoints", 3, "gap"), float("inf"), "checkpoint 3: `gap` must be null or a finite"),
+    (
+        ("checkpoints", 3, "nulls", "tilt", "verdict"),
+        ["worse"],
+        "checkpoint 3: nulls: tilt: `verdict` must be null or a text, but is ['worse']",
+    ),
+]
+
+
+def _changed(document, path, value):
+    content = copy.deepcopy(document)
+    part = content
+    for key in path[:-1]:
+        part = part[key]
+    part[path[-1]] = value
+    return content
+
+
+@pytest.mark.parametrize(("path", "value", "message"), FAULTS)
+def test_a_fault_deep_in_a_fit_is_named(document, path, value, message):
+    with pytest.raises(ValueError, match=r"^a/fit\.json: ") as caught:
+        check_fit(_changed(document, path, value), "a/fit.json")
+    assert message in str(caught.value)
+
+
+def test_numbers_of_numpy_are_numbers(tmp_path, document):
+    content = _changed(document, ("checkpoints", 0, "epoch"), 0.0)
+    content["checkpoints"][0]["epoch"] = np.float32(0)
+    content["settings"]["samples"] = np.int64(10)
+    assert _written(tmp_path, content) == _written(tmp_path, document)
+
+
+def _entries(content, above=()):
+    pairs = content.items() if isinstance(content, dict) else enumerate(content)
+    for key, value in pairs:
+        yield (*above, key)
+        if isinstance(value, dict | list):
+            yield from _entries(value, (*above, key))
+
+
+def _refusal(content):
+    try:
+        check_fit(content, "fit.json")
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+JUNK = st.sampled_from([None, True, "", "x", -1, 0, 1e400, 10**400, [], [1, "a"], {}, {"a": {}}])
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_what_is_not_refused_can_be_written(tmp_path_factory, document, data):
+    path = data.draw(st.sampled_from(sorted(_entries(document), key=str)))
+    content = _changed(document, path, data.draw(JUNK))
+    refusal = _refusal(content)
+    if refusal is None:
+        assert _Page(_written(tmp_path_factory.mktemp("page"), content)).rows
+    else:
+        assert refusal.startswith("fit.json: ")
+        assert "\n" not in refusal
 
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")

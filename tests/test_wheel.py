@@ -43,8 +43,8 @@ def test_the_wheel_holds_the_packages_and_nothing_else(wheel):
         "sim",
         f"interaction_dynamics-{wheel.name.split('-')[1]}.dist-info",
     }
-    assert "sim/interdyn.mplstyle" in names
-    assert "sim/py.typed" in names
+    shown = {"sim/interdyn.mplstyle", "sim/report.css", "sim/report.html.jinja"}
+    assert {"sim/py.typed", *shown} <= set(names)
 
 
 @pytest.mark.slow

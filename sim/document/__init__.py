@@ -6,9 +6,15 @@ from sim.document.content import (
 )
 from sim.document.schema import (
     RECORD_KEYS as RECORD_KEYS,
+    Checkpoint as Checkpoint,
+    Document as Document,
+    FoundPhases as FoundPhases,
+    as_document as as_document,
     check_fit as check_fit,
+    flat as flat,
 )
 from sim.document.words import (
+    boundary_interval as boundary_interval,
     conclusion as conclusion,
     label as label,
     noise_text as noise_text,

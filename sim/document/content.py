@@ -1,4 +1,4 @@
-"""The content of `fit.json`: everything that tables, figures and reports are made of."""
+"""The content of `fit.json`: everything that tables, figures and the report are made of."""
 
 from __future__ import annotations
 

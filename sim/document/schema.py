@@ -2,28 +2,211 @@
 
 from __future__ import annotations
 
+import json
 import reprlib
 import sys
-from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import numpy as np
+from msgspec import Meta, Struct
 
 from sim.fitting import BOUNDS
 
 KEYS = ("checkpoints", "phases", "curves", "settings")
-RECORD_KEYS = ("epoch", "sigma2", "measured", "predicted", "total_variation", "nulls")
 
-Rule = tuple[str, Callable[[Any], bool]]
-"""What an entry must be, in words and as a test."""
+LARGEST = sys.float_info.max  # a bound that leaves out infinity, NaN and integers beyond floats
+Number = Annotated[float, Meta(ge=-LARGEST, le=LARGEST, description="a finite number")]
+OptionalNumber = Annotated[Number | None, Meta(description="null or a finite number")]
+Pair = Annotated[list[Number], Meta(min_length=2, max_length=2)]
+OptionalPair = Annotated[Pair | None, Meta(description="null or two finite numbers")]
+Share = Annotated[float, Meta(ge=0, le=LARGEST)]
+Shares = Annotated[
+    list[Share], Meta(min_length=1, description="a list of finite, nonnegative numbers")
+]
+Series = Annotated[  # how many numbers there must be, and of what kind, `_check_series` knows
+    list[Any] | None, Meta(description="null or finite numbers, one a checkpoint")
+]
+Text = Annotated[str, Meta(description="a text")]
+OptionalText = Annotated[str | None, Meta(description="null or a text")]
+Count = Annotated[
+    Annotated[int, Meta(ge=1)] | None, Meta(description="null or a positive whole number")
+]
+Content = Annotated[dict[str, Any], Meta(description="a mapping")]
+
+
+class Null(Struct, frozen=True, kw_only=True):
+    """A null model at one checkpoint.
+
+    Attributes:
+        total_variation: between the measured distribution and the model's.
+        parameter: fitted, or None for a model without one.
+        predicted: shares of the orders 1..n.
+        difference_interval: of the theory's total variation minus the model's.
+        verdict: whether the theory is better or worse than the model.
+    """
+
+    total_variation: Number
+    parameter: OptionalNumber = None
+    predicted: Annotated[
+        Shares | None, Meta(description="null or a list of finite, nonnegative numbers")
+    ] = None
+    difference_interval: OptionalPair = None
+    verdict: OptionalText = None
+
+
+class Checkpoint(Struct, frozen=True, kw_only=True):
+    """The record of one checkpoint, by `NoiseFit.records`.
+
+    Attributes:
+        epoch: of the checkpoint.
+        sigma2: the noise variance that fits best.
+        measured: shares of the orders 1..n.
+        predicted: the same by the theory.
+        total_variation: between the two.
+        nulls: the null models by name.
+        bound: what `sigma2` is where the data do not determine it; see `NoiseFit.bound`.
+        mean_order: of the measured distribution.
+        sigma2_interval: from bootstrap resamples.
+        measured_interval: lower and upper ends of `measured`.
+        gap: largest certified gap of a sample's extraction.
+    """
+
+    epoch: Annotated[float, Meta(ge=0, le=LARGEST, description="a finite, nonnegative number")]
+    sigma2: Annotated[float, Meta(gt=0, le=LARGEST, description="a finite, positive number")]
+    measured: Shares
+    predicted: Shares
+    total_variation: Number
+    nulls: Annotated[
+        dict[str, Null],
+        Meta(description="a mapping of names to mappings with a number `total_variation`"),
+    ]
+    bound: Annotated[
+        Annotated[str, Meta(pattern=f"^({'|'.join(BOUNDS)})$")] | None,
+        Meta(description=f"null or one of {', '.join(BOUNDS)}"),
+    ] = None
+    mean_order: OptionalNumber = None
+    sigma2_interval: OptionalPair = None
+    measured_interval: Annotated[
+        Annotated[list[Shares], Meta(min_length=2, max_length=2)] | None,
+        Meta(description="null or two lists of finite, nonnegative numbers"),
+    ] = None
+    gap: OptionalNumber = None
+
+
+RECORD_KEYS = tuple(field.name for field in msgspec.structs.fields(Checkpoint) if field.required)
+"""What every record of `checkpoints` must have."""
+
+
+class Standing(Struct, frozen=True, kw_only=True):
+    """The theory beside one null model over the whole second phase, by `Comparison.overall`."""
+
+    low: Number
+    high: Number
+    verdict: Text
+
+
+class FoundPhases(Struct, frozen=True, kw_only=True):
+    """The phases, by `Phases.record`; the boundary and its interval are None where there are none.
+
+    Where phases were not looked for, `p_value` is None.
+    """
+
+    boundary: OptionalNumber
+    low: OptionalNumber = None
+    high: OptionalNumber = None
+    p_value: OptionalNumber = 1.0
+    level: OptionalNumber = None
+    fall: OptionalNumber = None
+    rise: OptionalNumber = None
+    jitter: OptionalNumber = None
+    mean_order: Series = None
+    spread: Series = None
+    loss_gap: Series = None
+    loss_gap_onset: OptionalNumber = None
+    lag: OptionalNumber = None
+    verdict: OptionalText = None
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """Those of the settings that are read by name; there may be any others beside them."""
+
+    players: Count = None
+    samples: Count = None
+    measurement: Annotated[dict[str, Any] | None, Meta(description="null or a mapping")] = None
+    versions: Annotated[dict[str, str], Meta(description="a mapping of packages to texts")] = (
+        msgspec.field(default_factory=dict)
+    )
+
+
+class Options(Struct, frozen=True, kw_only=True):
+    """Those of the options of a fit that are read by name."""
+
+    level: Number = 0.95
+
+
+class Document(Struct, frozen=True, kw_only=True):
+    """The content of a `fit.json` with its keys as attributes, by `as_document`.
+
+    Attributes:
+        checkpoints: one record each.
+        phases: what was found of them.
+        curves: losses and accuracies by name, each None or one number a checkpoint.
+        settings: of the measurement, the extraction and the noise, and the versions.
+        fit: options of the fit.
+        parameters: free parameters that each model spends on each checkpoint.
+        overall: the theory beside each null model, or None without bootstrap intervals.
+    """
+
+    checkpoints: Annotated[
+        list[Checkpoint], Meta(min_length=2, description="a list of at least two records")
+    ]
+    phases: Annotated[FoundPhases, Meta(description="a mapping")]
+    curves: Content = msgspec.field(default_factory=dict)
+    settings: Content = msgspec.field(default_factory=dict)
+    fit: Content = msgspec.field(default_factory=dict)
+    parameters: Annotated[
+        dict[str, Annotated[int, Meta(ge=0)]],
+        Meta(description="a mapping of names to whole numbers"),
+    ] = msgspec.field(default_factory=dict)
+    overall: Annotated[dict[str, Standing] | None, Meta(description="null or a mapping")] = None
+
+    @property
+    def known_settings(self) -> Settings:
+        """The settings that are read by name."""
+        return msgspec.convert(self.settings, Settings)
+
+    @property
+    def options(self) -> Options:
+        """The options of the fit that are read by name."""
+        return msgspec.convert(self.fit, Options)
+
+
+def as_document(content: Document | Mapping[str, Any]) -> Document:
+    """The content of a `fit.json`, or of `findings`, with its keys as attributes.
+
+    Raises:
+        ValueError: it is no fit; see `check_fit`, which says more.
+
+    Example:
+        >>> record = {"epoch": 0, "sigma2": 0.1, "measured": [0.5, 0.5], "predicted": [0.4, 0.6],
+        ...           "total_variation": 0.1, "nulls": {}}
+        >>> document = as_document({"checkpoints": [record, record | {"epoch": 4}],
+        ...                         "phases": {"boundary": None}})
+        >>> document.checkpoints[1].epoch, document.phases.boundary
+        (4.0, None)
+    """
+    if isinstance(content, Document):
+        return content
+    return msgspec.convert(_plain(content), Document)
 
 
 def check_fit(
     document: Any, path: str | Path, keys: Iterable[str] = RECORD_KEYS
 ) -> Mapping[str, Any]:
-    """Returns the content of a `fit.json` if it is what reports and figures can be made of.
+    """Returns the content of a `fit.json` if it is what the report and figures can be made of.
 
     Args:
         document: the content.
@@ -52,103 +235,139 @@ def check_fit(
             f"{path}: must be a fit, with the keys {', '.join(KEYS)} (`interdyn fit` and "
             f"sim.fit_document make one), but holds {held or 'nothing'}."
         )
-    _check(document, _DOCUMENT, path)
-    records, phases, curves, _ = (document[name] for name in KEYS)
-    for at, record in enumerate(records):
-        where = f"{path}: checkpoint {at}"
-        _check(record, _RECORD, where, keys)
-        _check(record, _like(records[0], records[at - 1] if at else None), where)
-    count = len(records)
-    one_each = _optional(f"{count} finite numbers, one a checkpoint", partial(_are_numbers, count))
-    _check(curves, dict.fromkeys(curves, one_each), f"{path}: curves")
-    epochs = [record["epoch"] for record in records]
-    onset = _optional("one of the epochs", lambda x: x in epochs)
-    along = {"spread": one_each, "loss_gap": one_each, "loss_gap_onset": onset}
-    _check(phases, _PHASES | along, f"{path}: phases", _PHASES)
-    _check(document.get("fit") or {}, {"level": _NUMBER}, f"{path}: fit")
-    for name, entry in (document.get("overall") or {}).items():
-        _check(entry, _OVERALL, f"{path}: overall: {name}", _OVERALL)
-    if phases["boundary"] is not None:
-        _check(phases, _INTERVAL, f"{path}: phases", _INTERVAL)
+    plain = _plain(document)
+    _check_entries(plain, Document, str(path))
+    _check_entries(plain["settings"], Settings, f"{path}: settings")
+    _check_entries(plain.get("fit", {}), Options, f"{path}: fit")
+    _check_records(plain["checkpoints"], path, keys)
+    _check_series(plain, path)
+    _check_phases(plain, path)
+    _check_models(as_document(plain), path)
+    _check_finite(plain, path)
     return document
 
 
-def _check(
-    content: Any, rules: Mapping[str, Rule], where: str | Path, keys: Iterable[str] = ()
-) -> None:
-    """Raises where a mapping lacks a key, or holds an entry that breaks its rule."""
+def _plain(document: Mapping[str, Any]) -> Any:
+    """The same with Python's own numbers, as they come from a file, in place of numpy's."""
+    return msgspec.to_builtins(document, enc_hook=_as_plain)
+
+
+def _as_plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    return dict(value) if isinstance(value, Mapping) else str(value)
+
+
+def _check_entries(content: Any, kind: type[Struct], where: str) -> None:
+    """Raises where a mapping lacks a key, or holds an entry that is not of its type."""
     if not isinstance(content, Mapping):
         raise ValueError(f"{where} must be a mapping, but is {reprlib.repr(content)}.")
-    if missing := sorted(set(keys) - set(content)):
+    fields = msgspec.structs.fields(kind)
+    if missing := sorted({field.name for field in fields if field.required} - set(content)):
         raise ValueError(f"{where} lacks {', '.join(missing)}.")
-    for name, (what, holds) in rules.items():
-        if name in content and not holds(content[name]):
-            raise ValueError(
-                f"{where}: `{name}` must be {what}, but is {reprlib.repr(content[name])}."
-            )
+    for field in fields:
+        if field.name in content:
+            _check_entry(content[field.name], field.name, field.type, where)
 
 
-def _like(first: Mapping[str, Any], before: Mapping[str, Any] | None) -> dict[str, Rule]:
-    """What a record has in common with the first one, and how it follows the one before."""
-    orders, models = len(first["measured"]), set(first["nulls"])
-    shares = (f"{orders} numbers, one for each order", lambda x: len(x) == orders)
-    epoch = -1.0 if before is None else before["epoch"]
-    return {
-        "epoch": (f"later than {epoch}", lambda x: x > epoch),
-        "measured": shares,
-        "predicted": shares,
-        "nulls": (f"of the models {', '.join(sorted(models))}", lambda x: models <= set(x)),
-    }
+def _check_entry(value: Any, name: str, kind: Any, where: str) -> None:
+    """Raises where an entry is not of its type; names the part of it that is not, if it has any."""
+    try:
+        msgspec.convert(value, kind)
+    except msgspec.ValidationError:
+        for part, content, inner in _parts(name, value):
+            _check_entries(content, inner, f"{where}: {part}")
+        raise _fault(where, name, kind.__metadata__[-1].description, value) from None
 
 
-def _is_number(x: Any) -> bool:
-    number = isinstance(x, int | float | np.integer | np.floating) and not isinstance(x, bool)
-    return number and bool(abs(x) <= sys.float_info.max)
+def _parts(name: str, value: Any) -> Iterator[tuple[str, Any, type[Struct]]]:
+    """The mappings with keys of their own in an entry, each with its name."""
+    match name, value:
+        case "checkpoints", [_, _, *_]:
+            yield from ((f"checkpoint {at}", one, Checkpoint) for at, one in enumerate(value))
+        case "phases", dict():
+            yield name, value, FoundPhases
+        case "nulls" | "overall", dict() if all(isinstance(x, dict) for x in value.values()):
+            kind = Null if name == "nulls" else Standing
+            yield from ((f"{name}: {key}", one, kind) for key, one in value.items())
 
 
-def _are_numbers(count: int, x: Any) -> bool:
-    return isinstance(x, list | tuple) and len(x) == count and all(map(_is_number, x))
+def _check_records(records: list[Any], path: str | Path, keys: Iterable[str]) -> None:
+    """Raises where records do not agree with one another, or lack one of the keys."""
+    first, before = records[0], -1.0
+    orders, models = len(first["measured"]), first["nulls"].keys()
+    for at, record in enumerate(records):
+        where = f"{path}: checkpoint {at}"
+        if missing := sorted(key for key in keys if record.get(key) is None):
+            raise ValueError(f"{where} lacks {', '.join(missing)}.")
+        if not record["epoch"] > before:
+            raise _fault(where, "epoch", f"later than {before}", record["epoch"])
+        for name in ("measured", "predicted"):
+            if len(record[name]) != orders:
+                must = f"{orders} numbers, one for each order"
+                raise _fault(where, name, must, record[name])
+        if not models <= record["nulls"].keys():
+            must = f"of the models {', '.join(sorted(models))}"
+            raise _fault(where, "nulls", must, record["nulls"])
+        before = record["epoch"]
 
 
-def _are_shares(x: Any) -> bool:
-    return isinstance(x, list | tuple) and len(x) > 0 and all(_is_number(y) and y >= 0 for y in x)
+def _check_series(plain: Mapping[str, Any], path: str | Path) -> None:
+    """Raises where something known at every checkpoint is not one finite number for each."""
+    count = len(plain["checkpoints"])
+    each = Annotated[list[Number], Meta(min_length=count, max_length=count)] | None
+    kind = Annotated[each, Meta(description=f"null or {count} finite numbers, one a checkpoint")]
+    for name, curve in plain["curves"].items():
+        _check_entry(curve, name, kind, f"{path}: curves")
+    for name in ("mean_order", "spread", "loss_gap"):
+        _check_entry(plain["phases"].get(name), name, kind, f"{path}: phases")
 
 
-def _are_distances(x: Any) -> bool:
-    return isinstance(x, Mapping) and all(
-        isinstance(null, Mapping) and _is_number(null.get("total_variation")) for null in x.values()
-    )
+def _check_phases(plain: Mapping[str, Any], path: str | Path) -> None:
+    """Raises where a boundary has no interval, or the loss gap opens between the checkpoints."""
+    phases, where = plain["phases"], f"{path}: phases"
+    onset = phases.get("loss_gap_onset")
+    if onset is not None and onset not in [record["epoch"] for record in plain["checkpoints"]]:
+        raise _fault(where, "loss_gap_onset", "null or one of the epochs", onset)
+    if phases["boundary"] is None:
+        return
+    if missing := sorted({"low", "high"} - set(phases)):
+        raise ValueError(f"{where} lacks {', '.join(missing)}.")
+    for end in ("low", "high"):
+        _check_entry(phases[end], end, Number, where)
 
 
-def _optional(what: str, holds: Callable[[Any], bool]) -> Rule:
-    return f"null or {what}", lambda x: x is None or holds(x)
+def _check_models(document: Document, path: str | Path) -> None:
+    """Raises where the verdict is on a model that no record holds, or at an impossible level."""
+    models = document.checkpoints[0].nulls.keys()
+    if document.overall and not document.overall.keys() <= models:
+        must = f"of the models {', '.join(sorted(models)) or '(none)'}"
+        raise _fault(path, "overall", must, sorted(document.overall))
+    if not 0 < document.options.level < 1:
+        raise _fault(f"{path}: fit", "level", "between 0 and 1", document.options.level)
 
 
-_NUMBER: Rule = "a finite number", _is_number
-_MAPPING: Rule = "a mapping", lambda x: isinstance(x, Mapping)
-_SHARES: Rule = "a list of finite, nonnegative numbers", _are_shares
-_DOCUMENT: dict[str, Rule] = {
-    "checkpoints": (
-        "a list of at least two records",
-        lambda x: isinstance(x, list | tuple) and len(x) > 1,
-    ),
-    "overall": _optional("a mapping", lambda x: isinstance(x, Mapping)),
-} | dict.fromkeys(("phases", "curves", "settings", "fit", "parameters"), _MAPPING)
-_RECORD: dict[str, Rule] = {
-    "epoch": ("a finite, nonnegative number", lambda x: _is_number(x) and x >= 0),
-    "sigma2": ("a finite, positive number", lambda x: _is_number(x) and x > 0),
-    "bound": _optional(f"one of {', '.join(BOUNDS)}", lambda x: x in BOUNDS),
-    "measured": _SHARES,
-    "predicted": _SHARES,
-    "total_variation": _NUMBER,
-    "mean_order": _NUMBER,
-    "nulls": ("a mapping of names to mappings with a number `total_variation`", _are_distances),
-    "sigma2_interval": _optional("two finite numbers", partial(_are_numbers, 2)),
-}
-_PHASES: dict[str, Rule] = {"boundary": _optional(*_NUMBER)}
-_OVERALL: dict[str, Rule] = {
-    "low": _NUMBER,
-    "high": _NUMBER,
-    "verdict": ("a text", lambda x: isinstance(x, str)),
-}
-_INTERVAL: dict[str, Rule] = {"low": _NUMBER, "high": _NUMBER}
+def _check_finite(plain: Mapping[str, Any], path: str | Path) -> None:
+    """Raises where an entry of any name holds NaN or infinity, which JSON does not know."""
+    for name, value in flat(plain):
+        try:
+            json.dumps(value, allow_nan=False)
+        except ValueError:
+            raise _fault(path, name, "of finite numbers", value) from None
+
+
+def flat(settings: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """The entries of nested mappings as (name.of.entry, value)."""
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{above}{name}.")
+        else:
+            yield f"{above}{name}", value
+
+
+def _fault(where: str | Path, name: str, must: str, value: Any) -> ValueError:
+    try:
+        held = reprlib.repr(value)
+    except ValueError:  # Python does not write integers of thousands of digits
+        held = "too long a number"
+    return ValueError(f"{where}: `{name}` must be {must}, but is {held}.")

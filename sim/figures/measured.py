@@ -9,7 +9,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from sim.document import noise_text, second_phase
+from sim.document import (
+    Checkpoint,
+    FoundPhases,
+    as_document,
+    boundary_interval,
+    noise_text,
+    second_phase,
+)
 from sim.figures.curves import (
     legend_above,
     loss_curves,
@@ -21,33 +28,33 @@ from sim.figures.orders import order_bars, paired_order_bars
 from sim.figures.style import PREDICTED, STYLE
 
 
-def dynamics(fit: Mapping[str, Any], panels: int = 6) -> Figure:
+def dynamics(document: Mapping[str, Any], panels: int = 6) -> Figure:
     """Distribution over orders at chosen checkpoints, with loss and mean order beside them.
 
     Bars are measured; in the second phase dots show what the theory predicts at the fitted σ².
     After [Ren24] Fig. 2 and 4.
 
     Args:
-        fit: content of `fit.json`.
+        document: content of `fit.json`.
         panels: how many checkpoints to show.
     """
-    records = fit["checkpoints"]
-    chosen = _spread(records, panels, fit["phases"]["boundary"])
-    predicted = second_phase(fit)
+    content = as_document(document)
+    chosen = _spread(content.checkpoints, panels, content.phases.boundary)
+    predicted = second_phase(content)
     with plt.style.context(STYLE):
         figure = plt.figure(figsize=(10.2, 4.4))
         left, right = figure.subfigures(1, 2, width_ratios=(3, 1.45), squeeze=False)[0]
         columns = (len(chosen) + 1) // 2
-        highest = max(max(record["measured"]) for record in chosen)
+        highest = max(max(record.measured) for record in chosen)
         axes = left.subplots(2, columns, sharex=True, sharey=True, squeeze=False).ravel()
         for ax, record in zip(axes, chosen, strict=False):
-            order_bars(ax, record["measured"], label="measured")
+            order_bars(ax, record.measured, label="measured")
             if any(record is other for other in predicted):
-                orders = range(1, len(record["predicted"]) + 1)
-                name = "theory, second phase" if fit["phases"]["boundary"] is not None else "theory"
-                ax.plot(orders, record["predicted"], "o", color=PREDICTED, label=name)
-                highest = max(highest, *record["predicted"])
-            ax.set_title(epoch_title(record["epoch"]))
+                orders = range(1, len(record.predicted) + 1)
+                name = "theory, second phase" if content.phases.boundary is not None else "theory"
+                ax.plot(orders, record.predicted, "o", color=PREDICTED, label=name)
+                highest = max(highest, *record.predicted)
+            ax.set_title(epoch_title(record.epoch))
         named = [ax.get_legend_handles_labels() for ax in axes]
         handles, labels = max(named, key=lambda pair: len(pair[1]))
         left.legend(handles[::-1], labels[::-1], loc="outside upper right", ncols=2)
@@ -56,51 +63,52 @@ def dynamics(fit: Mapping[str, Any], panels: int = 6) -> Figure:
             ax.set_visible(i < len(chosen))
             ax.label_outer()
         upper, lower = right.subplots(2, 1, sharex=True)
-        loss_curves(upper, fit)
+        loss_curves(upper, document)
         legend_above(upper)
-        mean_order_curve(lower, fit).set_title(_boundary_title(fit["phases"]), loc="left")
+        mean_order_curve(lower, document).set_title(_boundary_title(content.phases), loc="left")
         upper.set_xlabel("")
     return figure
 
 
-def theory_vs_network(fit: Mapping[str, Any], panels: int = 3) -> Figure:
+def theory_vs_network(document: Mapping[str, Any], panels: int = 3) -> Figure:
     """Measured and predicted distributions: early, middle and late in the second phase.
 
     After [Ren24] Fig. 4. Without a two-phase pattern, over all checkpoints.
 
     Args:
-        fit: content of `fit.json`.
+        document: content of `fit.json`.
         panels: how many checkpoints to show.
     """
-    chosen = _spread_evenly(second_phase(fit) or fit["checkpoints"], panels)
+    content = as_document(document)
+    chosen = _spread_evenly(second_phase(content) or content.checkpoints, panels)
     with plt.style.context(STYLE):
         figure, axes = plt.subplots(1, len(chosen), figsize=(2.9 * len(chosen), 2.7), sharey=True)
         for ax, record in zip(np.atleast_1d(axes), chosen, strict=True):
-            paired_order_bars(ax, record["measured"], record["predicted"])
+            paired_order_bars(ax, record.measured, record.predicted)
             ax.set_title(
-                f"{epoch_title(record['epoch'])}\nσ² {_equals(noise_text(record))},  "
-                f"TV = {record['total_variation']:.3f}"
+                f"{epoch_title(record.epoch)}\nσ² {_equals(noise_text(record))},  "
+                f"TV = {record.total_variation:.3f}"
             )
             ax.label_outer()
         first = np.atleast_1d(axes)[0]
-        first.set_ylim(0, 1.08 * max(max(r["measured"] + r["predicted"]) for r in chosen))
+        first.set_ylim(0, 1.08 * max(max(r.measured + r.predicted) for r in chosen))
         first.legend(loc="upper right")
     return figure
 
 
-def noise_level(fit: Mapping[str, Any]) -> Figure:
+def noise_level(document: Mapping[str, Any]) -> Figure:
     """Fitted noise variance σ² against the epoch, and how far theory and nulls are off.
 
     Args:
-        fit: content of `fit.json`.
+        document: content of `fit.json`.
     """
     with plt.style.context(STYLE):
         figure, (upper, lower) = plt.subplots(
             2, 1, figsize=(5.6, 5.4), sharex=True, height_ratios=(1.25, 1)
         )
-        legend_above(noise_curve(upper, fit))
+        legend_above(noise_curve(upper, document))
         upper.set_xlabel("")
-        legend_above(misfit_curves(lower, fit))
+        legend_above(misfit_curves(lower, document))
     return figure
 
 
@@ -108,11 +116,10 @@ def _equals(text: str) -> str:
     return f"= {text}" if text[0].isdigit() else text
 
 
-def _boundary_title(phases: Mapping[str, Any]) -> str:
-    if phases["boundary"] is None:
+def _boundary_title(phases: FoundPhases) -> str:
+    if phases.boundary is None:
         return ""
-    interval = f"95 % interval {phases['low']:g}–{phases['high']:g}"
-    return f"boundary: epoch {phases['boundary']:g} ({interval})"
+    return f"boundary: epoch {phases.boundary:g} ({boundary_interval(phases)})"
 
 
 def epoch_title(epoch: float) -> str:
@@ -120,11 +127,9 @@ def epoch_title(epoch: float) -> str:
     return f"epoch {epoch:g}"
 
 
-def _spread(
-    records: Sequence[Mapping[str, Any]], panels: int, boundary: float | None
-) -> list[Mapping[str, Any]]:
+def _spread(records: Sequence[Checkpoint], panels: int, boundary: float | None) -> list[Checkpoint]:
     """First and last checkpoint, the boundary, and others evenly between them."""
-    epochs = [r["epoch"] for r in records]
+    epochs = [r.epoch for r in records]
     if boundary is None or len(records) <= panels:
         return _spread_evenly(records, panels)
     at = int(np.argmin([abs(e - boundary) for e in epochs]))
@@ -133,7 +138,7 @@ def _spread(
     return [*before, *after[1:]]
 
 
-def _spread_evenly(records: Sequence[Mapping[str, Any]], panels: int) -> list[Mapping[str, Any]]:
+def _spread_evenly(records: Sequence[Checkpoint], panels: int) -> list[Checkpoint]:
     index = np.unique(np.linspace(0, len(records) - 1, panels).round().astype(int))
     return [records[i] for i in index]
 
