@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import pkgutil
 import subprocess
 import sys
 
@@ -14,6 +15,7 @@ from scipy.signal import correlate2d
 from scipy.special import softmax
 from sklearn.datasets import load_digits
 
+import sim.experiments
 from sim.experiments import Experiment, Settings, experiment_names, prepare, register
 from sim.experiments._digits import digits
 from sim.experiments._training import Data, split, train
@@ -221,6 +223,8 @@ def test_inputs_are_standardised_by_the_training_set():
 
 def test_the_names():
     assert set(BUNDLED) <= set(experiment_names())
+    modules = {module.name for module in pkgutil.iter_modules(sim.experiments.__path__)}
+    assert set(sim.experiments.BUNDLED.values()) == {m for m in modules if m[0] != "_"}
     with pytest.raises(ValueError, match="no experiment 'digits'; there are: breast-cancer-mlp, "):
         prepare("digits", SETTINGS)
 

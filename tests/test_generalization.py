@@ -3,11 +3,12 @@
 import itertools
 import math
 
+import jax
 import numpy as np
 import pytest
 import scipy.optimize
 
-from sim.experiments._reference import train_network
+from sim.experiments import train_network
 from sim.generalization import generalizable_strength, similarity_by_order
 from sim.separation import separate
 from theory import optimal_interactions, orders
@@ -146,6 +147,16 @@ def test_bad_input_is_refused_by_name():
         separate(np.ones((2, 4)), ok[0])
     with pytest.raises(ValueError, match="finite and nonnegative"):
         separate(-np.ones((2, 3)), ok[0])
+
+
+def test_results_are_pytrees_that_keep_their_rule():
+    ok = _interactions(2, 2, 3, 8)
+    split = generalizable_strength(ok, ok, ok, ok, ok, ok, rule="any")
+    first = jax.tree.map(lambda values: values[0], split)
+    assert first.rule == "any"
+    np.testing.assert_array_equal(first.share, split.share[0])
+    found = separate(np.abs(ok[0, :, 1:4]), ok[0])
+    np.testing.assert_array_equal(jax.tree.map(lambda x: x[1:], found).share, found.share[1:])
 
 
 def test_networks_train_on_what_they_are_given_and_repeat():

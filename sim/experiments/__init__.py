@@ -3,6 +3,7 @@
 from sim.experiments._recording import record as record
 from sim.experiments._reference import Network as Network, train_network as train_network
 from sim.experiments._registry import (
+    BUNDLED as BUNDLED,
     CHECKPOINT_EPOCHS as CHECKPOINT_EPOCHS,
     Checkpoint as Checkpoint,
     Experiment as Experiment,

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 
 from sim.experiments._registry import Checkpoint, Experiment
-from sim.experiments._unfinished import Parts, identity
+from sim.experiments._unfinished import Unfinished, identity
 from sim.measurement import CURVES, Measurement, check_outputs_fit, measure_outputs
-from sim.progress import Progress, Report
+from sim.progress import NamedProgress, Progress
 
 
 def record(
     experiment: Experiment,
     metadata: Mapping[str, Any],
-    report: Report | None = None,
+    progress: NamedProgress | None = None,
     *,
     folder: str | Path | None = None,
     discard: bool = False,
@@ -31,7 +31,7 @@ def record(
     Args:
         experiment: what trains, and on which inputs it is measured.
         metadata: added to the experiment's own, such as versions.
-        report: called with ("train", epochs done, epochs) and ("measure", inputs done, …), where
+        progress: called with ("train", epochs done, epochs) and ("measure", inputs done, …), where
             every input counts at each checkpoint.
         folder: for the checkpoints of an unfinished run; made if it is not there.
         discard: throw away the checkpoints of a run with other settings.
@@ -43,10 +43,11 @@ def record(
     """
     shape = (len(experiment.epochs), len(experiment.inputs), 2**experiment.masking.n)
     check_outputs_fit(shape)
-    parts = None
+    unfinished = None
     if folder is not None:
-        parts = Parts.open(Path(folder), identity(experiment, metadata), discard=discard)
-    pieces = dict(_pieces(experiment, parts, report))
+        run = identity(experiment, metadata)
+        unfinished = Unfinished.open(Path(folder), run, discard=discard)
+    pieces = dict(_pieces(experiment, unfinished, progress))
     missing = [epoch for epoch in experiment.epochs if epoch not in pieces]
     if missing or len(pieces) > len(experiment.epochs):
         raise ValueError(
@@ -64,7 +65,7 @@ def record(
 
 
 def _pieces(
-    experiment: Experiment, parts: Parts | None, report: Report | None
+    experiment: Experiment, unfinished: Unfinished | None, progress: NamedProgress | None
 ) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """Outputs and curves by epoch: first those that are on disk, then the newly measured."""
     inputs, size = len(experiment.inputs), 2**experiment.masking.n
@@ -72,15 +73,17 @@ def _pieces(
     checkpoints = 0  # done so far
 
     def trained(done: int, total: int) -> None:
-        if report is not None:
-            report("train", done, total)
+        if progress is not None:
+            progress("train", done, total)
 
     def measured(done: int, _: int = 0) -> None:
-        if report is not None:
-            report("measure", checkpoints * inputs + done // size, len(experiment.epochs) * inputs)
+        if progress is not None:
+            progress(
+                "measure", checkpoints * inputs + done // size, len(experiment.epochs) * inputs
+            )
 
     for epoch in experiment.epochs:
-        piece = None if parts is None else parts.read(epoch)
+        piece = None if unfinished is None else unfinished.read(epoch)
         if piece is not None:
             kept.add(epoch)
             checkpoints += 1
@@ -88,14 +91,14 @@ def _pieces(
             yield epoch, piece
     if len(kept) == len(experiment.epochs):
         return
-    state = None if parts is None else parts.state()
+    state = None if unfinished is None else unfinished.state()
     for checkpoint in experiment.train(trained, state):
         if checkpoint.epoch in kept:
             continue
         piece = _measured(experiment, checkpoint, measured)
         checkpoints += 1
-        if parts is not None:
-            parts.write(checkpoint.epoch, piece, checkpoint.state)
+        if unfinished is not None:
+            unfinished.write(checkpoint.epoch, piece, checkpoint.state)
         yield checkpoint.epoch, piece
 
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import itertools
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from numpy.typing import ArrayLike
 
 from sim.checks import ArgumentError
 
@@ -32,23 +31,26 @@ class Network:
 
     layers: Layers
 
-    def __call__(self, inputs: Any) -> np.ndarray:
+    def __call__(self, inputs: ArrayLike) -> np.ndarray:
         """Logits (samples, classes) of inputs (samples, *shape)."""
-        return np.asarray(_logits(self.layers, jnp.asarray(inputs, jnp.float32)))
+        return np.asarray(_batch_logits(self.layers, jnp.asarray(inputs, jnp.float32)))
 
 
-@jax.jit
-def _logits(layers: Layers, inputs: jax.Array) -> jax.Array:
-    hidden = inputs.reshape(len(inputs), -1)
+def _logits(layers: Layers, x: jax.Array) -> jax.Array:
+    """Logits (classes,) of one input (*shape)."""
+    hidden = jnp.ravel(x)
     for weight, bias in layers[:-1]:
-        hidden = jax.nn.relu(hidden @ weight + bias[None])
+        hidden = jax.nn.relu(hidden @ weight + bias)
     weight, bias = layers[-1]
-    return hidden @ weight + bias[None]
+    return hidden @ weight + bias
+
+
+_batch_logits = jax.jit(jax.vmap(_logits, in_axes=(None, 0)))
 
 
 def train_network(
-    inputs: Any,
-    labels: Any,
+    inputs: ArrayLike,
+    labels: ArrayLike,
     epochs: Sequence[int],
     *,
     hidden: Sequence[int] = (128, 128),
@@ -66,7 +68,7 @@ def train_network(
         hidden: sizes of the hidden layers.
         learning_rate: of the descent.
         momentum: of the descent.
-        batch_size: samples in a step; what does not fill a batch waits for the next epoch's order.
+        batch_size: samples in a step; the last batch of an epoch may be smaller.
         seed: of the initial parameters (He) and of the order of the samples.
 
     Returns:
@@ -74,6 +76,7 @@ def train_network(
 
     Raises:
         ValueError: inputs and labels of different length, or epochs that do not increase.
+        ImportError: the `experiments` extra is not installed.
 
     Example:
         >>> x = np.random.default_rng(0).normal(size=(100, 5))
@@ -81,9 +84,9 @@ def train_network(
         >>> bool(((last(x).argmax(axis=1) == 1) == (x[:, 0] > 0)).mean() > 0.9)
         True
     """
-    images = jnp.asarray(inputs, jnp.float32)
-    images = images.reshape(len(images), -1)
-    classes = np.asarray(labels)
+    from sim.experiments._training import train_epochs  # needs equinox
+
+    images, classes = np.asarray(inputs, np.float32), np.asarray(labels)
     if classes.shape != (len(images),) or not np.issubdtype(classes.dtype, np.integer):
         raise ArgumentError(
             "labels",
@@ -97,44 +100,22 @@ def train_network(
             "increase from 0 on",
             f"is {list(epochs)}",
         )
-    sizes = (images.shape[1], *hidden, int(classes.max()) + 1)
-    key = jax.random.key(seed)
-    layers = tuple(
+    sizes = (math.prod(images.shape[1:]), *hidden, int(classes.max()) + 1)
+    # Partial is a pytree: what the trainer changes are the layers, its first argument.
+    model = jax.tree_util.Partial(_logits, _initial_layers(sizes, jax.random.key(seed)))
+    optimiser = optax.sgd(learning_rate, momentum)
+    course = train_epochs(
+        model, images, classes, epochs, optimiser, batch_size=batch_size, seed=seed
+    )
+    return [Network(trained.args[0]) for trained, _ in course]
+
+
+def _initial_layers(sizes: Sequence[int], key: jax.Array) -> Layers:
+    keys = jax.random.split(key, len(sizes) - 1)
+    return tuple(
         (
-            math.sqrt(2 / a) * jax.random.normal(jax.random.fold_in(key, i), (a, b), jnp.float32),
+            jnp.float32(math.sqrt(2 / a)) * jax.random.normal(k, (a, b), jnp.float32),
             jnp.zeros(b, jnp.float32),
         )
-        for i, (a, b) in enumerate(itertools.pairwise(sizes))
+        for k, (a, b) in zip(keys, itertools.pairwise(sizes), strict=True)
     )
-    optimiser = optax.sgd(learning_rate, momentum)
-    state = (layers, optimiser.init(layers))
-    run = jax.jit(functools.partial(_epoch, optimiser, min(batch_size, len(images))))
-    found = []
-    for epoch in range(epochs[-1] + 1):
-        if epoch > 0:
-            state = run(state, images, jnp.asarray(classes), jax.random.fold_in(key, 1000 + epoch))
-        if epoch in epochs:
-            found.append(Network(state[0]))
-    return found
-
-
-def _epoch(
-    optimiser: optax.GradientTransformation,
-    batch: int,
-    state: Any,
-    images: jax.Array,
-    labels: jax.Array,
-    key: jax.Array,
-) -> Any:
-    order = jax.random.permutation(key, len(labels))[: len(labels) // batch * batch]
-
-    def loss(layers: Layers, index: jax.Array) -> jax.Array:
-        logits = _logits(layers, images[index])
-        return jnp.mean(optax.softmax_cross_entropy_with_integer_labels(logits, labels[index]))
-
-    def step(state: Any, index: jax.Array) -> tuple[Any, None]:
-        layers, memory = state
-        updates, memory = optimiser.update(jax.grad(loss)(layers, index), memory, layers)
-        return (optax.apply_updates(layers, updates), memory), None
-
-    return jax.lax.scan(step, state, order.reshape(-1, batch))[0]

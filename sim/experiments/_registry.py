@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-import pkgutil
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from sim.checks import ArgumentError
 from sim.measurement import Masking
+from sim.progress import Progress
 
 CHECKPOINT_EPOCHS = (0, 1, 2, 3, 4, 5, 6, 8, 11, 16, 23, 32, 64, 128, 256, 512)
+
+BUNDLED = {
+    "digits-mlp": "digits_mlp",
+    "digits-cnn": "digits_cnn",
+    "digits-transformer": "digits_transformer",
+    "breast-cancer-mlp": "breast_cancer_mlp",
+}
+"""The experiments that come with the package: the module of each name.
+
+They are imported when they are asked for, since they need the `experiments` extra.
+"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,7 +113,7 @@ class Checkpoint:
     """
 
     epoch: int
-    score: Callable[[np.ndarray], Any]
+    score: Callable[[np.ndarray], ArrayLike]
     train_loss: float
     test_loss: float
     train_accuracy: float
@@ -110,7 +122,7 @@ class Checkpoint:
     state: State | None = None
 
 
-Train = Callable[[Callable[[int, int], None] | None, State | None], Iterator[Checkpoint]]
+Train = Callable[[Progress | None, State | None], Iterator[Checkpoint]]
 """From a progress callback (epochs done, epochs in all) and a state to the checkpoints in order.
 
 With a state, only the checkpoints after its epoch; whoever offers no states may ignore it.
@@ -183,17 +195,9 @@ def register(
     return add
 
 
-def _load_bundled() -> None:
-    package = importlib.import_module("sim.experiments")
-    for module in pkgutil.iter_modules(package.__path__):
-        if not module.name.startswith("_"):
-            importlib.import_module(f"sim.experiments.{module.name}")
-
-
 def experiment_names() -> list[str]:
     """Names of all the experiments, sorted."""
-    _load_bundled()
-    return sorted(_EXPERIMENTS)
+    return sorted({*BUNDLED, *_EXPERIMENTS})
 
 
 def prepare(name: str, settings: Settings) -> Experiment:
@@ -203,6 +207,9 @@ def prepare(name: str, settings: Settings) -> Experiment:
         ValueError: there is none of that name.
         ImportError: the `experiments` extra is not installed.
     """
-    if name not in _EXPERIMENTS and name not in (names := experiment_names()):
-        raise ValueError(f"There is no experiment '{name}'; there are: {', '.join(names)}.")
+    if name not in _EXPERIMENTS:
+        if name not in BUNDLED:
+            known = ", ".join(experiment_names())
+            raise ValueError(f"There is no experiment '{name}'; there are: {known}.")
+        importlib.import_module(f"sim.experiments.{BUNDLED[name]}")
     return _EXPERIMENTS[name](settings)

@@ -1,4 +1,4 @@
-"""Training an equinox classifier and stopping at every checkpoint."""
+"""Training a classifier and stopping at every checkpoint."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from numpy.typing import ArrayLike
 
 from sim.checks import ArgumentError
 from sim.experiments._registry import Checkpoint, Settings, State
+from sim.progress import Progress
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +84,7 @@ def description(name: str, settings: Settings, **words: str) -> dict[str, Any]:
 
 
 class Cut(eqx.Module):
-    """A network in two parts, whose players are regions of what lies between them."""
+    """A network in two pieces, whose players are regions of what lies between them."""
 
     front: Callable[[jax.Array], jax.Array]
     back: Callable[[jax.Array], jax.Array]
@@ -96,34 +98,82 @@ def train(
     data: Data,
     epochs: Sequence[int],
     optimiser: optax.GradientTransformation,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
     resume: State | None = None,
     *,
     batch_size: int = 128,
     seed: int = 0,
     measured: np.ndarray | None = None,
 ) -> Iterator[Checkpoint]:
-    """Trains by minibatch descent on the cross-entropy, and yields a checkpoint at each epoch.
+    """Trains a network and yields a checkpoint at each epoch, ready to be measured.
 
-    Every epoch visits every training sample once in a new order; the last batch may be smaller.
     With `functools.partial` over all but `progress` and `resume` it is what an `Experiment` calls.
 
     Args:
         model: maps one input (*shape) to logits (classes,).
         data: float32 inputs and integer labels.
+        epochs: as in `train_epochs`.
+        optimiser: any optax transformation.
+        progress: as in `train_epochs`.
+        resume: as in `train_epochs`.
+        batch_size: samples in a step.
+        seed: of the order of the samples.
+        measured: where the model is a `Cut`, the inputs whose feature maps are measured.
+    """
+    train_set = (jnp.asarray(data.train_inputs), jnp.asarray(data.train_labels))
+    test_set = (jnp.asarray(data.test_inputs), jnp.asarray(data.test_labels))
+    course = train_epochs(
+        model, *train_set, epochs, optimiser, progress, resume, batch_size=batch_size, seed=seed
+    )
+    for trained, state in course:
+        train_loss, train_accuracy = _evaluate(trained, train_set)
+        test_loss, test_accuracy = _evaluate(trained, test_set)
+        score, inputs = trained, None
+        if isinstance(trained, Cut) and measured is not None:
+            score, inputs = trained.back, np.asarray(_scores(trained.front, measured))
+        yield Checkpoint(
+            state.epoch,
+            functools.partial(_scores, score),
+            float(train_loss),
+            float(test_loss),
+            float(train_accuracy),
+            float(test_accuracy),
+            inputs,
+            state,
+        )
+
+
+def train_epochs(
+    model: Any,
+    inputs: ArrayLike,
+    labels: ArrayLike,
+    epochs: Sequence[int],
+    optimiser: optax.GradientTransformation,
+    progress: Progress | None = None,
+    resume: State | None = None,
+    *,
+    batch_size: int,
+    seed: int,
+) -> Iterator[tuple[Any, State]]:
+    """Minibatch descent on the cross-entropy: the network at each epoch, and how to go on from it.
+
+    Every epoch visits every training sample once in a new order; the last batch may be smaller.
+
+    Args:
+        model: a pytree that maps one input (*shape) to logits (classes,) when it is called.
+        inputs: (samples, *shape), float32.
+        labels: (samples,), integers.
         epochs: when to stop, strictly increasing; 0 is the untrained network.
         optimiser: any optax transformation.
         progress: called after every epoch with (epochs done, epochs in all).
         resume: go on from here, as if training had never stopped.
         batch_size: samples in a step.
         seed: of the order of the samples.
-        measured: where the model is a `Cut`, the inputs whose feature maps are measured.
     """
     parameters, static = eqx.partition(model, eqx.is_inexact_array)
     parameters = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), parameters)
-    train_set = (jnp.asarray(data.train_inputs), jnp.asarray(data.train_labels))
-    test_set = (jnp.asarray(data.test_inputs), jnp.asarray(data.test_labels))
-    size = min(batch_size, len(data.train_labels))
+    train_set = (jnp.asarray(inputs), jnp.asarray(labels))
+    size = min(batch_size, len(train_set[1]))
     key = jax.random.key(seed)
 
     state = (parameters, optimiser.init(parameters))
@@ -139,22 +189,8 @@ def train(
             if progress is not None:
                 progress(epoch, epochs[-1])
         if epoch in epochs:
-            trained = eqx.combine(state[0], static)
-            train_loss, train_accuracy = _evaluate(trained, train_set)
-            test_loss, test_accuracy = _evaluate(trained, test_set)
-            score, inputs = trained, None
-            if isinstance(trained, Cut) and measured is not None:
-                score, inputs = trained.back, np.asarray(_scores(trained.front, measured))
-            yield Checkpoint(
-                epoch,
-                functools.partial(_scores, score),
-                float(train_loss),
-                float(test_loss),
-                float(train_accuracy),
-                float(test_accuracy),
-                inputs,
-                State(epoch, tuple(np.asarray(leaf) for leaf in jax.tree.leaves(state))),
-            )
+            kept = tuple(np.asarray(leaf) for leaf in jax.tree.leaves(state))
+            yield eqx.combine(state[0], static), State(epoch, kept)
 
 
 @eqx.filter_jit

@@ -34,7 +34,7 @@ def identity(experiment: Experiment, metadata: Mapping[str, Any]) -> str:
 
 
 @dataclasses.dataclass(frozen=True)
-class Parts:
+class Unfinished:
     """The checkpoints of an unfinished measurement, in a folder of their own.
 
     Every file is written whole or not at all, and the state after the checkpoint it belongs to, so
@@ -44,7 +44,7 @@ class Parts:
     folder: Path
 
     @classmethod
-    def open(cls, folder: Path, run: str, *, discard: bool = False) -> Parts:
+    def open(cls, folder: Path, run: str, *, discard: bool = False) -> Unfinished:
         """Opens the folder of the run with that identity, new or begun earlier.
 
         Args:
@@ -55,18 +55,18 @@ class Parts:
         Raises:
             ValueError: the folder holds another run's checkpoints, and they are to be kept.
         """
-        parts = cls(folder)
-        if folder.exists() and parts._run() != run:
+        unfinished = cls(folder)
+        if folder.exists() and unfinished._run() != run:
             if not discard and any(folder.glob("epoch-*.npz")):
                 raise ValueError(
                     f"{folder.parent}: holds an unfinished measurement with other settings; finish "
                     f"it by the command that began it, choose another --out, or add --overwrite to "
                     f"throw it away."
                 )
-            parts.remove()
+            unfinished.remove()
         if not folder.exists():
             write_json(folder / RUN, {"run": run})
-        return parts
+        return unfinished
 
     def _run(self) -> str | None:
         """Identity of the run whose folder it is; None where that is not to be known."""
