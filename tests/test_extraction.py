@@ -121,14 +121,14 @@ def test_the_multipliers_certify_the_gap():
 
 def test_an_unfinished_answer_says_so_and_is_still_certified():
     v = network_outputs(4, N, seed=5)
-    found = extract_interactions(v, 0.02, tolerance=1e-12, max_iterations=30)
+    found = extract_interactions(v, 0.02, tolerance=1e-12, max_iterations=30, prefer=None)
     assert not found.converged.any()
     assert np.all(found.iterations == 50)  # whole checks of 25
     optimum = np.array([programme_optimum(x, 0.02 * abs(x[-1] - x[0])) for x in v])
     excess = (np.asarray(found.objective) - optimum) / np.asarray(found.objective)
     assert np.all(excess <= np.asarray(found.gap) + 1e-9)
     nearly = 0.7 * float(found.gap.min())
-    again = extract_interactions(v, 0.02, tolerance=nearly, max_iterations=30)
+    again = extract_interactions(v, 0.02, tolerance=nearly, max_iterations=30, prefer=None)
     np.testing.assert_array_equal(again.gap, found.gap)
     assert not again.converged.any()
 
@@ -152,11 +152,11 @@ def test_a_batch_is_its_samples_whatever_the_lanes():
     assert together.i_and.shape == v.shape
     assert together.gap.shape == (2, 3)
     apart = extract_interactions(v, batch_size=1)
-    np.testing.assert_allclose(apart.i_and, together.i_and, atol=1e-9)
+    np.testing.assert_allclose(apart.i_and, together.i_and, atol=1e-6)  # rounding of 2,000 steps
     np.testing.assert_array_equal(apart.iterations, together.iterations)
     one = extract_interactions(v[1, 2])
     assert one.gap.shape == ()
-    np.testing.assert_allclose(one.i_and, together.i_and[1, 2], atol=1e-9)
+    np.testing.assert_allclose(one.i_and, together.i_and[1, 2], atol=1e-6)
 
 
 def test_permuting_the_players_keeps_the_objective():
@@ -200,11 +200,11 @@ def test_a_bound_above_every_output_leaves_nothing():
 
 def test_warm_start_from_its_own_answer_is_finished_at_once():
     v = network_outputs(4, N, seed=11)
-    cold = extract_interactions(v)
-    warm = extract_interactions(v, warm_start=cold)
-    assert np.all(warm.iterations == 25)
+    cold = extract_interactions(v, prefer=None)
+    warm = extract_interactions(v, warm_start=cold, prefer=None)
+    assert np.all(warm.iterations == 0)
     assert np.all(np.asarray(warm.objective) <= np.asarray(cold.objective) * (1 + 1e-12))
-    tight = extract_interactions(v, tolerance=1e-6, warm_start=warm)
+    tight = extract_interactions(v, tolerance=1e-6, warm_start=warm, prefer=None)
     assert tight.converged.all()
 
 

@@ -14,31 +14,24 @@ projection solves with K = Z W⁻¹ Zᵀ + E W⁻¹ Eᵀ + 1; neither K nor the 
 size σ, which therefore adapts to every sample at no cost. Halpern's iteration pulls the state back
 towards an anchor, with weight 1/(k+2) after k steps, which makes the residual fall like 1/k; moving
 the anchor to the state each time that the residual has fallen enough makes it fall geometrically.
-Bounds on the optimum come from the programme itself, never from the residual.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from sim.extraction._certificate import Costs, choose, column, pull
 from sim.extraction._geometry import Geometry
 
 _FIRST_SIGMA = 0.05
 # When to restart, by the residual and the steps since the last restart: the rules and the numbers
 # of cuPDLP, a restarted method for linear programmes (Lu and Yang 2023, arXiv 2311.12180).
 _SUFFICIENT, _NECESSARY, _OVERDUE = 0.2, 0.8, 0.36
-
-
-class Costs(NamedTuple):
-    """Cost of a unit of every interaction, zero at ∅."""
-
-    i_and: jax.Array  # (2^n,)
-    i_or: jax.Array
 
 
 class Point(NamedTuple):
@@ -50,7 +43,7 @@ class Point(NamedTuple):
 
 
 class Lanes(NamedTuple):
-    """Samples being solved side by side, each with its own step size and best answers so far."""
+    """Samples being solved side by side, each with its own step size."""
 
     v: jax.Array  # (lanes, 2^n) normalised outputs
     box: jax.Array  # (lanes, 2^n) bound on |δ|, zero at ∅
@@ -60,100 +53,33 @@ class Lanes(NamedTuple):
     first: jax.Array  # (lanes,) residual at the last restart
     last: jax.Array  # (lanes,) residual at the last check
     sigma: jax.Array  # (lanes,) step size
-    i_and: jax.Array  # (lanes, 2^n) best feasible interactions
-    i_or: jax.Array
-    upper: jax.Array  # (lanes,) their objective
-    multipliers: jax.Array  # (lanes, 2^n) best feasible dual point
-    lower: jax.Array  # (lanes,) the bound it certifies
     steps: jax.Array  # (lanes,) int32, taken in all
 
 
-def column(x: jax.Array) -> jax.Array:
-    return x[:, None]
-
-
 def combine(f: Callable[..., jax.Array], *points: Point) -> Point:
-    return Point(*(f(*arrays) for arrays in zip(*points, strict=True)))
+    return Point(*(f(*parts) for parts in zip(*points, strict=True)))
 
 
-def choose(mask: jax.Array, first: Any, second: Any) -> Any:
-    """Takes each lane from `first` where `mask` is set, else from `second`."""
-    return jax.tree.map(
-        lambda x, y: jnp.where(mask.reshape((-1,) + (1,) * (x.ndim - 1)), x, y), first, second
-    )
+def box_of(v: jax.Array, bound: jax.Array) -> jax.Array:
+    """The bound on |δ|, (lanes, 2^n)."""
+    return jnp.where(jnp.arange(v.shape[1])[None] == 0, 0.0, column(bound)).astype(v.dtype)
 
 
-def _cheaper(first: jax.Array, second: jax.Array) -> jax.Array:
-    """Whether the first cost is smaller by more than rounding, so that ties fall the same way."""
-    return first < second * (1.0 - 64.0 * jnp.finfo(first.dtype).eps)
-
-
-def objective(costs: Costs, i_and: jax.Array, i_or: jax.Array) -> jax.Array:
-    return jnp.sum(jnp.abs(i_and) * costs.i_and[None] + jnp.abs(i_or) * costs.i_or[None], axis=-1)
-
-
-def certified(
-    geo: Geometry, costs: Costs, m: jax.Array, v: jax.Array, box: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    """Scales any m into the dual's feasible set; returns it and the lower bound it certifies."""
-    pull_and, pull_or = pull(geo, m)
-    ratio_and = jnp.abs(pull_and[:, 1:]) / costs.i_and[None, 1:]
-    ratio_or = jnp.abs(pull_or[:, 1:]) / costs.i_or[None, 1:]
-    violation = jnp.max(jnp.maximum(ratio_and, ratio_or), axis=-1)
-    m = m.at[:, 0].set(0.0) / column(jnp.maximum(violation, jnp.finfo(m.dtype).tiny))
-    return m, jnp.sum(m * v - jnp.abs(m) * box, axis=-1)
-
-
-def pull(geo: Geometry, m: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """What the multipliers m pay for a unit of each AND and of each OR interaction."""
-    m = m.at[:, 0].set(0.0)
-    m = m.at[:, 0].set(-jnp.sum(m, axis=-1))  # then −Eᵀm is the sum over the sets that meet T
-    return geo.zeta_t(m), -geo.disjoint_t(m)
-
-
-def repaired(
-    geo: Geometry, costs: Costs, i_and: jax.Array, i_or: jax.Array, v: jax.Array, box: jax.Array
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Makes any interactions feasible: what the bound does not cover goes to AND, OR or both."""
-    rest = v - geo.zeta(i_and) + geo.disjoint(i_or)
-    rest = rest - jnp.clip(rest, -box, box)
-    add_and, add_or = geo.moebius(rest), -geo.disjoint_inverse(rest)
-    best = (i_and, i_or, jnp.full(v.shape[0], jnp.inf, v.dtype))
-    for share in (0.0, 0.5, 1.0):
-        trial_and, trial_or = i_and + share * add_and, i_or + (1.0 - share) * add_or
-        trial = (trial_and, trial_or, objective(costs, trial_and, trial_or))
-        best = choose(_cheaper(trial[2], best[2]), trial, best)
-    return best
-
-
+@jax.jit
 def start(
-    geo: Geometry,
-    costs: Costs,
-    v: jax.Array,
-    bound: jax.Array,
-    i_and: jax.Array,
-    i_or: jax.Array,
-    m: jax.Array,
+    geo: Geometry, v: jax.Array, bound: jax.Array, i_and: jax.Array, i_or: jax.Array, m: jax.Array
 ) -> Lanes:
     """Lanes for new samples, from interactions and multipliers that are hoped to be close."""
-    box = jnp.where(jnp.arange(v.shape[1])[None] == 0, 0.0, column(bound))
-    nought, zero = jnp.zeros_like(v), jnp.zeros_like(bound)
-    best = repaired(geo, costs, nought, nought, v, box)
-    trial = repaired(geo, costs, i_and, i_or, v, box)
-    best = choose(_cheaper(trial[2], best[2]), trial, best)
-    dual = (nought, zero)
-    for guess in (m, v):
-        certificate = certified(geo, costs, guess, v, box)
-        dual = choose(certificate[1] > dual[1], certificate, dual)
-
-    sigma = zero + _FIRST_SIGMA
+    dtype = geo.weight.dtype
+    v, bound, i_and, i_or, m = (x.astype(dtype) for x in (v, bound, i_and, i_or, m))
+    box = box_of(v, bound)
     rest = v - geo.zeta(i_and) + geo.disjoint(i_or)
-    weight = geo.weight[None]
     pull_and, pull_or = pull(geo, m)
+    zero, weight = jnp.zeros_like(bound), geo.weight[None]
     state = Point(
-        i_and + column(sigma) * pull_and / weight,
-        i_or + column(sigma) * pull_or / weight,
-        jnp.clip(rest, -box, box) + column(sigma) * m,
+        i_and + _FIRST_SIGMA * pull_and / weight,
+        i_or + _FIRST_SIGMA * pull_or / weight,
+        jnp.clip(rest, -box, box) + _FIRST_SIGMA * m,
     )
     return Lanes(
         v=v,
@@ -163,17 +89,23 @@ def start(
         since=zero,
         first=zero + jnp.inf,
         last=zero + jnp.inf,
-        sigma=sigma,
-        i_and=best[0],
-        i_or=best[1],
-        upper=best[2],
-        multipliers=dual[0],
-        lower=dual[1],
+        sigma=zero + _FIRST_SIGMA,
         steps=jnp.zeros(v.shape[0], jnp.int32),
     )
 
 
-def _proximal(geo: Geometry, costs: Costs, lanes: Lanes, state: Point) -> Point:
+def recast(lanes: Lanes, v: jax.Array, box: jax.Array, dtype: jnp.dtype) -> Lanes:
+    """The lanes in another precision, and with it v and its box as they are there."""
+
+    def cast(x: jax.Array) -> jax.Array:
+        return x.astype(dtype) if jnp.issubdtype(x.dtype, jnp.floating) else x
+
+    return jax.tree.map(cast, lanes._replace(v=v, box=box))
+
+
+def proximal(geo: Geometry, costs: Costs, lanes: Lanes, state: Point) -> Point:
+    """The proximal step of the costs: sparse interactions."""
+
     def soft(x: jax.Array, cost: jax.Array) -> jax.Array:
         threshold = column(lanes.sigma) * (cost / geo.weight)[None]
         return x - jnp.clip(x, -threshold, threshold)
@@ -196,14 +128,20 @@ def _project(geo: Geometry, v: jax.Array, x: Point) -> tuple[Point, jax.Array]:
     ), m
 
 
-@functools.partial(jax.jit, static_argnames="steps")
-def advance(geo: Geometry, costs: Costs, lanes: Lanes, steps: int) -> Lanes:
-    """Takes `steps` steps in every lane, renews its two bounds, and restarts it where that pays."""
+def advance(
+    geo: Geometry, costs: Costs, lanes: Lanes, steps: int
+) -> tuple[Lanes, jax.Array, jax.Array, jax.Array]:
+    """Takes `steps` steps in every lane, and restarts it where that pays.
+
+    Returns:
+        The lanes; AND and OR interactions that explain v up to their δ, which may leave its box;
+        and multipliers, (lanes, 2^n) each.
+    """
 
     def step(k: jax.Array | int, state: Point) -> tuple[Point, Point, Point, jax.Array]:
-        x = _proximal(geo, costs, lanes, state)
+        x = proximal(geo, costs, lanes, state)
         y, m = _project(geo, lanes.v, combine(lambda xi, si: 2.0 * xi - si, x, state))
-        pull_back = column(1.0 / (lanes.since + k + 2.0))
+        pull_back = column(1.0 / (lanes.since + k + 2.0)).astype(lanes.v.dtype)
         state = combine(
             lambda si, xi, yi, ai: (1.0 - pull_back) * (si + 2.0 * (yi - xi)) + pull_back * ai,
             state,
@@ -213,27 +151,18 @@ def advance(geo: Geometry, costs: Costs, lanes: Lanes, steps: int) -> Lanes:
         )
         return state, x, y, m
 
-    # The last step apart: the others need not write down what only the bounds are made of.
+    # The last step apart: the others need not write down what only the answers are made of.
     state = jax.lax.fori_loop(0, steps - 1, lambda k, state: step(k, state)[0], lanes.state)
     state, x, y, m = step(steps - 1, state)
+    moved = lanes._replace(state=state, since=lanes.since + steps, steps=lanes.steps + steps)
+    residual = _norm(geo, combine(jnp.subtract, y, x))
+    return _restart(geo, costs, moved, residual), y.i_and, y.i_or, -m / column(lanes.sigma)
 
-    best = (lanes.i_and, lanes.i_or, lanes.upper)
-    trial = repaired(geo, costs, y.i_and, y.i_or, lanes.v, lanes.box)  # y needs less repair than x
-    best = choose(_cheaper(trial[2], best[2]), trial, best)
-    certificate = certified(geo, costs, -m / column(lanes.sigma), lanes.v, lanes.box)
-    dual = choose(certificate[1] > lanes.lower, certificate, (lanes.multipliers, lanes.lower))
 
-    lanes = lanes._replace(
-        state=state,
-        since=lanes.since + steps,
-        i_and=best[0],
-        i_or=best[1],
-        upper=best[2],
-        multipliers=dual[0],
-        lower=dual[1],
-        steps=lanes.steps + steps,
-    )
-    return _restart(geo, costs, lanes, _norm(geo, combine(jnp.subtract, y, x)))
+@functools.partial(jax.jit, static_argnames=("blocks", "steps"))
+def run(geo: Geometry, costs: Costs, lanes: Lanes, blocks: int, steps: int) -> Lanes:
+    """Takes blocks · steps steps without a look at the answers."""
+    return jax.lax.fori_loop(0, blocks, lambda _, now: advance(geo, costs, now, steps)[0], lanes)
 
 
 def _norm(geo: Geometry, x: Point) -> jax.Array:
@@ -250,8 +179,8 @@ def _restart(geo: Geometry, costs: Costs, lanes: Lanes, residual: jax.Array) -> 
     overdue = lanes.since >= _OVERDUE * lanes.steps
     now = fallen | turned | overdue | jnp.isinf(lanes.first)
 
-    x = _proximal(geo, costs, lanes, lanes.state)
-    x_anchor = _proximal(geo, costs, lanes, lanes.anchor)
+    x = proximal(geo, costs, lanes, lanes.state)
+    x_anchor = proximal(geo, costs, lanes, lanes.anchor)
     dual = combine(jnp.subtract, lanes.state, x)
     dual_anchor = combine(jnp.subtract, lanes.anchor, x_anchor)
     primal_distance = _norm(geo, combine(jnp.subtract, x, x_anchor))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import jax
 import jax.numpy as jnp
@@ -12,13 +13,14 @@ from jax.typing import ArrayLike
 from sim.checks import (
     ArgumentError,
     as_number,
+    check_choice,
     check_finite,
     check_nonnegative,
     check_positive,
     check_whole,
 )
-from sim.extraction._geometry import Geometry, geometry
-from sim.extraction._splitting import Costs, Lanes, advance, choose, start
+from sim.extraction._certificate import Costs
+from sim.extraction._stages import COARSE, Method, Problem, Solution, lanes_wide, solve
 from sim.progress import Progress
 from theory.checks import as_sets
 from theory.lattice import orders
@@ -29,7 +31,9 @@ NOISE_BOUND = 0.02
 TOLERANCE = 1e-3
 """The certified relative gap at which a sample counts as solved."""
 
-_STEPS = 25  # iterations between two looks at the gap
+PREFERENCES = ("low", "high")
+LEAN = 0.02
+"""By how much an order's unit costs more than the one before, at the default tolerance."""
 
 
 @jax.tree_util.register_dataclass
@@ -69,6 +73,7 @@ def extract_interactions(
     noise_bound: float = NOISE_BOUND,
     tolerance: float = TOLERANCE,
     *,
+    prefer: str | None = "low",
     max_iterations: int = 20_000,
     and_weights: ArrayLike | None = None,
     or_weights: ArrayLike | None = None,
@@ -89,14 +94,23 @@ def extract_interactions(
         maximise   Σ m(S)·(v(S) − v(∅)) − ζ|m(S)|
         such that  |Σ_{S⊇T} m(S)| ≤ 1,  |Σ_{S∩T≠∅} m(S)| ≤ 1   for every T ≠ ∅
 
-    (with weights, these replace the ones). The optimum need not be unique: see
-    `sim.split_uncertainty`.
+    (with weights, these replace the ones).
+
+    The optimum is far from unique: AND and OR of two players are together the same function as the
+    two alone, at the same cost, so that strength moves freely between the orders 1 and 2 (see
+    `sim.split_uncertainty`). Which of the equally sparse explanations is given is therefore said by
+    `prefer`: the one that minimises Σ (1 + ε(|S|−1))·|I(S)|, with a small ε > 0 for the lowest
+    orders (the canonical one) or ε < 0 for the highest. What is certified stays the distance from
+    the paper's own objective. (Ours.)
 
     Args:
         outputs: (..., 2^n), v(S) of every sample, for instance in log-odds.
         noise_bound: bound on what the interactions may leave unexplained, as a fraction of
             |v(N) − v(∅)|; 0 for an exact explanation.
         tolerance: relative duality gap at which a sample counts as solved.
+        prefer: which of the equally sparse explanations: of the lowest orders (`low`), of the
+            highest (`high`), or None for whichever the iteration comes upon. ε is 0.02 at the
+            default tolerance, and goes with its root.
         max_iterations: iterations after which a sample is returned as it is, not converged.
         and_weights: (n+1,), cost of a unit of AND interaction by order, 1 by default; that of
             order 0 is not used.
@@ -148,7 +162,10 @@ def extract_interactions(
     check_whole(max_iterations, "max_iterations", 1)
     if batch_size is not None:
         check_whole(batch_size, "batch_size", 1)
+    if prefer is not None:
+        check_choice(prefer, "prefer", PREFERENCES)
     costs = _costs(n, and_weights, or_weights, outputs.dtype)
+    leaning = None if prefer is None else leaning_costs(costs, n, prefer, tolerance)
     if warm_start is not None and warm_start.i_and.shape != outputs.shape:
         raise ArgumentError(
             "warm_start",
@@ -162,18 +179,19 @@ def extract_interactions(
             "hold a sample",
             f"has shape {outputs.shape}",
         )
-    empty, v, scale = _normalised(np.asarray(outputs).reshape(total, -1))
+    empty, v, scale = normalised(np.asarray(outputs).reshape(total, -1))
     bound = (noise_bound * np.abs(v[:, -1])).astype(v.dtype)
-    work = _Work(v, bound, _near(warm_start, v, scale))
-    geo = geometry(n, bool(bound.any()), outputs.dtype)
-    width = min(total, batch_size or _default_lanes(n))
-    found = _solve(work, geo, costs, width, tolerance, max_iterations, progress)
+    problem = Problem(v, bound, *_near(warm_start, v, scale))
+    width = batch_size or lanes_wide(2**n)
+    coarse = COARSE if warm_start is None else 0
+    method = Method(costs, leaning, tolerance, max_iterations, width, coarse)
+    found = solve(problem, method, progress)
     result = _extraction(found, empty, scale, costs, tolerance)
     batch = outputs.shape[:-1]
     return jax.tree.map(lambda x: x.reshape(batch + x.shape[1:]), result)
 
 
-def _normalised(outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def normalised(outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Splits v into v(∅), a scale, and outputs with v(∅) = 0 and max |v| = 1."""
     empty = outputs[:, 0]
     v = outputs - empty[:, None]
@@ -193,36 +211,43 @@ def _near(warm_start: Extraction | None, v: np.ndarray, scale: np.ndarray) -> li
 
 
 def _extraction(
-    found: dict[str, np.ndarray],
+    found: Solution,
     empty: np.ndarray,
     scale: np.ndarray,
     costs: Costs,
     tolerance: float,
 ) -> Extraction:
     """Back to the units of the outputs, single players under AND, everything counted again."""
-    i_and, i_or = found["i_and"], found["i_or"]
+    answers, steps = found
+    i_and, i_or = answers.i_and, answers.i_or
     singles = 2 ** np.arange(i_and.shape[1].bit_length() - 1)
     i_and[:, singles] += i_or[:, singles]
     i_or[:, singles] = 0.0
     i_and, i_or = i_and * scale[:, None], i_or * scale[:, None]
     i_and[:, 0], i_or[:, 0] = empty, 0.0
     objective = np.abs(i_and) @ np.asarray(costs.i_and) + np.abs(i_or) @ np.asarray(costs.i_or)
-    lower = found["lower"] * scale
+    lower = answers.lower * scale
     gap = np.maximum(objective - lower, 0.0) / np.where(objective > 0, objective, 1.0)
     return Extraction(
         i_and=jnp.asarray(i_and),
         i_or=jnp.asarray(i_or),
         objective=jnp.asarray(objective),
         gap=jnp.asarray(gap),
-        iterations=jnp.asarray(found["steps"]),
+        iterations=jnp.asarray(steps),
         converged=jnp.asarray(gap <= tolerance),
-        multipliers=jnp.asarray(found["multipliers"]),
+        multipliers=jnp.asarray(answers.multipliers),
     )
 
 
-def _default_lanes(n: int) -> int:
-    """As many as fit a core's cache; wider batches are slower, not faster."""
-    return max(4, min(128, 2**14 // 2**n))
+def leaning_costs(costs: Costs, n: int, prefer: str, tolerance: float) -> Costs:
+    """Costs that lean by ε a unit of order towards low or high orders.
+
+    What leaning costs by the true costs goes with ε², so ε goes with the root of the tolerance. The
+    costs of the highest orders stay above a half.
+    """
+    lean = min(LEAN * math.sqrt(tolerance / TOLERANCE), 0.03, 0.5 / n)
+    more = np.maximum(np.asarray(orders(n)) - 1, 0) * (lean if prefer == "low" else -lean)
+    return Costs(*((cost * (1 + more)).astype(cost.dtype) for cost in costs))
 
 
 def _costs(
@@ -247,66 +272,3 @@ def _costs(
     by_order[1][1] = by_order[0][1]
     index = np.asarray(orders(n))
     return Costs(*(jnp.asarray(np.where(index > 0, w[index], 0.0), dtype) for w in by_order))
-
-
-@dataclasses.dataclass
-class _Work:
-    """The samples of one call, normalised, and where each of their answers goes."""
-
-    v: np.ndarray  # (samples, 2^n), v(∅) = 0 and max |v| = 1
-    bound: np.ndarray  # (samples,)
-    near: list[np.ndarray]  # AND and OR interactions and multipliers to start from
-
-    def start(self, geo: Geometry, costs: Costs, samples: np.ndarray) -> Lanes:
-        near = (part[samples] for part in self.near)
-        return _start(geo, costs, self.v[samples], self.bound[samples], *near)
-
-
-_start = jax.jit(start)
-_choose = jax.jit(choose)
-
-
-def _solve(
-    work: _Work,
-    geo: Geometry,
-    costs: Costs,
-    width: int,
-    tolerance: float,
-    max_iterations: int,
-    progress: Progress | None,
-) -> dict[str, np.ndarray]:
-    """Keeps `width` lanes busy: a sample that is done makes room for the next one."""
-    total, size = work.v.shape
-    dtype = work.v.dtype
-    found = {
-        "i_and": np.zeros((total, size), dtype),
-        "i_or": np.zeros((total, size), dtype),
-        "multipliers": np.zeros((total, size), dtype),
-        "lower": np.zeros(total, dtype),
-        "steps": np.zeros(total, np.int32),
-    }
-    sample = np.arange(width)  # what each lane works on
-    busy = np.ones(width, bool)
-    lanes = work.start(geo, costs, sample)
-    waiting, done = width, 0
-    while busy.any():
-        lanes = advance(geo, costs, lanes, _STEPS)
-        upper, lower, steps = map(np.asarray, (lanes.upper, lanes.lower, lanes.steps))
-        solved = upper - lower <= tolerance * upper
-        ended = np.flatnonzero(busy & (solved | (steps >= max_iterations)))
-        if not ended.size:
-            continue
-        for name, values in found.items():
-            values[sample[ended]] = np.asarray(getattr(lanes, name))[ended]
-        done += ended.size
-        refill = ended[: total - waiting]
-        busy[ended[refill.size :]] = False
-        if refill.size:
-            sample[refill] = np.arange(waiting, waiting + refill.size)
-            waiting += refill.size
-            fresh = np.zeros(width, bool)
-            fresh[refill] = True
-            lanes = _choose(fresh, work.start(geo, costs, sample), lanes)
-        if progress is not None:
-            progress(done, total)
-    return found
