@@ -15,7 +15,7 @@ from sim.document import (
     Checkpoint,
     Document,
     as_document,
-    check_fit,
+    check_document,
     conclusion,
     flat,
     label,
@@ -70,7 +70,7 @@ def write_report(
         >>> text.startswith("<!DOCTYPE html>"), "epoch" in text
         (True, True)
     """
-    check_fit(document, "Argument `document`")
+    check_document(document, "Argument `document`")
     page = _template().render(
         title=title,
         classes=CLASSES,

@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from sim.document.schema import check_fit
+from sim.document.schema import check_document
 from sim.figures.measured import dynamics, noise_level, theory_vs_network
 from sim.figures.style import save_figure
 
@@ -41,11 +41,11 @@ def document(boundary, epochs=(0, 1, 2, 4, 8, 16, 64, 256), n=5):
 
 
 def test_the_fit_that_is_drawn_is_whole():
-    assert check_fit(fit := document(4), "fit.json") is fit
+    assert check_document(fit := document(4), "fit.json") is fit
     bare = document(None) | {"curves": {}, "phases": {"boundary": None}}
     for record in bare["checkpoints"]:
         del record["mean_order"]
-    assert check_fit(bare, "fit.json") is bare
+    assert check_document(bare, "fit.json") is bare
 
 
 RECORD_FAULTS = [
@@ -76,7 +76,7 @@ def test_a_fault_of_a_record_is_named(key, value, message):
     fit["checkpoints"][2][key] = value
     for source in ("a/fit.json", "Argument `document`"):
         with pytest.raises(ValueError, match="checkpoint 2") as caught:
-            check_fit(fit, source)
+            check_document(fit, source)
         assert str(caught.value).startswith(f"{source}: checkpoint 2: `{key}` must be ")
         assert message in str(caught.value)
 
@@ -107,7 +107,7 @@ def test_a_fault_of_a_record_is_named(key, value, message):
 )
 def test_a_fault_of_a_fit_is_named(change, message):
     with pytest.raises(ValueError, match=r"^fit\.json: ") as caught:
-        check_fit(document(4) | change, "fit.json")
+        check_document(document(4) | change, "fit.json")
     assert message in str(caught.value)
 
 

@@ -9,12 +9,14 @@ import re
 import shutil
 import subprocess
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from sim.document import schema
 from sim.document.content import findings
-from sim.document.schema import check_fit
+from sim.document.schema import as_document, check_document
 from sim.document.words import label, noise_text, second_phase
 from sim.figures.measured import FIGURES
 from sim.figures.style import figure_bytes
@@ -118,11 +120,12 @@ def test_the_page_is_whole_and_loads_nothing(tmp_path, document):
 def test_the_numbers_of_the_fit_are_on_the_page(tmp_path, document):
     page = _Page(_written(tmp_path, document))
     by_epoch = {row[0]: row for row in page.rows if len(row) == 8}
-    for record in document["checkpoints"]:
+    levels = [noise_text(fitted) for fitted in as_document(document).checkpoints]
+    for record, level in zip(document["checkpoints"], levels, strict=True):
         row = by_epoch[f"{record['epoch']:g}"]
         low, high = record["sigma2_interval"]
         beside = "a bound only" if record["bound"] else f"{low:.1e} to {high:.1e}"
-        assert row[1] == f"{noise_text(record)}{beside}"
+        assert row[1] == f"{level}{beside}"
         for name in ("measured", "predicted"):
             shares = [f"{share:.3f}" for share in record[name]]
             assert [row[0], name, *shares] in page.rows
@@ -148,6 +151,22 @@ def test_the_numbers_of_the_fit_are_on_the_page(tmp_path, document):
 
 def test_the_document_is_plain_json(document):
     assert json.loads(json.dumps(document, allow_nan=False)) == document
+
+
+def test_whatever_a_fit_writes_the_schema_knows(document):
+    """By name: the fit and the phases write their own entries, and all others read the schema."""
+
+    def known(kind):
+        return {field.name for field in msgspec.structs.fields(kind)}
+
+    assert set(document) == known(schema.Document)
+    assert set(document["phases"]) == known(schema.FoundPhases)
+    for record in document["checkpoints"]:
+        assert set(record) == known(schema.Checkpoint) - {"gap"}  # of the extraction, not here
+        for null in record["nulls"].values():
+            assert set(null) == known(schema.Null)
+    for standing in document["overall"].values():
+        assert set(standing) == known(schema.Standing)
 
 
 def test_equal_content_gives_equal_bytes(tmp_path, document):
@@ -249,7 +268,7 @@ def _changed(document, path, value):
 @pytest.mark.parametrize(("path", "value", "message"), FAULTS)
 def test_a_fault_deep_in_a_fit_is_named(document, path, value, message):
     with pytest.raises(ValueError, match=r"^a/fit\.json: ") as caught:
-        check_fit(_changed(document, path, value), "a/fit.json")
+        check_document(_changed(document, path, value), "a/fit.json")
     assert message in str(caught.value)
 
 
@@ -270,7 +289,7 @@ def _entries(content, above=()):
 
 def _refusal(content):
     try:
-        check_fit(content, "fit.json")
+        check_document(content, "fit.json")
     except ValueError as error:
         return str(error)
     return None

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from sim.cli._console import AsJson, Folder, Overwrite, finish, progress_bars, refuse_existing
-from sim.document import RECORD_KEYS, check_fit
+from sim.document import RECORD_KEYS, check_document
 from sim.figures import FIGURES, figure_paths, save_figure
 from sim.files import read_json
 from sim.progress import NamedProgress
@@ -25,7 +25,7 @@ def figures(
 ) -> None:
     """Draw the figures of a fit, as PNG and SVG."""
     folder = folder or source.parent
-    document = check_fit(read_json(source, HINT), source, (*RECORD_KEYS, "mean_order"))
+    document = check_document(read_json(source, HINT), source, (*RECORD_KEYS, "mean_order"))
     refuse_existing([p for name in FIGURES for p in figure_paths(folder, name)], overwrite)
     with progress_bars() as progress:
         paths = run_figures(document, folder, progress)

@@ -24,7 +24,14 @@ from sim.cli._console import (
     progress_bars,
     refuse_existing,
 )
-from sim.document import conclusion, fit_document, noise_text, short_label
+from sim.document import (
+    Document,
+    as_document,
+    conclusion,
+    fit_document,
+    noise_text,
+    short_label,
+)
 from sim.extraction import Interactions
 from sim.figures import FIGURES, figure_bytes
 from sim.files import write_json
@@ -138,10 +145,11 @@ def run_fit(
     return document
 
 
-def print_fit(document: Mapping[str, Any]) -> None:
+def print_fit(document: Document | Mapping[str, Any]) -> None:
     """A table that a person can read, and one sentence of conclusion."""
-    nulls = list(document["checkpoints"][0]["nulls"])
-    boundary = document["phases"]["boundary"]
+    document = as_document(document)
+    *_, last = checkpoints = document.checkpoints
+    boundary, nulls = document.phases.boundary, list(checkpoints[0].nulls)
     table = Table(
         box=SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
@@ -155,17 +163,15 @@ def print_fit(document: Mapping[str, Any]) -> None:
     names = ("epoch", "phase", "mean\norder", "σ²", "theory", *map(short_label, nulls), "gap")
     for name in names:
         table.add_column(name, justify="center" if name == "phase" else "right", no_wrap=True)
-    *_, last = checkpoints = document["checkpoints"]
     for fitted in checkpoints:
-        distances = [fitted["nulls"][name]["total_variation"] for name in nulls]
         table.add_row(
-            f"{fitted['epoch']:g}",
-            "–" if boundary is None else "1" if fitted["epoch"] < boundary else "2",
-            f"{fitted['mean_order']:.2f}",
+            f"{fitted.epoch:g}",
+            "–" if boundary is None else "1" if fitted.epoch < boundary else "2",
+            f"{fitted.mean_order:.2f}",
             noise_text(fitted),
-            f"{fitted['total_variation']:.3f}" + ("*" if fitted is last else ""),
-            *(f"{value:.3f}" for value in distances),
-            f"{fitted['gap']:.0e}",
+            f"{fitted.total_variation:.3f}" + ("*" if fitted is last else ""),
+            *(f"{fitted.nulls[name].total_variation:.3f}" for name in nulls),
+            f"{fitted.gap:.0e}",
         )
     out.print(table)
     out.print(conclusion(document))

@@ -10,7 +10,7 @@ from sim.document.schema import (
     Document as Document,
     FoundPhases as FoundPhases,
     as_document as as_document,
-    check_fit as check_fit,
+    check_document as check_document,
     flat as flat,
 )
 from sim.document.words import (

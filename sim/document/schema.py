@@ -188,7 +188,7 @@ def as_document(content: Document | Mapping[str, Any]) -> Document:
     """The content of a `fit.json`, or of `findings`, with its keys as attributes.
 
     Raises:
-        ValueError: it is no fit; see `check_fit`, which says more.
+        ValueError: it is no fit; see `check_document`, which says more.
 
     Example:
         >>> record = {"epoch": 0, "sigma2": 0.1, "measured": [0.5, 0.5], "predicted": [0.4, 0.6],
@@ -203,7 +203,7 @@ def as_document(content: Document | Mapping[str, Any]) -> Document:
     return msgspec.convert(_plain(content), Document)
 
 
-def check_fit(
+def check_document(
     document: Any, path: str | Path, keys: Iterable[str] = RECORD_KEYS
 ) -> Mapping[str, Any]:
     """Returns the content of a `fit.json` if it is what the report and figures can be made of.
@@ -219,9 +219,9 @@ def check_fit(
     Example:
         >>> record = {"epoch": 0, "sigma2": 0.1, "measured": [0.5, 0.5], "predicted": [0.4, 0.6],
         ...           "total_variation": 0.1, "nulls": {}}
-        >>> fit = {"checkpoints": [record, record | {"epoch": 4, "sigma2": -1}], "curves": {},
-        ...        "phases": {"boundary": None}, "settings": {}}
-        >>> check_fit(fit, "fit.json")
+        >>> content = {"checkpoints": [record, record | {"epoch": 4, "sigma2": -1}], "curves": {},
+        ...            "phases": {"boundary": None}, "settings": {}}
+        >>> check_document(content, "fit.json")
         Traceback (most recent call last):
         ValueError: fit.json: checkpoint 1: `sigma2` must be a finite, positive number, but is -1.
     """
@@ -271,16 +271,16 @@ def _check_entries(content: Any, kind: type[Struct], where: str) -> None:
 
 
 def _check_entry(value: Any, name: str, kind: Any, where: str) -> None:
-    """Raises where an entry is not of its type; names the part of it that is not, if it has any."""
+    """Raises where an entry is not of its type; names what in it is not, where it can."""
     try:
         msgspec.convert(value, kind)
     except msgspec.ValidationError:
-        for part, content, inner in _parts(name, value):
-            _check_entries(content, inner, f"{where}: {part}")
+        for place, content, inner in _inside(name, value):
+            _check_entries(content, inner, f"{where}: {place}")
         raise _fault(where, name, kind.__metadata__[-1].description, value) from None
 
 
-def _parts(name: str, value: Any) -> Iterator[tuple[str, Any, type[Struct]]]:
+def _inside(name: str, value: Any) -> Iterator[tuple[str, Any, type[Struct]]]:
     """The mappings with keys of their own in an entry, each with its name."""
     match name, value:
         case "checkpoints", [_, _, *_]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import msgspec
 import numpy as np
 
 from sim.document.schema import Checkpoint, Document, FoundPhases, as_document
@@ -73,9 +72,8 @@ def _noise_path(records: Sequence[Checkpoint]) -> str:
     return path if last is records[-1] else f"{path}, then {noise_text(records[-1])},"
 
 
-def noise_text(record: Checkpoint | Mapping[str, Any]) -> str:
+def noise_text(fitted: Checkpoint) -> str:
     """A checkpoint's σ², or the bound that is all that the data give; see `NoiseFit.bound`."""
-    fitted = msgspec.convert(record, Checkpoint)
     value = f"{fitted.sigma2:.1e}"
     bounds = {
         "zero": "→ 0",

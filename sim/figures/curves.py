@@ -1,7 +1,7 @@
 """Curves against the epoch of a fit: noise level, distance of each model, mean order, losses.
 
-Each draws from plain values, those of a `fit.json` or of `sim.document.findings`, so that a
-saved fit and a new one look the same.
+Each draws a `Document`, or the plain values that make one (those of a `fit.json`, or of
+`sim.document.findings`), so that a saved fit and a new one look the same.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from sim.document import short_label
+from sim.document import Checkpoint, Document, as_document, short_label
 from sim.figures.style import GREY, MEASURED, PREDICTED, epoch_axis
 from sim.fitting import BETTER, WORSE
 
@@ -22,7 +22,6 @@ NULLS = {
     "binomial": ("#009E73", "v"),
     "cut_off": ("#CC79A7", "D"),
 }
-
 
 SYMBOLS = {
     None: ("o", "fitted σ²"),
@@ -34,32 +33,31 @@ SYMBOLS = {
 }
 
 
-def noise_curve(ax: Axes, fit: Mapping[str, Any], color: str = PREDICTED) -> Axes:
+def noise_curve(ax: Axes, document: Document | Mapping[str, Any], color: str = PREDICTED) -> Axes:
     """Fitted σ² against the epoch, with its bootstrap interval where there is one.
 
     Triangles stand for checkpoints at which σ² is only a bound (`NoiseFit.bound`), at the axis's
     edge where the prediction no longer changes. Open symbols are those of the first phase, where
     the theory of the optimum under noise does not claim to hold.
     """
-    records = fit["checkpoints"][:-1]  # the last checkpoint is the target itself
-    boundary = fit["phases"]["boundary"]
-    determined = [r for r in records if not r.get("bound")]
+    document = as_document(document)
+    records = document.checkpoints[:-1]  # the last checkpoint is the target itself
+    boundary = document.phases.boundary
     bottom, top = _noise_limits(records)
     ax.set_yscale("log")
     ax.set_ylim(bottom, top)
     ax.set_ylabel("noise variance σ²")
-    _fill_intervals(ax, fit, determined, color)
-    levels = [np.nan if r.get("bound") else r["sigma2"] for r in records]
-    ax.plot([r["epoch"] for r in records], levels, color=color)
+    _fill_intervals(ax, [r for r in records if not r.bound], document.options.level, color)
+    levels = [np.nan if r.bound else r.sigma2 for r in records]
+    ax.plot([r.epoch for r in records], levels, color=color)
     heights = {"zero": bottom, "infinite": top}
     named = set()
-    for record in reversed([r for r in records if r.get("bound") != "any"]):
-        early = boundary is not None and record["epoch"] < boundary
-        bound = record.get("bound")
-        symbol, name = SYMBOLS["early" if early and not bound else bound]
+    for record in reversed([r for r in records if r.bound != "any"]):
+        early = boundary is not None and record.epoch < boundary
+        symbol, name = SYMBOLS["early" if early and not record.bound else record.bound]
         ax.plot(
-            record["epoch"],
-            heights.get(bound, record["sigma2"]),
+            record.epoch,
+            heights.get(record.bound or "", record.sigma2),
             symbol,
             color=color,
             mfc="white" if early else color,
@@ -67,76 +65,78 @@ def noise_curve(ax: Axes, fit: Mapping[str, Any], color: str = PREDICTED) -> Axe
             label=None if name in named else name,
         )
         named.add(name)
-    return _against_epochs(ax, fit)
+    return _against_epochs(ax, document)
 
 
-def _noise_limits(records: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
+def _noise_limits(records: Sequence[Checkpoint]) -> tuple[float, float]:
     """Limits that hold every σ² with room for its interval, and bounds at either edge."""
-    shown = [r for r in records if r.get("bound") not in ("zero", "infinite", "any")]
-    levels = [r["sigma2"] for r in shown]
+    shown = [r for r in records if r.bound not in ("zero", "infinite", "any")]
+    levels = [r.sigma2 for r in shown]
     lowest, highest = min(levels, default=1e-3), max(levels, default=1e-1)
-    ends = [end for r in shown if not r.get("bound") for end in r.get("sigma2_interval") or ()]
+    ends = [end for r in shown if not r.bound for end in r.sigma2_interval or ()]
     low = max(min(ends, default=lowest), lowest / 10)
     high = min(max(ends, default=highest), highest * 10)
     return min(low, lowest) / 3, max(high, highest) * 3
 
 
-def _fill_intervals(
-    ax: Axes, fit: Mapping[str, Any], records: Sequence[Mapping[str, Any]], color: str
-) -> None:
-    intervals = [(r["epoch"], *r["sigma2_interval"]) for r in records if r.get("sigma2_interval")]
+def _fill_intervals(ax: Axes, records: Sequence[Checkpoint], level: float, color: str) -> None:
+    intervals = [(r.epoch, *r.sigma2_interval) for r in records if r.sigma2_interval]
     if intervals:
         at, low, high = zip(*intervals, strict=True)
-        label = f"{100 * fit.get('fit', {}).get('level', 0.95):g} % bootstrap interval"
+        label = f"{100 * level:g} % bootstrap interval"
         ax.fill_between(at, low, high, color=color, alpha=0.2, lw=0, label=label)
 
 
-def misfit_curves(ax: Axes, fit: Mapping[str, Any]) -> Axes:
+def misfit_curves(ax: Axes, document: Document | Mapping[str, Any]) -> Axes:
     """Total variation between the measured and each fitted distribution, against the epoch.
 
     A filled mark is a null model from which the bootstrap tells the theory apart at that
     checkpoint; a hollow one is not distinguishable from it.
     """
-    records = fit["checkpoints"][:-1]
-    epochs = [r["epoch"] for r in records]
-    for name in records[0]["nulls"]:
+    document = as_document(document)
+    records = document.checkpoints[:-1]
+    epochs = [r.epoch for r in records]
+    for name in records[0].nulls:
         color, mark = NULLS.get(name, (GREY, "o"))
-        nulls = [r["nulls"][name] for r in records]
-        ax.plot(epochs, [null["total_variation"] for null in nulls], color=color, lw=0.9, alpha=0.7)
+        nulls = [r.nulls[name] for r in records]
+        ax.plot(epochs, [null.total_variation for null in nulls], color=color, lw=0.9, alpha=0.7)
         for told, face in ((True, color), (False, "white")):
             points = [
-                (epoch, null["total_variation"])
+                (epoch, null.total_variation)
                 for epoch, null in zip(epochs, nulls, strict=True)
-                if (null.get("verdict") in (BETTER, WORSE)) == told
+                if (null.verdict in (BETTER, WORSE)) == told
             ]
             if points:
                 ax.plot(*zip(*points, strict=True), mark, color=color, mfc=face)
         ax.plot([], [], marker=mark, color=color, lw=0.9, label=short_label(name))
-    ax.plot(epochs, [r["total_variation"] for r in records], "o-", color=PREDICTED, label="theory")
+    ax.plot(epochs, [r.total_variation for r in records], "o-", color=PREDICTED, label="theory")
     ax.set_ylabel("total variation")
     ax.set_ylim(bottom=0)
-    return _against_epochs(ax, fit)
+    return _against_epochs(ax, document)
 
 
-def mean_order_curve(ax: Axes, fit: Mapping[str, Any]) -> Axes:
+def mean_order_curve(ax: Axes, document: Document | Mapping[str, Any]) -> Axes:
     """Mean order of the measured distribution against the epoch, with its standard error."""
-    records, spread = fit["checkpoints"], fit["phases"].get("spread")
-    epochs, means = [r["epoch"] for r in records], [r["mean_order"] for r in records]
+    document = as_document(document)
+    records, spread = document.checkpoints, document.phases.spread
+    epochs = [r.epoch for r in records]
+    means = [np.nan if r.mean_order is None else r.mean_order for r in records]
     if spread:
         low, high = zip(*((m - s, m + s) for m, s in zip(means, spread, strict=True)), strict=True)
         ax.fill_between(epochs, low, high, color=MEASURED, alpha=0.2, lw=0)
     ax.plot(epochs, means, "o-", color=MEASURED)
     ax.set_ylabel("mean order")
-    return _against_epochs(ax, fit)
+    return _against_epochs(ax, document)
 
 
-def loss_curves(ax: Axes, fit: Mapping[str, Any]) -> Axes:
+def loss_curves(ax: Axes, document: Document | Mapping[str, Any]) -> Axes:
     """Training and test loss against the epoch, and the gap between them."""
-    train, test = (fit["curves"].get(f"{part}_loss") for part in ("train", "test"))
+    document = as_document(document)
+    train, test = (document.curves.get(name) for name in ("train_loss", "test_loss"))
     if not train and not test:
         ax.text(0.5, 0.5, "no loss was recorded", ha="center", transform=ax.transAxes, color=GREY)
-        return _against_epochs(ax, fit)
-    epochs = [r["epoch"] for r in fit["checkpoints"]]
+        return _against_epochs(ax, document)
+    epochs = [r.epoch for r in document.checkpoints]
     if train:
         ax.plot(epochs, train, color=MEASURED, label="train")
     if test:
@@ -146,13 +146,14 @@ def loss_curves(ax: Axes, fit: Mapping[str, Any]) -> Axes:
         ax.plot(epochs, gap, color=GREY, lw=1.1, ls=":", label="test − train")
     ax.axhline(0, color=GREY, lw=0.5)
     ax.set_ylabel("loss (nats)")
-    return _against_epochs(ax, fit)
+    return _against_epochs(ax, document)
 
 
-def loss_gap_curve(ax: Axes, fit: Mapping[str, Any]) -> Axes:
+def loss_gap_curve(ax: Axes, document: Document | Mapping[str, Any]) -> Axes:
     """Test loss − training loss against the epoch, with its onset."""
-    phases, epochs = fit["phases"], [r["epoch"] for r in fit["checkpoints"]]
-    gap, onset = phases.get("loss_gap"), phases.get("loss_gap_onset")
+    document = as_document(document)
+    epochs = [r.epoch for r in document.checkpoints]
+    gap, onset = document.phases.loss_gap, document.phases.loss_gap_onset
     if gap:
         ax.plot(epochs, gap, "o-", color=GREY)
         if onset is not None:
@@ -160,16 +161,17 @@ def loss_gap_curve(ax: Axes, fit: Mapping[str, Any]) -> Axes:
             ax.plot(onset, height, "*", ms=11, color=PREDICTED, label="onset of the gap")
     ax.axhline(0, color=GREY, lw=0.5)
     ax.set_ylabel("loss gap (nats)")
-    return _against_epochs(ax, fit)
+    return _against_epochs(ax, document)
 
 
-def _against_epochs(ax: Axes, fit: Mapping[str, Any]) -> Axes:
+def _against_epochs(ax: Axes, document: Document) -> Axes:
     """Epoch axis (logarithmic, with 0 on it), and the phase boundary with its interval."""
-    phases = fit["phases"]
-    if phases["boundary"] is not None:
-        ax.axvspan(phases["low"], phases["high"], color="#999999", alpha=0.18, lw=0)
-        ax.axvline(phases["boundary"], color=GREY, lw=0.9, ls=(0, (4, 2)))
-    return epoch_axis(ax, [r["epoch"] for r in fit["checkpoints"]])
+    phases = document.phases
+    if phases.boundary is not None:
+        if phases.low is not None and phases.high is not None:
+            ax.axvspan(phases.low, phases.high, color="#999999", alpha=0.18, lw=0)
+        ax.axvline(phases.boundary, color=GREY, lw=0.9, ls=(0, (4, 2)))
+    return epoch_axis(ax, [r.epoch for r in document.checkpoints])
 
 
 def legend_above(ax: Axes, columns: int = 5) -> None:

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from sim.document import (
     Checkpoint,
+    Document,
     FoundPhases,
     as_document,
     boundary_interval,
@@ -28,7 +29,7 @@ from sim.figures.orders import order_bars, paired_order_bars
 from sim.figures.style import PREDICTED, STYLE
 
 
-def dynamics(document: Mapping[str, Any], panels: int = 6) -> Figure:
+def dynamics(document: Document | Mapping[str, Any], panels: int = 6) -> Figure:
     """Distribution over orders at chosen checkpoints, with loss and mean order beside them.
 
     Bars are measured; in the second phase dots show what the theory predicts at the fitted σ².
@@ -63,14 +64,14 @@ def dynamics(document: Mapping[str, Any], panels: int = 6) -> Figure:
             ax.set_visible(i < len(chosen))
             ax.label_outer()
         upper, lower = right.subplots(2, 1, sharex=True)
-        loss_curves(upper, document)
+        loss_curves(upper, content)
         legend_above(upper)
-        mean_order_curve(lower, document).set_title(_boundary_title(content.phases), loc="left")
+        mean_order_curve(lower, content).set_title(_boundary_title(content.phases), loc="left")
         upper.set_xlabel("")
     return figure
 
 
-def theory_vs_network(document: Mapping[str, Any], panels: int = 3) -> Figure:
+def theory_vs_network(document: Document | Mapping[str, Any], panels: int = 3) -> Figure:
     """Measured and predicted distributions: early, middle and late in the second phase.
 
     After [Ren24] Fig. 4. Without a two-phase pattern, over all checkpoints.
@@ -96,19 +97,20 @@ def theory_vs_network(document: Mapping[str, Any], panels: int = 3) -> Figure:
     return figure
 
 
-def noise_level(document: Mapping[str, Any]) -> Figure:
+def noise_level(document: Document | Mapping[str, Any]) -> Figure:
     """Fitted noise variance σ² against the epoch, and how far theory and nulls are off.
 
     Args:
         document: content of `fit.json`.
     """
+    content = as_document(document)
     with plt.style.context(STYLE):
         figure, (upper, lower) = plt.subplots(
             2, 1, figsize=(5.6, 5.4), sharex=True, height_ratios=(1.25, 1)
         )
-        legend_above(noise_curve(upper, document))
+        legend_above(noise_curve(upper, content))
         upper.set_xlabel("")
-        legend_above(misfit_curves(lower, document))
+        legend_above(misfit_curves(lower, content))
     return figure
 
 
