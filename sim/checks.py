@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from theory.checks import ArgumentError as ArgumentError
 
 
-def as_array(values: Any, name: str) -> np.ndarray:
+def as_array(values: ArrayLike, name: str) -> np.ndarray:
     """Returns values as a numpy array; says what to do where a library refuses."""
     try:
         return np.asarray(values)
@@ -22,7 +22,7 @@ def as_array(values: Any, name: str) -> np.ndarray:
         ) from error
 
 
-def check_outputs(outputs: Any, name: str = "outputs") -> np.ndarray:
+def check_outputs(outputs: ArrayLike, name: str = "outputs") -> np.ndarray:
     """Returns outputs as float64 (checkpoints, samples, 2^n); refuses any other shape or a NaN."""
     array = as_array(outputs, name)
     if array.dtype == np.float16:
@@ -33,7 +33,7 @@ def check_outputs(outputs: Any, name: str = "outputs") -> np.ndarray:
             "survive that",
             opening="",
         )
-    if not (np.issubdtype(array.dtype, np.floating) or np.issubdtype(array.dtype, np.integer)):
+    if not _is_real(array):
         raise ArgumentError(
             name,
             "be an array of real numbers",
@@ -69,16 +69,15 @@ def check_outputs(outputs: Any, name: str = "outputs") -> np.ndarray:
     return array.astype(np.float64)
 
 
-def check_epochs(epochs: Any, checkpoints: int) -> np.ndarray:
+def _is_real(array: np.ndarray) -> bool:
+    return np.issubdtype(array.dtype, np.floating) or np.issubdtype(array.dtype, np.integer)
+
+
+def check_epochs(epochs: ArrayLike, checkpoints: int) -> np.ndarray:
     """Returns epochs as float64 (checkpoints,), strictly increasing and nonnegative."""
     array = as_array(epochs, "epochs")
-    if not (np.issubdtype(array.dtype, np.floating) or np.issubdtype(array.dtype, np.integer)):
-        raise ArgumentError(
-            "epochs",
-            "be numbers",
-            f"has dtype {array.dtype}",
-            opening="",
-        )
+    if not _is_real(array):
+        raise ArgumentError("epochs", "be numbers", f"has dtype {array.dtype}", opening="")
     if array.shape != (checkpoints,):
         raise ArgumentError(
             "epochs",
@@ -88,13 +87,7 @@ def check_epochs(epochs: Any, checkpoints: int) -> np.ndarray:
             opening="",
         )
     array = array.astype(np.float64)
-    if not np.isfinite(array).all() or (array < 0).any():
-        raise ArgumentError(
-            "epochs",
-            "be finite and nonnegative",
-            f"is {array.tolist()}",
-            opening="",
-        )
+    check_finite(array, "epochs", nonnegative=True, opening="")
     steps = np.diff(array)
     if (steps <= 0).any():
         at = int(np.argmax(steps <= 0))
@@ -107,7 +100,7 @@ def check_epochs(epochs: Any, checkpoints: int) -> np.ndarray:
     return array
 
 
-def check_labels(labels: Any, samples: int) -> np.ndarray:
+def check_labels(labels: ArrayLike, samples: int) -> np.ndarray:
     """Returns labels as integers (samples,)."""
     array = as_array(labels, "labels")
     if array.shape != (samples,) or not np.issubdtype(array.dtype, np.integer):
@@ -120,7 +113,7 @@ def check_labels(labels: Any, samples: int) -> np.ndarray:
     return array
 
 
-def as_number(value: Any, name: str) -> float:
+def as_number(value: float, name: str) -> float:
     """Returns the value as a float; refuses what is not a number."""
     try:
         return float(value)
@@ -128,14 +121,25 @@ def as_number(value: Any, name: str) -> float:
         raise TypeError(f"Argument `{name}` must be a number, but is {value!r}.") from None
 
 
-def check_finite(values: Any, name: str) -> None:
-    """Raises unless every entry of the array is finite, and names the first that is not."""
+def check_finite(
+    values: ArrayLike, name: str, *, nonnegative: bool = False, opening: str = "Argument "
+) -> None:
+    """Raises unless every entry is finite, and at least 0 if wanted; names the first that is not.
+
+    Args:
+        values: a number, or an array of them.
+        name: the argument's name, for the error.
+        nonnegative: refuse negative entries too.
+        opening: see `ArgumentError`.
+    """
     array = np.asarray(values)
-    bad = np.argwhere(~np.isfinite(array))
-    if len(bad):
-        index = tuple(bad[0].tolist())
-        got = f"{name}[{', '.join(map(str, index))}] is {float(array[index])}"
-        raise ArgumentError(name, "be finite", got)
+    good = np.isfinite(array) & (array >= 0) if nonnegative else np.isfinite(array)
+    if good.all():
+        return
+    index = tuple(np.argwhere(~np.atleast_1d(good))[0].tolist())[: array.ndim]
+    entry = f"{name}[{', '.join(map(str, index))}] " if index else ""
+    must = "be finite and nonnegative" if nonnegative else "be finite"
+    raise ArgumentError(name, must, f"{entry}is {float(array[index])}", opening=opening)
 
 
 def check_choice(value: str, name: str, choices: Iterable[str]) -> None:

@@ -56,16 +56,10 @@ def to_shapiq(interactions: ArrayLike, threshold: float = 0.0) -> InteractionVal
     array, n = as_sets(interactions, "interactions")
     if array.ndim != 1:
         raise ArgumentError(
-            "interactions",
-            "be those of one sample, (2^n,)",
-            f"has shape {array.shape}",
+            "interactions", "be those of one sample, (2^n,)", f"has shape {array.shape}"
         )
     if not threshold >= 0:
-        raise ArgumentError(
-            "threshold",
-            "be nonnegative",
-            f"is {threshold}",
-        )
+        raise ArgumentError("threshold", "be nonnegative", f"is {threshold}")
     values = np.asarray(array, dtype=np.float64)
     kept = np.flatnonzero((np.abs(values) >= threshold) & (values != 0))
     kept = np.concatenate([[0], kept[kept != 0]])

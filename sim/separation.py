@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sim.checks import ArgumentError
+from sim.checks import ArgumentError, check_finite
 from theory import NoiseModel, initial_strength, optimal_interactions, sum_by_order
 
 
@@ -82,23 +82,18 @@ def separate(
         (0.0, 1.5)
     """
     measured = np.asarray(strength, dtype=np.float64)
-    targets = jnp.asarray(true)
-    n = targets.shape[-1].bit_length() - 1
+    given = jnp.asarray(true)
+    n = given.shape[-1].bit_length() - 1
     if measured.ndim != 2 or measured.shape[1] != n:
         raise ArgumentError(
             "strength",
             f"have shape (checkpoints, {n}), one entry for each order of `true`",
             f"has shape {measured.shape}",
         )
-    if not np.isfinite(measured).all() or (measured < 0).any():
-        raise ArgumentError(
-            "strength",
-            "be finite and nonnegative",
-            "is not",
-        )
+    check_finite(measured, "strength", nonnegative=True)
     levels = np.geomspace(1e-6, 1.0, 61) if sigma2 is None else np.atleast_1d(sigma2)
     ratios = np.geomspace(0.5, 2.0, 25) if rho is None else np.atleast_1d(rho)
-    decays = np.asarray(_decay_strength(targets, jnp.asarray(levels), noise))  # (levels, n)
+    decays = np.asarray(_decay_strength(given, jnp.asarray(levels), noise))  # (levels, n)
     spindles = np.stack([np.asarray(initial_strength(n, r)) for r in ratios])  # (ratios, n)
     shapes = decays / decays.sum(axis=1, keepdims=True), spindles
     a, b, error = _nonnegative_pairs(measured, *shapes)

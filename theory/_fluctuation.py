@@ -40,11 +40,7 @@ def interaction_variance(output_variance: ArrayLike) -> jax.Array:
     """
     variance, _ = as_sets(output_variance, "output_variance")
     if not isinstance(variance, jax.core.Tracer) and not bool(jnp.all(variance >= 0)):
-        raise ArgumentError(
-            "output_variance",
-            "be nonnegative",
-            f"its least is {variance.min()}",
-        )
+        raise ArgumentError("output_variance", "be nonnegative", f"its least is {variance.min()}")
     return zeta(variance)
 
 

@@ -221,11 +221,7 @@ def _check_loss(
     w, true, _ = as_pair(w, true, ("w", "true"))
     sigma2 = check_variance(sigma2, w.dtype)
     if sigma2.ndim:
-        raise ArgumentError(
-            "sigma2",
-            "be a number",
-            f"has shape {sigma2.shape}",
-        )
+        raise ArgumentError("sigma2", "be a number", f"has shape {sigma2.shape}")
     return w, true, sigma2
 
 

@@ -96,17 +96,9 @@ def _check_times(
     sigma2 = check_variance(sigma2, dtype)
     times = as_real(time, "time").astype(sigma2.dtype)
     if times.ndim > 1:
-        raise ArgumentError(
-            "time",
-            "be a number or have shape (m,)",
-            f"has shape {times.shape}",
-        )
+        raise ArgumentError("time", "be a number or have shape (m,)", f"has shape {times.shape}")
     if not isinstance(times, jax.core.Tracer) and not bool(jnp.all(times >= 0)):
-        raise ArgumentError(
-            "time",
-            "be nonnegative",
-            f"is {time}",
-        )
+        raise ArgumentError("time", "be nonnegative", f"is {time}")
     if sigma2.ndim and times.ndim and sigma2.shape != times.shape:
         raise ValueError(
             f"Arguments `sigma2` and `time` must have the same length, but have shapes "

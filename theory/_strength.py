@@ -61,11 +61,7 @@ def strength_by_order(i: ArrayLike, threshold: ArrayLike = 0.0) -> jax.Array:
     i, _ = as_sets(i, "i")
     threshold = jnp.asarray(threshold, i.dtype)
     if not isinstance(threshold, jax.core.Tracer) and not bool(jnp.all(threshold >= 0)):
-        raise ArgumentError(
-            "threshold",
-            "be nonnegative",
-            f"is {threshold}",
-        )
+        raise ArgumentError("threshold", "be nonnegative", f"is {threshold}")
     try:
         threshold = jnp.broadcast_to(threshold, i.shape[:-1])
     except ValueError:

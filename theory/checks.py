@@ -112,11 +112,7 @@ def check_players(n: int, name: str = "n") -> int:
     if isinstance(n, bool) or not hasattr(n, "__index__"):
         raise TypeError(f"Argument `{name}` must be an integer, but is {n!r}.")
     if n < 1:
-        raise ArgumentError(
-            name,
-            "be at least 1",
-            f"is {n}",
-        )
+        raise ArgumentError(name, "be at least 1", f"is {n}")
     return int(n)
 
 
@@ -126,17 +122,9 @@ def check_variance(sigma2: ArrayLike, dtype: jnp.dtype | None = None) -> jax.Arr
     if dtype is not None:
         array = array.astype(dtype)
     if array.ndim > 1:
-        raise ArgumentError(
-            "sigma2",
-            "be a number or have shape (m,)",
-            f"has shape {array.shape}",
-        )
+        raise ArgumentError("sigma2", "be a number or have shape (m,)", f"has shape {array.shape}")
     if not isinstance(array, jax.core.Tracer) and not (np.asarray(array) >= 0).all():
-        raise ArgumentError(
-            "sigma2",
-            "be nonnegative",
-            f"is {sigma2}",
-        )
+        raise ArgumentError("sigma2", "be nonnegative", f"is {sigma2}")
     return array
 
 
@@ -144,15 +132,7 @@ def check_rho(rho: ArrayLike) -> jax.Array:
     """Returns the growth ρ with order as a real number > 0."""
     number = as_real(rho, "rho")
     if number.ndim:
-        raise ArgumentError(
-            "rho",
-            "be a number",
-            f"has shape {number.shape}",
-        )
+        raise ArgumentError("rho", "be a number", f"has shape {number.shape}")
     if not isinstance(number, jax.core.Tracer) and not 0 < number < jnp.inf:
-        raise ArgumentError(
-            "rho",
-            "be positive and finite",
-            f"is {rho}",
-        )
+        raise ArgumentError("rho", "be positive and finite", f"is {rho}")
     return number

@@ -13,7 +13,7 @@ import numpy as np
 import optax
 from numpy.typing import ArrayLike
 
-from sim.checks import ArgumentError
+from sim.checks import ArgumentError, check_labels
 
 Layers = tuple[tuple[jax.Array, jax.Array], ...]
 
@@ -86,20 +86,11 @@ def train_network(
     """
     from sim.experiments._training import train_epochs  # needs equinox
 
-    images, classes = np.asarray(inputs, np.float32), np.asarray(labels)
-    if classes.shape != (len(images),) or not np.issubdtype(classes.dtype, np.integer):
-        raise ArgumentError(
-            "labels",
-            f"be one integer for each of the {len(images)} inputs",
-            f"has shape {classes.shape} and dtype {classes.dtype}",
-        )
+    images = np.asarray(inputs, np.float32)
+    classes = check_labels(labels, len(images))
     steps = np.diff(epochs)
     if len(epochs) == 0 or epochs[0] < 0 or (steps <= 0).any():
-        raise ArgumentError(
-            "epochs",
-            "increase from 0 on",
-            f"is {list(epochs)}",
-        )
+        raise ArgumentError("epochs", "increase from 0 on", f"is {list(epochs)}")
     sizes = (math.prod(images.shape[1:]), *hidden, int(classes.max()) + 1)
     # Partial is a pytree: what the trainer changes are the layers, its first argument.
     model = jax.tree_util.Partial(_logits, _initial_layers(sizes, jax.random.key(seed)))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sim.checks import ArgumentError
+from sim.checks import ArgumentError, check_nonnegative, check_whole
 from sim.measurement import Masking
 from sim.progress import Progress
 
@@ -57,34 +57,12 @@ class Settings:
                 f"is {list(self.epochs)}",
                 opening="",
             )
-        if self.samples < 1:
-            raise ArgumentError(
-                "samples",
-                "be at least 1",
-                f"is {self.samples}",
-                opening="",
-            )
-        if self.seed < 0:
-            raise ArgumentError(
-                "seed",
-                "be nonnegative",
-                f"is {self.seed}",
-                opening="",
-            )
+        check_whole(self.samples, "samples", 1)
+        check_nonnegative(self.seed, "seed")
         if not 0 <= self.label_noise < 1:
-            raise ArgumentError(
-                "label_noise",
-                "be in [0, 1)",
-                f"is {self.label_noise}",
-                opening="",
-            )
+            raise ArgumentError("label_noise", "be in [0, 1)", f"is {self.label_noise}", opening="")
         if self.part not in ("test", "train"):
-            raise ArgumentError(
-                "part",
-                "be 'test' or 'train'",
-                f"is '{self.part}'",
-                opening="",
-            )
+            raise ArgumentError("part", "be 'test' or 'train'", f"is '{self.part}'", opening="")
 
 
 @dataclasses.dataclass(frozen=True)

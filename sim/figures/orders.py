@@ -90,9 +90,7 @@ def _shares(values: ArrayLike, name: str) -> np.ndarray:
     array = np.asarray(values, float)
     if array.ndim != 1 or array.size == 0:
         raise ArgumentError(
-            name,
-            "have shape (n,), one entry for each order 1..n",
-            f"has shape {array.shape}",
+            name, "have shape (n,), one entry for each order 1..n", f"has shape {array.shape}"
         )
     return array
 

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sim.checks import ArgumentError
+from sim.checks import ArgumentError, check_finite
 
 MAX_PLAYERS = 24
 
@@ -168,12 +168,11 @@ def _checked_baseline(baseline: ArrayLike, shape: tuple[int, ...]) -> np.ndarray
         np.broadcast_to(one, shape)
     except ValueError:
         raise ArgumentError(
-            "baseline",
-            f"broadcast to the input shape {shape}",
-            f"has shape {baseline.shape}",
+            "baseline", f"broadcast to the input shape {shape}", f"has shape {baseline.shape}"
         ) from None
-    if not (np.issubdtype(baseline.dtype, np.number) and np.isfinite(baseline).all()):
-        raise ValueError("Argument `baseline` must be finite numbers.")
+    if not np.issubdtype(baseline.dtype, np.number):
+        raise ArgumentError("baseline", "be numbers", f"has dtype {baseline.dtype}")
+    check_finite(baseline, "baseline")
     return baseline
 
 

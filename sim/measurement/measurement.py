@@ -6,14 +6,14 @@ import dataclasses
 import difflib
 import json
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from sim.checks import ArgumentError, check_epochs, check_labels, check_outputs
+from sim.checks import ArgumentError, check_epochs, check_finite, check_labels, check_outputs
 from sim.files import read_npz, write_npz
 
 
@@ -78,19 +78,10 @@ class Measurement:
                 f"has shape {curve.shape}",
                 opening="",
             )
-        if not np.isfinite(curve).all():
-            raise ArgumentError(
-                name,
-                "be finite",
-                f"is {curve.tolist()}",
-                opening="",
-            )
+        check_finite(curve, name, opening="")
         if name.endswith("accuracy") and not ((curve >= 0) & (curve <= 1)).all():
             raise ArgumentError(
-                name,
-                "be fractions from 0 to 1",
-                f"is {curve.tolist()}",
-                opening="",
+                name, "be fractions from 0 to 1", f"is {curve.tolist()}", opening=""
             )
         return curve
 
@@ -136,11 +127,7 @@ class Measurement:
             if getattr(self, name) is not None
         }
         if np.dtype(dtype) not in (np.float32, np.float64):
-            raise ArgumentError(
-                "dtype",
-                "be float32 or float64",
-                f"is {np.dtype(dtype)}",
-            )
+            raise ArgumentError("dtype", "be float32 or float64", f"is {np.dtype(dtype)}")
         if np.dtype(dtype) != np.float64:
             with np.errstate(over="ignore"):
                 present["outputs"] = self.outputs.astype(dtype)
@@ -183,37 +170,27 @@ class Measurement:
         known = {f.name for f in dataclasses.fields(cls)} - {"metadata"}
         try:
             _check_keys(arrays, known | {"metadata"})
-            metadata = _read_metadata(arrays.get("metadata", "{}"))
+            metadata = _read_metadata(str(arrays.get("metadata", "{}")))
             return cls(**{k: v for k, v in arrays.items() if k in known}, metadata=metadata)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
 
 
-def _check_keys(arrays: Mapping[str, Any], known: Collection[str]) -> None:
+def _check_keys(names: Iterable[str], known: Collection[str]) -> None:
     """Raises where a key that would be ignored looks like a slip of the pen."""
-    for name in arrays:
+    for name in names:
         meant = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
         if name not in known and meant:
             raise ValueError(f"There is no key `{name}`; `{meant[0]}` is meant, it seems.")
 
 
-def _read_metadata(text: Any) -> dict[str, Any]:
+def _read_metadata(text: str) -> dict[str, Any]:
     try:
-        metadata = json.loads(str(text))
+        metadata = json.loads(text)
     except json.JSONDecodeError as error:
-        raise ArgumentError(
-            "metadata",
-            "be a JSON text",
-            f"{error}",
-            opening="",
-        ) from None
+        raise ArgumentError("metadata", "be a JSON text", f"{error}", opening="") from None
     if not isinstance(metadata, dict):
-        raise ArgumentError(
-            "metadata",
-            "be a JSON object",
-            f"is {text}",
-            opening="",
-        )
+        raise ArgumentError("metadata", "be a JSON object", f"is {text}", opening="")
     return metadata
 
 

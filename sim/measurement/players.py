@@ -59,11 +59,7 @@ def image_patches(
     rows, columns = height // patch, width // patch
     inside = np.ones((height, width), bool) if allowed is None else np.asarray(allowed, dtype=bool)
     if inside.shape != (height, width):
-        raise ArgumentError(
-            "allowed",
-            f"have shape {(height, width)}",
-            f"has shape {inside.shape}",
-        )
+        raise ArgumentError("allowed", f"have shape {(height, width)}", f"has shape {inside.shape}")
     whole = inside.reshape(rows, patch, columns, patch).all(axis=(1, 3))
     chosen = choose(np.flatnonzero(whole), n, seed, samples, "patches")
     index = np.arange(rows)[:, None] * columns + np.arange(columns)
@@ -152,11 +148,7 @@ def tokens(
     """
     shape = (shape,) if isinstance(shape, int | np.integer) else tuple(shape)
     if len(shape) not in (1, 2):
-        raise ArgumentError(
-            "shape",
-            "be (tokens,) or (tokens, width)",
-            f"is {shape}",
-        )
+        raise ArgumentError("shape", "be (tokens,) or (tokens, width)", f"is {shape}")
     inside = np.ones(shape[0], bool) if allowed is None else np.asarray(allowed, dtype=bool)
     if inside.ndim not in (1, 2) or inside.shape[-1] != shape[0]:
         raise ArgumentError(
@@ -170,11 +162,7 @@ def tokens(
         rng = np.random.default_rng(seed)
         chosen = np.array([_draw(np.flatnonzero(row), n, rng, "tokens") for row in inside])
     if not np.issubdtype(np.asarray(mask).dtype, np.number):
-        raise ArgumentError(
-            "mask",
-            "be the mask token's number or its embedding",
-            f"is {mask!r}",
-        )
+        raise ArgumentError("mask", "be the mask token's number or its embedding", f"is {mask!r}")
     regions = chosen[..., None] == np.arange(shape[0])
     if len(shape) == 2:
         regions = np.repeat(regions[..., None], shape[1], axis=-1)

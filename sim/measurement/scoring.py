@@ -139,10 +139,7 @@ def _checked_scores(returned: ArrayLike, batch: int, label: int | None, sample: 
             scores = scores.astype(np.float64, casting="safe")  # bfloat16 and its like
         except TypeError:
             raise ArgumentError(
-                "score",
-                "return real numbers",
-                f"returned dtype {scores.dtype}",
-                opening="",
+                "score", "return real numbers", f"returned dtype {scores.dtype}", opening=""
             ) from None
     classes = scores.shape[1] if scores.ndim == 2 else 1
     if label is not None and scores.dtype.kind != "f":
@@ -159,10 +156,7 @@ def _checked_scores(returned: ArrayLike, batch: int, label: int | None, sample: 
     if not np.isfinite(scores).all():
         kind = "a NaN" if np.isnan(scores).any() else "an infinite one"
         raise ArgumentError(
-            "score",
-            "return finite logits",
-            f"sample {sample} has {kind} among them",
-            opening="",
+            "score", "return finite logits", f"sample {sample} has {kind} among them", opening=""
         )
     if classes > 1 and scores.min() >= 0 and np.allclose(scores.sum(axis=1), 1, atol=1e-3):
         raise ArgumentError(

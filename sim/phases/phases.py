@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from jax.typing import ArrayLike
 
-from sim.checks import ArgumentError, check_epochs, check_fraction
+from sim.checks import ArgumentError, check_epochs, check_finite, check_fraction
 from sim.phases.loss_gap import MAD, ROUGH, ROUNDING, gap_onset, loss_gap
 
 TAIL = 0.025  # of the bootstrap's minima that the boundary's interval leaves out on either side
@@ -210,9 +210,8 @@ def _check_distributions(distributions: ArrayLike) -> np.ndarray:
         shares = np.asarray(distributions, dtype=np.float64)
     except (TypeError, ValueError):
         raise TypeError(
-            f"Argument `distributions` must be an array (checkpoints, samples, orders), such as "
-            f"`fit_noise(...).strength`, but is of type "
-            f"{type(distributions).__name__}."
+            "Argument `distributions` must be an array (checkpoints, samples, orders), such as "
+            f"`fit_noise(...).strength`, but is of type {type(distributions).__name__}."
         ) from None
     if shares.ndim != 3 or 0 in shares.shape:
         raise ArgumentError(
@@ -220,12 +219,7 @@ def _check_distributions(distributions: ArrayLike) -> np.ndarray:
             "have shape (checkpoints, samples, orders)",
             f"has shape {shares.shape}",
         )
-    if not np.isfinite(shares).all() or (shares < 0).any():
-        raise ArgumentError(
-            "distributions",
-            "be finite and nonnegative",
-            "is not",
-        )
+    check_finite(shares, "distributions", nonnegative=True)
     empty = np.flatnonzero(shares.sum(axis=(1, 2)) == 0)
     if empty.size:
         raise ArgumentError(

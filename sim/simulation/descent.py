@@ -73,11 +73,7 @@ class Descent:
         check_whole(self.steps_per_epoch, "steps_per_epoch", 1)
         check_fraction(self.step, "step")
         if not 0 <= self.momentum < 1:
-            raise ArgumentError(
-                "momentum",
-                "lie in [0, 1)",
-                f"is {self.momentum}",
-            )
+            raise ArgumentError("momentum", "lie in [0, 1)", f"is {self.momentum}")
 
     def transformation(self) -> optax.GradientTransformation:
         """What turns gradients into steps; the default's are still to be scaled by the rate."""

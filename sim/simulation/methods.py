@@ -184,11 +184,7 @@ def _means(positive: jax.Array, negative: jax.Array, loss: jax.Array) -> dict[st
 
 def _check_substeps(substeps: int) -> None:
     if not isinstance(substeps, numbers.Integral) or substeps < 1:
-        raise ArgumentError(
-            "substeps",
-            "be a whole number of at least 1",
-            f"is {substeps}",
-        )
+        raise ArgumentError("substeps", "be a whole number of at least 1", f"is {substeps}")
 
 
 def _stacked(initial: AndOr | None, target: AndOr) -> tuple[jax.Array, jax.Array, tuple[int, ...]]:
@@ -251,11 +247,7 @@ def _kinds(interactions: AndOr, name: str) -> list[jax.Array]:
     arrays = [as_sets(kind, name)[0] for kind in pair]
     for array in arrays:
         if not isinstance(array, jax.core.Tracer) and not bool(_all_finite(array)):
-            raise ArgumentError(
-                name,
-                "be finite",
-                "holds NaN or infinity",
-            )
+            raise ArgumentError(name, "be finite", "holds NaN or infinity")
     return arrays
 
 
@@ -266,11 +258,7 @@ def _recorded_epochs(epochs: int | ArrayLike) -> np.ndarray:
         return np.arange(int(epochs), dtype=float)
     times = np.asarray(epochs, float)
     if times.ndim != 1 or times.size == 0:
-        raise ArgumentError(
-            "epochs",
-            "be a whole number or have shape (E,)",
-            f"is {epochs!r}",
-        )
+        raise ArgumentError("epochs", "be a whole number or have shape (E,)", f"is {epochs!r}")
     if not np.all(np.isfinite(times)) or np.any(np.diff(times) <= 0):
         raise ValueError("Argument `epochs` must be finite and rising, without repetition.")
     return times

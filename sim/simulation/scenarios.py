@@ -96,11 +96,7 @@ def sparse_target(
     shape = _shape(n, members, 16, 1)  # sorting takes many arrays, and one device
     check_positive(scale, "scale")
     if not 0 <= negative <= 1:
-        raise ArgumentError(
-            "negative",
-            "lie between 0 and 1",
-            f"is {negative}",
-        )
+        raise ArgumentError("negative", "lie between 0 and 1", f"is {negative}")
     chosen = jnp.asarray([0, *_counts(n, counts)])
     keys = jax.random.split(key, (members or 1,))
     return _sparse_draws(n, chosen, negative, scale, keys).reshape(shape)

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from sim.checks import ArgumentError, check_positive
+from sim.checks import ArgumentError, check_finite, check_positive
 
 Leaves = Mapping[str, jax.Array]
 Settings = Mapping[str, tuple[float, ...]]
@@ -112,11 +112,7 @@ class Schedule:
         """
         knots = _rising(epochs, "epochs")
         if not knots:
-            raise ArgumentError(
-                "epochs",
-                "hold at least one epoch",
-                "is empty",
-            )
+            raise ArgumentError("epochs", "hold at least one epoch", "is empty")
         levels = _log(values, "values", shape=(len(knots),))
         return cls("table", {"log_values": levels}, (("epochs", knots),))
 
@@ -199,17 +195,9 @@ def _number(
     array = jnp.asarray(value, float)
     if array.shape != shape:
         what = "a number" if not shape else f"of shape {shape}"
-        raise ArgumentError(
-            name,
-            f"be {what}",
-            f"has shape {array.shape}",
-        )
-    if not isinstance(array, jax.core.Tracer) and not np.all(np.isfinite(array)):
-        raise ArgumentError(
-            name,
-            "be finite",
-            f"is {value}",
-        )
+        raise ArgumentError(name, f"be {what}", f"has shape {array.shape}")
+    if not isinstance(array, jax.core.Tracer):
+        check_finite(array, name)
     return array
 
 
@@ -221,11 +209,7 @@ def _log(
         smallest = float(np.min(array))
         if smallest < 0 or (smallest == 0 and not zero):
             sign = "nonnegative" if zero else "positive"
-            raise ArgumentError(
-                name,
-                f"be {sign}",
-                f"is {value}",
-            )
+            raise ArgumentError(name, f"be {sign}", f"is {value}")
     return jnp.log(array)
 
 
@@ -238,9 +222,5 @@ def _rising(values: Sequence[float], name: str) -> tuple[float, ...]:
     edges = tuple(float(value) for value in np.ravel(values))
     rises = all(a < b for a, b in itertools.pairwise(edges))
     if not (all(map(math.isfinite, edges)) and rises):
-        raise ArgumentError(
-            name,
-            "be rising finite epochs",
-            f"is {values}",
-        )
+        raise ArgumentError(name, "be rising finite epochs", f"is {values}")
     return edges

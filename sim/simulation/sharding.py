@@ -44,11 +44,7 @@ def sets_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
     """
     devices = list(jax.devices() if devices is None else devices)
     if not devices:
-        raise ArgumentError(
-            "devices",
-            "hold at least one device",
-            "is empty",
-        )
+        raise ArgumentError("devices", "hold at least one device", "is empty")
     count = 1 << (len(devices).bit_length() - 1)
     return Mesh(np.array(devices[:count]), (AXIS,), axis_types=(AxisType.Auto,))
 
