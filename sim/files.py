@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
@@ -51,7 +52,7 @@ def _umask() -> int:
     return mask
 
 
-def write_npz(path: str | Path, arrays: Mapping[str, Any]) -> None:
+def write_npz(path: str | Path, arrays: Mapping[str, ArrayLike]) -> None:
     """Writes named arrays as one uncompressed `.npz`; equal arrays give equal bytes."""
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         np.savez(file, allow_pickle=False, **arrays)

@@ -13,6 +13,9 @@ from sim.experiments._unfinished import Unfinished, identity
 from sim.measurement import CURVES, Measurement, check_outputs_fit, measure_outputs
 from sim.progress import NamedProgress, Progress
 
+Piece = Mapping[str, np.ndarray | float]
+"""What is kept of a checkpoint: its outputs and its losses and accuracies by name."""
+
 
 def record(
     experiment: Experiment,
@@ -66,7 +69,7 @@ def record(
 
 def _pieces(
     experiment: Experiment, unfinished: Unfinished | None, progress: NamedProgress | None
-) -> Iterator[tuple[int, Mapping[str, Any]]]:
+) -> Iterator[tuple[int, Piece]]:
     """Outputs and curves by epoch: first those that are on disk, then the newly measured."""
     inputs, size = len(experiment.inputs), 2**experiment.masking.n
     kept = set()
@@ -83,12 +86,12 @@ def _pieces(
             )
 
     for epoch in experiment.epochs:
-        piece = None if unfinished is None else unfinished.read(epoch)
-        if piece is not None:
+        read = None if unfinished is None else unfinished.read(epoch)
+        if read is not None:
             kept.add(epoch)
             checkpoints += 1
             measured(0)
-            yield epoch, piece
+            yield epoch, read
     if len(kept) == len(experiment.epochs):
         return
     state = None if unfinished is None else unfinished.state()
@@ -102,7 +105,7 @@ def _pieces(
         yield checkpoint.epoch, piece
 
 
-def _measured(experiment: Experiment, checkpoint: Checkpoint, progress: Progress) -> dict[str, Any]:
+def _measured(experiment: Experiment, checkpoint: Checkpoint, progress: Progress) -> Piece:
     try:
         outputs = measure_outputs(
             checkpoint.score,

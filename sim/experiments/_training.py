@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import equinox as eqx
 import jax
@@ -15,8 +15,15 @@ import optax
 from numpy.typing import ArrayLike
 
 from sim.checks import ArgumentError
+from sim.experiments._feature_map import Cut
 from sim.experiments._registry import Checkpoint, Settings, State
 from sim.progress import Progress
+
+Model = TypeVar("Model", bound=Callable[[jax.Array], jax.Array])
+"""A pytree that maps one input (*shape) to logits (classes,) when it is called."""
+
+Moving = tuple[Any, optax.OptState]
+"""What changes while a network trains: its parameters, a pytree, and the optimiser's memory."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,18 +90,8 @@ def description(name: str, settings: Settings, **words: str) -> dict[str, Any]:
     return {"experiment": name, **words, "settings": dataclasses.asdict(settings)}
 
 
-class Cut(eqx.Module):
-    """A network in two pieces, whose players are regions of what lies between them."""
-
-    front: Callable[[jax.Array], jax.Array]
-    back: Callable[[jax.Array], jax.Array]
-
-    def __call__(self, x: jax.Array) -> jax.Array:
-        return self.back(self.front(x))
-
-
 def train(
-    model: eqx.Module,
+    model: Model,
     data: Data,
     epochs: Sequence[int],
     optimiser: optax.GradientTransformation,
@@ -110,7 +107,7 @@ def train(
     With `functools.partial` over all but `progress` and `resume` it is what an `Experiment` calls.
 
     Args:
-        model: maps one input (*shape) to logits (classes,).
+        model: the untrained network.
         data: float32 inputs and integer labels.
         epochs: as in `train_epochs`.
         optimiser: any optax transformation.
@@ -128,7 +125,8 @@ def train(
     for trained, state in course:
         train_loss, train_accuracy = _evaluate(trained, train_set)
         test_loss, test_accuracy = _evaluate(trained, test_set)
-        score, inputs = trained, None
+        score: Callable[[jax.Array], jax.Array] = trained
+        inputs = None
         if isinstance(trained, Cut) and measured is not None:
             score, inputs = trained.back, np.asarray(_scores(trained.front, measured))
         yield Checkpoint(
@@ -144,7 +142,7 @@ def train(
 
 
 def train_epochs(
-    model: Any,
+    model: Model,
     inputs: ArrayLike,
     labels: ArrayLike,
     epochs: Sequence[int],
@@ -154,13 +152,13 @@ def train_epochs(
     *,
     batch_size: int,
     seed: int,
-) -> Iterator[tuple[Any, State]]:
+) -> Iterator[tuple[Model, State]]:
     """Minibatch descent on the cross-entropy: the network at each epoch, and how to go on from it.
 
     Every epoch visits every training sample once in a new order; the last batch may be smaller.
 
     Args:
-        model: a pytree that maps one input (*shape) to logits (classes,) when it is called.
+        model: the untrained network.
         inputs: (samples, *shape), float32.
         labels: (samples,), integers.
         epochs: when to stop, strictly increasing; 0 is the untrained network.
@@ -194,19 +192,19 @@ def train_epochs(
 
 
 @eqx.filter_jit
-def _scores(model: Any, batch: jax.Array | np.ndarray) -> jax.Array:
+def _scores(model: Model, batch: jax.Array | np.ndarray) -> jax.Array:
     return jax.vmap(model)(jnp.asarray(batch, jnp.float32))
 
 
 @eqx.filter_jit
 def _run_epoch(
-    state: Any,
+    state: Moving,
     train_set: tuple[jax.Array, jax.Array],
     key: jax.Array,
     static: Any,
     optimiser: optax.GradientTransformation,
     batch_size: int,
-) -> Any:
+) -> Moving:
     """One pass over the training set; the last batch is filled up with samples of no weight."""
     inputs, labels = train_set
     batches = -(-len(labels) // batch_size)
@@ -214,7 +212,7 @@ def _run_epoch(
     rows = jnp.arange(batches * batch_size).reshape(batches, batch_size)
     weights = (rows < len(labels)).astype(jnp.float32)
 
-    def step(state: Any, batch: tuple[jax.Array, jax.Array]) -> tuple[Any, None]:
+    def step(state: Moving, batch: tuple[jax.Array, jax.Array]) -> tuple[Moving, None]:
         parameters, memory = state
         chosen, weight = batch
         gradient = jax.grad(_mean_loss)(parameters, static, inputs[chosen], labels[chosen], weight)
@@ -234,7 +232,7 @@ def _mean_loss(
 
 
 @eqx.filter_jit
-def _evaluate(model: Any, data: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+def _evaluate(model: Model, data: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
     """Mean loss and accuracy."""
     logits = jax.vmap(model)(data[0])
     loss = optax.softmax_cross_entropy_with_integer_labels(logits, data[1])

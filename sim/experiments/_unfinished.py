@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from sim.experiments._registry import Experiment, State
 from sim.files import read_json, read_npz, write_json, write_npz
@@ -81,7 +82,7 @@ class Unfinished:
         path = self._path(epoch)
         return read_npz(path, ("outputs", *CURVES)) if path.exists() else None
 
-    def write(self, epoch: int, arrays: Mapping[str, Any], state: State | None) -> None:
+    def write(self, epoch: int, arrays: Mapping[str, ArrayLike], state: State | None) -> None:
         """Keeps a checkpoint, and the state that training goes on from."""
         write_npz(self._path(epoch), arrays)
         if state is not None:

@@ -10,8 +10,9 @@ import jax.numpy as jnp
 import optax
 
 from sim.experiments._digits import DIGITS, digits
+from sim.experiments._feature_map import Cut
 from sim.experiments._registry import Experiment, Settings, register
-from sim.experiments._training import Cut, description, train
+from sim.experiments._training import description, train
 from sim.measurement import image_patches
 
 CHANNELS = (8, 16)
