@@ -10,11 +10,8 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from sim.checks import ArgumentError, check_epochs, check_finite, check_fraction
-from sim.phases.loss_gap import MAD, ROUGH, ROUNDING, gap_onset, loss_gap
-
-TAIL = 0.025  # of the bootstrap's minima that the boundary's interval leaves out on either side
-COVERAGE = f"{100 * (1 - 2 * TAIL):g} %"
-"""How much the boundary's interval covers, as it is written in texts."""
+from sim.phases.boundary import COVERAGE, boundary_ends, pattern_p_value, shared_jitter
+from sim.phases.loss_gap import ROUGH, gap_onset, loss_gap
 
 
 @jax.tree_util.register_dataclass
@@ -165,18 +162,14 @@ def find_phases(
     influence = (moments[0] - mean[:, None] * moments[1]) / moments[1].mean(axis=1)[:, None]
     rng = np.random.default_rng(seed)
 
-    jitter = float(_jitter(mean[None], influence.mean(axis=1)[None], influence)[0])
-    statistic = float(_changes(mean[None], np.zeros((1, checkpoints)), influence).min(1).max())
-    noise = _null_changes(influence, jitter, resamples, rng)
-    p_value = float((1 + np.sum(noise >= statistic)) / (1 + resamples)) if statistic > 0 else 1.0
+    jitter = shared_jitter(mean, influence)
+    p_value = pattern_p_value(mean, influence, jitter, resamples, rng)
     lowest = 1 + int(np.argmin(mean[1:-1]))
     boundary = low = high = None
     if p_value <= level:
-        minima = _bootstrap_minima(moments, jitter, resamples, rng)
-        first, last = np.quantile(minima, [TAIL, 1 - TAIL], method="nearest").astype(int)
         boundary = float(epochs[lowest])
-        low = float(epochs[min(first, lowest) - 1])
-        high = float(epochs[max(last, lowest) + 1])
+        ends = boundary_ends(moments, lowest, jitter, resamples, rng)
+        low, high = (float(epochs[end]) for end in ends)
     gap = loss_gap(train_loss, test_loss, checkpoints)
     return Phases(
         boundary=boundary,
@@ -228,71 +221,3 @@ def _check_distributions(distributions: ArrayLike) -> np.ndarray:
             f"checkpoint {empty[0]} has none",
         )
     return shares
-
-
-def _changes(trajectories: np.ndarray, means: np.ndarray, influence: np.ndarray) -> np.ndarray:
-    """How far each trajectory lies below its ends, in standard errors.
-
-    Args:
-        trajectories: (draws, checkpoints), m(t).
-        means: (draws, checkpoints), mean over samples of their signed influence in each draw.
-        influence: (checkpoints, samples).
-
-    Returns:
-        (draws, 2, checkpoints − 2): below the first and below the last checkpoint.
-    """
-    samples = influence.shape[1]
-    jitter = _jitter(trajectories, means, influence)
-    changes = []
-    for end in (0, -1):
-        paired = influence[end] - influence[1:-1]
-        drift = means[:, end, None] - means[:, 1:-1]
-        squared_error = ((paired**2).mean(axis=1) - drift**2) / max(samples - 1, 1)
-        squared_error = np.maximum(squared_error, 0) + 2 * jitter[:, None] ** 2 + ROUNDING**2
-        changes.append(
-            (trajectories[:, end, None] - trajectories[:, 1:-1]) / np.sqrt(squared_error)
-        )
-    return np.stack(changes, axis=1)
-
-
-def _jitter(trajectories: np.ndarray, means: np.ndarray, influence: np.ndarray) -> np.ndarray:
-    """Standard deviation of each trajectory about the middle of its neighbours, (draws,).
-
-    The part that differences between samples explain is taken off. The median over checkpoints
-    passes over the few at which the trajectory bends.
-    """
-    if trajectories.shape[1] < ROUGH:
-        return np.zeros(len(trajectories))
-
-    def strays(x: np.ndarray, axis: int) -> np.ndarray:
-        x = np.moveaxis(x, axis, 0)
-        return x[1:-1] - 0.5 * (x[:-2] + x[2:])
-
-    samples = influence.shape[1]
-    explained = (strays(influence, 0) ** 2).mean(axis=1)[:, None] - strays(means, 1) ** 2
-    explained = np.median(explained, axis=0) / max(samples - 1, 1)
-    rough = MAD * np.median(np.abs(strays(trajectories, 1)), axis=0)
-    return np.sqrt(np.maximum(rough**2 - explained, 0.0) / 1.5)
-
-
-def _null_changes(
-    influence: np.ndarray, jitter: float, draws: int, rng: np.random.Generator
-) -> np.ndarray:
-    """The largest change of trajectories that have none: noise alone, (draws,)."""
-    checkpoints, samples = influence.shape
-    signs = rng.choice([-1.0, 1.0], size=(draws, samples))
-    means = signs @ influence.T / samples
-    trajectories = means + jitter * rng.normal(size=(draws, checkpoints))
-    return _changes(trajectories, means, influence).max(axis=(1, 2))
-
-
-def _bootstrap_minima(
-    moments: tuple[np.ndarray, np.ndarray], jitter: float, draws: int, rng: np.random.Generator
-) -> np.ndarray:
-    """Interior checkpoint of the smallest mean order, when samples are drawn anew, (draws,)."""
-    checkpoints, samples = moments[0].shape
-    counts = rng.multinomial(samples, np.full(samples, 1 / samples), size=draws)
-    weight = counts @ moments[1].T
-    mean = counts @ moments[0].T / np.where(weight > 0, weight, 1)
-    mean = np.where(weight > 0, mean, np.inf) + jitter * rng.normal(size=(draws, checkpoints))
-    return 1 + np.argmin(mean[:, 1:-1], axis=1)
