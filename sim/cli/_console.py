@@ -47,6 +47,9 @@ Folder = Annotated[
     typer.Option("--out", help="Folder for the result; beside the input file by default."),
 ]
 Seed = Annotated[int, typer.Option(help="Of the data split, the network and the players.")]
+Growth = Annotated[
+    float, typer.Option(help="Factor by which the noise variance grows with each order.")
+]
 
 MEASUREMENT, INTERACTIONS = "measurement.npz", "interactions.npz"
 FIT, REPORT = "fit.json", "report.html"

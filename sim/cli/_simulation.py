@@ -10,9 +10,9 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from sim.cli._console import complete
-from sim.simulation import CLOCKS, METHODS
-from theory import SALIENCE
+from sim.cli._console import Growth, complete
+from sim.simulation import BATCH_SIZE, CLOCKS, METHODS, NEGATIVE, RHO, Descent, Relaxation
+from theory import SALIENCE, NoiseModel
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Simulation:
         typer.Option(help="Growth of the start's interactions with their order."),
         DRAWN,
         SPINDLE,
-    ] = 2**0.5
+    ] = RHO
     scale: Annotated[
         float,
         typer.Option(help="Size of the start's interactions at order 0, in log-odds."),
@@ -77,7 +77,7 @@ class Simulation:
     ] = None
     negative: Annotated[
         float, typer.Option(help="Probability that a target interaction is negative."), DRAWN
-    ] = 0.5
+    ] = NEGATIVE
     interactions: Annotated[
         str | None,
         typer.Option(
@@ -91,7 +91,7 @@ class Simulation:
     ] = 0.0
     rate: Annotated[
         float, typer.Option(help="relaxation: how much of it in one epoch."), RELAXATION
-    ] = 0.2
+    ] = float(Relaxation.rate)
     clock: Annotated[
         str,
         typer.Option(
@@ -99,25 +99,29 @@ class Simulation:
             autocompletion=complete(*CLOCKS),
         ),
         RELAXATION,
-    ] = "noise"
+    ] = Relaxation.clock
     substeps: Annotated[
         int, typer.Option(help="relaxation: parts of an epoch with constant σ²."), RELAXATION
-    ] = 8
-    batch_size: Annotated[int, typer.Option(help="sgd: masks per step."), SGD] = 64
-    steps_per_epoch: Annotated[int, typer.Option(help="sgd: optimiser steps per epoch."), SGD] = 100
+    ] = Relaxation.substeps
+    batch_size: Annotated[int, typer.Option(help="sgd: masks per step."), SGD] = BATCH_SIZE
+    steps_per_epoch: Annotated[int, typer.Option(help="sgd: optimiser steps per epoch."), SGD] = (
+        Descent.steps_per_epoch
+    )
     step: Annotated[
         float, typer.Option(help="sgd: learning rate as a share of the largest stable one."), SGD
-    ] = 0.1
-    momentum: Annotated[float, typer.Option(help="sgd: momentum, from 0 to below 1."), SGD] = 0.0
+    ] = Descent.step
+    momentum: Annotated[float, typer.Option(help="sgd: momentum, from 0 to below 1."), SGD] = (
+        Descent.momentum
+    )
     white: Annotated[
         bool,
         typer.Option(help="sgd: descend in the coordinates in which the noise is white."),
         SGD,
-    ] = True
-    growth: Annotated[
-        float, typer.Option(help="Factor by which the noise variance grows with each order.")
-    ] = 2.0
-    correlation: Annotated[float, typer.Option(help="Correlation of the noise.")] = 0.0
+    ] = Descent.white
+    growth: Growth = float(NoiseModel.growth)
+    correlation: Annotated[float, typer.Option(help="Correlation of the noise.")] = float(
+        NoiseModel.correlation
+    )
     keep_interactions: Annotated[
         bool, typer.Option("--keep-interactions", help="Save the interactions at every epoch too.")
     ] = False

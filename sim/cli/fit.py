@@ -15,6 +15,7 @@ from sim.cli._console import (
     REPORT,
     AsJson,
     Folder,
+    Growth,
     InteractionsFile,
     Overwrite,
     command_line,
@@ -53,12 +54,10 @@ def fit(
             autocompletion=complete(*DISTANCES),
         ),
     ] = "total_variation",
-    growth: Annotated[
-        float, typer.Option(help="Factor by which the noise variance grows with each order.")
-    ] = 2.0,
+    growth: Growth = float(NoiseModel.growth),
     correlation: Annotated[
         float, typer.Option(help="Correlation of the noise; −0.7071 is what Lemma 1 implies.")
-    ] = 0.0,
+    ] = float(NoiseModel.correlation),
     parts: Annotated[
         str,
         typer.Option(

@@ -142,7 +142,7 @@ def run_measure(
 def parse_epochs(text: str) -> tuple[int, ...]:
     """Epochs from a text such as `0,1,2,4`."""
     try:
-        return tuple(int(part) for part in text.split(","))
+        return tuple(int(epoch) for epoch in text.split(","))
     except ValueError:
         raise ValueError(
             f"--epochs must be whole numbers separated by commas, such as 0,4,16, but is '{text}'."

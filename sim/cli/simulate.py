@@ -30,6 +30,7 @@ from sim.figures import phase_map, save_figure, two_phases
 from sim.machine import versions
 from sim.progress import Progress
 from sim.simulation import (
+    AndOr,
     Descent,
     Trajectory,
     keep_salient,
@@ -147,7 +148,7 @@ def _run(settings: Simulation, progress: Progress | None) -> Trajectory:
     )
 
 
-def _ends(settings: Simulation) -> tuple[Any, Any, jax.Array]:
+def _ends(settings: Simulation) -> tuple[AndOr | None, AndOr, jax.Array]:
     """Initial and target interactions, and the key for the rest."""
     first, second, rest = jax.random.split(jax.random.key(settings.seed), 3)
     if settings.interactions is not None:
@@ -168,7 +169,7 @@ def _counts(settings: Simulation) -> int | list[int]:
     if text is None:
         return min(100, 2 ** max(0, settings.n - 1))
     try:
-        counts = [int(part) for part in text.split("/")]
+        counts = [int(count) for count in text.split("/")]
     except ValueError:
         raise ValueError(
             f"--targets must be a whole number, or one for each order separated by '/', but "

@@ -10,7 +10,7 @@ import numpy as np
 
 from sim.experiments._registry import Checkpoint, Experiment
 from sim.experiments._unfinished import Unfinished, identity
-from sim.measurement import CURVES, Measurement, check_outputs_fit, measure_outputs
+from sim.measurement import CURVES, Measurement, check_memory_for_outputs, measure_outputs
 from sim.progress import NamedProgress, Progress
 
 Piece = Mapping[str, np.ndarray | float]
@@ -45,7 +45,7 @@ def record(
             skips a checkpoint.
     """
     shape = (len(experiment.epochs), len(experiment.inputs), 2**experiment.masking.n)
-    check_outputs_fit(shape)
+    check_memory_for_outputs(shape)
     unfinished = None
     if folder is not None:
         run = identity(experiment, metadata)

@@ -18,7 +18,7 @@ from sim.measurement.players import (
     tokens as tokens,
 )
 from sim.measurement.scoring import (
-    check_outputs_fit as check_outputs_fit,
+    check_memory_for_outputs as check_memory_for_outputs,
     log_odds as log_odds,
     measure_outputs as measure_outputs,
 )

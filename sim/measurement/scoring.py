@@ -16,7 +16,7 @@ from sim.progress import Progress
 BATCH, BATCH_BYTES = 4096, 2**26
 
 
-def check_outputs_fit(shape: tuple[int, ...]) -> None:
+def check_memory_for_outputs(shape: tuple[int, ...]) -> None:
     """Raises ValueError where outputs (checkpoints, samples, 2^n) would not fit into memory."""
     size = 8 * math.prod(shape)
     each = " × ".join(map(str, shape[:-1])) + f" × 2^{shape[-1].bit_length() - 1}"
@@ -111,7 +111,7 @@ def measure_outputs(
     check_whole(batch_size, "batch_size", 1)
     size = 2**masking.n
     step = min(size, 1 << int(batch_size).bit_length() - 1)
-    check_outputs_fit((len(inputs), size))
+    check_memory_for_outputs((len(inputs), size))
     outputs = np.empty((len(inputs), size))
     for sample in range(len(inputs)):
         label = None if labels is None else int(labels[sample])

@@ -11,9 +11,9 @@ import numpy as np
 def torch_score(module: Any, device: Any = None) -> Callable[[np.ndarray], np.ndarray]:
     """A PyTorch module as a function from a batch of inputs to logits, both numpy.
 
-    Every call runs the module in evaluation mode without gradients, and leaves each of its parts in
-    the mode that it was in, so that training can go on between two checkpoints. Floating inputs are
-    cast to the type of the module's parameters; integers (token ids) stay as they are.
+    Every call runs the module in evaluation mode without gradients, and leaves each of its layers
+    in the mode that it was in, so that training can go on between two checkpoints. Floating inputs
+    are cast to the type of the module's parameters; integers (token ids) stay as they are.
 
     Args:
         module: a `torch.nn.Module` from a batch (m, *shape) to logits (m, classes) or (m,).
@@ -56,14 +56,14 @@ def torch_score(module: Any, device: Any = None) -> Callable[[np.ndarray], np.nd
             tensor = tensor.to(floating[0].dtype)
         if device is not None or own:
             tensor = tensor.to(own[0].device if device is None else device)
-        modes = [(part, part.training) for part in module.modules()]
+        modes = [(layer, layer.training) for layer in module.modules()]
         module.eval()
         try:
             with torch.no_grad():
                 logits = module(tensor)
         finally:
-            for part, mode in modes:
-                part.training = mode
+            for layer, mode in modes:
+                layer.training = mode
         if not isinstance(logits, torch.Tensor):
             raise TypeError(
                 f"The module must return a tensor of logits, but returned a "

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +22,9 @@ from sim.simulation.sampled_loss import (
 from sim.simulation.trajectory import Snapshot, joined, snapshot
 from theory import NoiseModel, noisy_loss
 from theory.lattice import apply_power, zeta
+
+BATCH_SIZE = 64
+"""Masks in a step, by default."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +57,7 @@ class Descent:
     """
 
     optimizer: optax.GradientTransformation | None = None
-    batch_size: int | None = 64
+    batch_size: int | None = BATCH_SIZE
     steps_per_epoch: int = 100
     step: float = 0.1
     momentum: float = 0.0
@@ -87,7 +89,10 @@ class Descent:
         return values | {"optimizer": "descent" if self.optimizer is None else "given"}
 
 
-CHUNKS = 50  # reports of progress in a run
+CHUNKS = 50  # times that a run tells its progress
+
+Carry = tuple[jax.Array, optax.OptState]
+"""The parameters and the optimiser's memory, of each kind of each member."""
 
 
 def train(run: Run, descent: Descent, key: jax.Array) -> Snapshot:
@@ -149,7 +154,7 @@ def _begin(
     *,
     descent: Descent,
     keep: bool,
-) -> tuple[tuple[jax.Array, Any], jax.Array, Snapshot]:
+) -> tuple[Carry, jax.Array, Snapshot]:
     """Parameters and optimiser state, a key for each, and the first snapshot."""
     axes = coordinates(noise, descent.white, targets.dtype)
     parameters = apply_power(axes.from_interactions, starts)
@@ -161,7 +166,7 @@ def _begin(
 
 @functools.partial(jax.jit, static_argnames=("size", "descent", "keep"), donate_argnames="carry")
 def _advance(
-    carry: tuple[jax.Array, Any],
+    carry: Carry,
     start: jax.Array | int,
     intervals: tuple[jax.Array, jax.Array, jax.Array, jax.Array],
     settings: tuple[NoiseModel, float, jax.Array, jax.Array],
@@ -169,7 +174,7 @@ def _advance(
     size: int,
     descent: Descent,
     keep: bool,
-) -> tuple[tuple[jax.Array, Any], Snapshot]:
+) -> tuple[Carry, Snapshot]:
     """Goes on through `size` intervals from number `start`; beyond the last it stands still."""
     noise, salience, targets, keys = settings
     position = start + jnp.arange(size)
@@ -184,12 +189,12 @@ def _advance(
     outputs = zeta(targets)
 
     def interval(
-        carry: tuple[jax.Array, Any], item: tuple[jax.Array, jax.Array, jax.Array, jax.Array]
-    ) -> tuple[tuple[jax.Array, Any], Snapshot]:
+        carry: Carry, item: tuple[jax.Array, jax.Array, jax.Array, jax.Array]
+    ) -> tuple[Carry, Snapshot]:
         variances, count, first, sigma2 = item
 
-        def body(i: jax.Array, carry: tuple[jax.Array, Any]) -> tuple[jax.Array, Any]:
-            moved: tuple[jax.Array, Any] = step(*carry, outputs, keys, variances[i], first + i)
+        def body(i: jax.Array, carry: Carry) -> Carry:
+            moved: Carry = step(*carry, outputs, keys, variances[i], first + i)
             return moved
 
         carry = jax.lax.fori_loop(0, count, body, carry)
@@ -203,12 +208,12 @@ def _step(
     axes: Coordinates,
     descent: Descent,
     x: jax.Array,
-    state: Any,
+    state: optax.OptState,
     outputs: jax.Array,
     key: jax.Array,
     sigma2: jax.Array,
     number: jax.Array,
-) -> tuple[jax.Array, Any]:
+) -> Carry:
     """One optimiser step of one kind of one member."""
     if descent.batch_size is None:
         gradient = expected_gradient(x, outputs, sigma2, axes)

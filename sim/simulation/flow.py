@@ -2,22 +2,53 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+import numbers
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from sim.checks import ArgumentError, check_choice, check_positive
 from sim.simulation.run import Run
 from sim.simulation.trajectory import Snapshot, joined, snapshot
 from theory import NoiseModel, learning_thresholds, mode_gains, orders, relaxation_gains
 from theory.lattice import apply_power
 
-CHUNKS = 20  # reports of progress in a run
+CHUNKS = 20  # times that a run tells its progress
+
+CLOCKS = ("noise", "flow")
 
 
-def follow(run: Run, path: tuple[float, str, int] | None) -> Snapshot:
+@dataclasses.dataclass(frozen=True)
+class Relaxation:
+    """Settings of the relaxation towards the moving optimum; see `sim.simulate`.
+
+    Attributes:
+        rate: relaxation in one epoch.
+        clock: "noise" or "flow", what `rate` is measured by.
+        substeps: equal steps of constant σ² between two recorded epochs.
+
+    Raises:
+        ValueError: a number out of range, or an unknown clock.
+    """
+
+    rate: float | jax.Array = 0.2
+    clock: str = "noise"
+    substeps: int = 8
+
+    def __post_init__(self) -> None:
+        check_choice(self.clock, "clock", CLOCKS)
+        if not isinstance(self.rate, jax.core.Tracer):
+            check_positive(float(self.rate), "rate")
+        if not isinstance(self.substeps, numbers.Integral) or self.substeps < 1:
+            got = f"is {self.substeps}"
+            raise ArgumentError("substeps", "be a whole number of at least 1", got)
+
+
+def follow(run: Run, relaxation: Relaxation | None) -> Snapshot:
     """Snapshots along the closed form.
 
     A mode of order k at epoch i is kept[i, k] · start + learned[i, k] · target, whatever σ² did on
@@ -25,17 +56,25 @@ def follow(run: Run, path: tuple[float, str, int] | None) -> Snapshot:
 
     Args:
         run: what is simulated.
-        path: rate, clock and substeps of the relaxation; None for equilibrium.
+        relaxation: how it goes on; None for equilibrium.
 
     Returns:
         A `Snapshot` with a leading axis (E,).
     """
     sigma2 = run.variance(run.epochs)
-    if path is None:
+    if relaxation is None:
         kept, starts = None, None
         learned = _equilibrium_gains(run.n, sigma2, run.noise)
     else:
-        kept, learned = relaxation_path(run.n, run.variance, run.epochs, run.noise, *path)
+        kept, learned = relaxation_path(
+            run.n,
+            run.variance,
+            run.epochs,
+            run.noise,
+            relaxation.rate,
+            relaxation.clock,
+            relaxation.substeps,
+        )
         starts = run.starts
     gains = (kept, learned, sigma2)
     recorded = functools.partial(

@@ -12,11 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from sim.checks import ArgumentError, check_choice, check_nonnegative, check_positive, check_whole
+from sim.checks import ArgumentError, check_choice, check_nonnegative, check_whole
 from sim.machine import check_memory
 from sim.progress import Progress
 from sim.simulation.descent import Descent, train
-from sim.simulation.flow import follow
+from sim.simulation.flow import Relaxation, follow
 from sim.simulation.run import Run
 from sim.simulation.scenarios import AndOr
 from sim.simulation.schedules import Schedule
@@ -26,7 +26,6 @@ from theory.checks import as_sets
 from theory.noise import check_noise
 
 METHODS = ("equilibrium", "relaxation", "sgd")
-CLOCKS = ("noise", "flow")
 
 
 def simulate(
@@ -38,9 +37,9 @@ def simulate(
     noise: NoiseModel = NoiseModel(),
     *,
     salience: float = 0.0,
-    rate: float = 0.2,
-    clock: str = "noise",
-    substeps: int = 8,
+    rate: float | jax.Array = Relaxation.rate,
+    clock: str = Relaxation.clock,
+    substeps: int = Relaxation.substeps,
     descent: Descent | None = None,
     key: jax.Array | int = 0,
     keep_interactions: bool = False,
@@ -100,7 +99,6 @@ def simulate(
         [3.5 2.  3. ]
     """
     check_choice(method, "method", METHODS)
-    check_choice(clock, "clock", CLOCKS)
     check_noise(noise)
     if not callable(schedule):
         raise TypeError(
@@ -108,12 +106,10 @@ def simulate(
             f"Schedule.exponential(start=10.0, end=1e-6, epochs=100), but is {schedule!r}."
         )
     check_nonnegative(salience, "salience")
-    if not isinstance(rate, jax.core.Tracer):
-        check_positive(rate, "rate")
-    _check_substeps(substeps)
+    relaxation = Relaxation(rate, clock, substeps)
     starts, targets, batch = _stacked(initial, target)
     times = _recorded_epochs(epochs)
-    _check_fits(method, targets, times.size, keep_interactions)
+    _check_room(method, targets, times.size, keep_interactions)
 
     def variance(at: np.ndarray) -> jax.Array:
         return _check_variances(schedule(at), at).astype(targets.dtype)
@@ -128,7 +124,7 @@ def simulate(
         _check_convergence(snapshots.loss, times)
         settings = descent.settings()
     elif method == "relaxation":
-        snapshots = follow(run, (rate, clock, substeps))
+        snapshots = follow(run, relaxation)
         settings = {"rate": rate, "clock": clock, "substeps": substeps}
     else:
         snapshots = follow(run, None)
@@ -182,11 +178,6 @@ def _means(positive: jax.Array, negative: jax.Array, loss: jax.Array) -> dict[st
     }
 
 
-def _check_substeps(substeps: int) -> None:
-    if not isinstance(substeps, numbers.Integral) or substeps < 1:
-        raise ArgumentError("substeps", "be a whole number of at least 1", f"is {substeps}")
-
-
 def _stacked(initial: AndOr | None, target: AndOr) -> tuple[jax.Array, jax.Array, tuple[int, ...]]:
     """Returns start and target as (kinds, members, 2^n), and the members' own axes."""
     targets = _kinds(target, "target")
@@ -198,7 +189,7 @@ def _stacked(initial: AndOr | None, target: AndOr) -> tuple[jax.Array, jax.Array
     if len(starts) != len(targets):
         raise ValueError(
             "Arguments `initial` and `target` must both be AND interactions, or both be pairs of "
-            f"AND and OR interactions, but have {len(starts)} and {len(targets)} parts."
+            f"AND and OR interactions, but have {len(starts)} and {len(targets)} arrays."
         )
     players = [array.shape[-1].bit_length() - 1 for array in (*starts, *targets)]
     if len(set(players)) > 1:
@@ -242,7 +233,7 @@ def _kinds(interactions: AndOr, name: str) -> list[jax.Array]:
         raise ArgumentError(
             name,
             "be AND interactions or a pair of AND and OR interactions",
-            f"has {len(pair)} parts",
+            f"has {len(pair)} arrays",
         )
     arrays = [as_sets(kind, name)[0] for kind in pair]
     for array in arrays:
@@ -283,7 +274,7 @@ def _check_variances(sigma2: ArrayLike, epochs: np.ndarray) -> jax.Array:
     return values
 
 
-def _check_fits(method: str, targets: jax.Array, epochs: int, keep: bool) -> None:
+def _check_room(method: str, targets: jax.Array, epochs: int, keep: bool) -> None:
     """Counts the arrays of the targets' size that a run holds at a time."""
     if isinstance(targets, jax.core.Tracer):
         return
@@ -322,5 +313,5 @@ def _describe(schedule: Callable[[ArrayLike], jax.Array]) -> str:
     return f"{schedule.kind}:..." if traced else str(schedule)
 
 
-def _plain(value: Any) -> float | str:
+def _plain(value: float | jax.Array) -> float | str:
     return float(value) if np.ndim(value) == 0 and not isinstance(value, jax.core.Tracer) else "..."

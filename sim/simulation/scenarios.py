@@ -17,11 +17,18 @@ from theory import SALIENCE, orders
 from theory.checks import as_sets, check_players
 from theory.sharded import sets_devices, spread
 
-AndOr = ArrayLike | tuple[ArrayLike, ArrayLike]  # AND interactions, or a pair of AND and OR
+AndOr = ArrayLike | tuple[ArrayLike, ArrayLike]
+"""AND interactions, or a pair of AND and OR interactions."""
+
+RHO = 2**0.5
+"""Growth of an untrained network's interactions with their order: independent noise on outputs."""
+
+NEGATIVE = 0.5
+"""Probability that an interaction of a target is negative, by default."""
 
 
 def random_start(
-    n: int, key: jax.Array, rho: float = 2**0.5, scale: float = 1.0, members: int | None = None
+    n: int, key: jax.Array, rho: float = RHO, scale: float = 1.0, members: int | None = None
 ) -> jax.Array:
     """Interactions of an untrained network: independent, Gaussian, of size scale·ρ^{|S|}.
 
@@ -63,7 +70,7 @@ def sparse_target(
     n: int,
     key: jax.Array,
     counts: int | Sequence[int] | np.ndarray = 50,
-    negative: float = 0.5,
+    negative: float = NEGATIVE,
     scale: float = 1.0,
     members: int | None = None,
 ) -> jax.Array:
