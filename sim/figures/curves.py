@@ -13,14 +13,23 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from sim.document import Checkpoint, Document, as_document, short_label
-from sim.figures.style import GREY, MEASURED, PREDICTED, epoch_axis
+from sim.figures.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    MEASURED,
+    PREDICTED,
+    PURPLE,
+    epoch_axis,
+)
 from sim.fitting import BETTER, WORSE
 
 NULLS = {
-    "frozen": ("#000000", "s"),
-    "tilt": ("#0072B2", "^"),
-    "binomial": ("#009E73", "v"),
-    "cut_off": ("#CC79A7", "D"),
+    "frozen": (BLACK, "s"),
+    "tilt": (BLUE, "^"),
+    "binomial": (GREEN, "v"),
+    "cut_off": (PURPLE, "D"),
 }
 
 SYMBOLS = {

@@ -8,10 +8,11 @@ from matplotlib.image import AxesImage
 from numpy.typing import ArrayLike
 
 from sim.figures.orders import order_axis
+from sim.figures.style import GREEN, PURPLE
 from sim.generalization import Generalizable
 from sim.separation import Separation
 
-SHARED, OWN = "#009E73", "#CC79A7"
+SHARED, OWN = GREEN, PURPLE
 
 
 def similarity_map(ax: Axes, epochs: ArrayLike, similarity: ArrayLike) -> AxesImage:

@@ -9,11 +9,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
 from sim.figures.orders import order_bars
-from sim.figures.style import GREY, MEASURED, PREDICTED, STYLE
+from sim.figures.style import GREY, MEASURED, PREDICTED, STYLE, dense_epoch_axis
 from sim.simulation import Trajectory
 from theory import learning_thresholds
 
@@ -85,7 +84,7 @@ def order_map(ax: Axes, trajectory: Trajectory) -> Axes:
     bar.outline.set_visible(False)
     ax.set_yticks(range(1, trajectory.n + 1, 1 if trajectory.n <= 12 else 2))
     ax.set_ylabel("order of interaction")
-    return _whole_epochs(ax)
+    return dense_epoch_axis(ax)
 
 
 def simulated_mean_order(
@@ -102,7 +101,7 @@ def simulated_mean_order(
     low = trajectory.lowest
     ax.plot(epochs[low], middle[low], "o", color=color, clip_on=False)
     ax.set_ylabel("mean order")
-    return _whole_epochs(ax)
+    return dense_epoch_axis(ax)
 
 
 def schedule_curve(ax: Axes, trajectory: Trajectory) -> Axes:
@@ -131,7 +130,7 @@ def schedule_curve(ax: Axes, trajectory: Trajectory) -> Axes:
     if marks:
         ax.legend(marks[:1], ["learning threshold θ$_k$ of order $k$"], loc="best")
     ax.set_ylabel("noise variance σ²")
-    return _whole_epochs(ax)
+    return dense_epoch_axis(ax)
 
 
 def order_curves(ax: Axes, trajectory: Trajectory, orders: Sequence[int] | None = None) -> Axes:
@@ -150,7 +149,7 @@ def order_curves(ax: Axes, trajectory: Trajectory, orders: Sequence[int] | None 
     ax.set_ylim(0, 1.5)
     ax.set_ylabel("strength / final strength")
     ax.legend(title="order", ncols=2, loc="upper left", bbox_to_anchor=(1, 1))
-    return _whole_epochs(ax)
+    return dense_epoch_axis(ax)
 
 
 def compare_mean_orders(trajectories: Mapping[str, Trajectory]) -> Figure:
@@ -162,19 +161,11 @@ def compare_mean_orders(trajectories: Mapping[str, Trajectory]) -> Figure:
             simulated_mean_order(upper, trajectory, label=name, color=color)
             lower.plot(trajectory.epochs, trajectory.sigma2, color=color)
         lower.set_yscale("log")
-        _whole_epochs(lower)
+        dense_epoch_axis(lower)
         lower.set_ylabel("noise variance σ²")
         upper.set_xlabel("")
         upper.legend(loc="upper left", bbox_to_anchor=(1, 1))
     return figure
-
-
-def _whole_epochs(ax: Axes) -> Axes:
-    """An epoch axis from the first epoch to the last, with ticks at whole epochs."""
-    ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
-    ax.set_xlabel("epoch")
-    ax.margins(x=0)
-    return ax
 
 
 def crossing(epochs: ArrayLike, sigma2: ArrayLike, level: float) -> float | None:

@@ -1,4 +1,4 @@
-"""What every figure shares: the style sheet, and what colours mean (Okabe and Ito's palette)."""
+"""What every figure shares: style sheet, saving, colours and their meaning, axes of epochs."""
 
 from __future__ import annotations
 
@@ -16,12 +16,15 @@ from sim.files import atomic_path
 
 STYLE = "sim.interdyn"
 
-MEASURED = "#0072B2"  # measured or simulated
-PREDICTED = "#D55E00"  # predicted by the theory
+BLACK, BLUE, VERMILLION = "#000000", "#0072B2", "#D55E00"  # Okabe and Ito's palette
+GREEN, PURPLE = "#009E73", "#CC79A7"
 GREY = "#666666"  # marks and guides
 
+MEASURED = BLUE  # measured or simulated
+PREDICTED = VERMILLION  # predicted by the theory
 
 FORMATS = ("png", "svg")
+TICKS = 6  # at most, besides those of epoch 0 and of the first checkpoint after it
 
 
 def figure_paths(folder: str | Path, name: str) -> list[Path]:
@@ -53,9 +56,6 @@ def _draw(figure: Figure, file: Path | io.BytesIO, suffix: str) -> None:
         figure.savefig(file, format=suffix, metadata=metadata)
 
 
-TICKS = 6  # at most, besides those of epoch 0 and of the first checkpoint after it
-
-
 def epoch_axis(ax: Axes, epochs: ArrayLike) -> Axes:
     """An epoch axis, logarithmic with 0 on it where the epochs span more than a factor of 30."""
     values = np.asarray(epochs, float)
@@ -72,4 +72,12 @@ def epoch_axis(ax: Axes, epochs: ArrayLike) -> Axes:
     elif np.array_equal(values, np.rint(values)):
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_xlabel("epoch")
+    return ax
+
+
+def dense_epoch_axis(ax: Axes) -> Axes:
+    """An epoch axis of all that is drawn, linear, with ticks at whole epochs."""
+    ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
+    ax.set_xlabel("epoch")
+    ax.margins(x=0)
     return ax
