@@ -19,11 +19,27 @@ PATHS = sorted((ROOT / "theory").rglob("*.py")) + sorted((ROOT / "sim").rglob("*
 ROOMS = {
     "theory": (
         *("checks", "sharded", "lattice", "noise", "_interactions", "_strength", "_fluctuation"),
-        *("_learning", "_rows", "_recovery", "_violations", "_initial", "_relaxation"),
+        *(
+            "_learning",
+            "_rows",
+            "_recovery",
+            "_violations",
+            "_initial",
+            "_relaxation",
+            "_superposition",
+        ),
     ),
     "sim": (
-        *("checks", "progress", "machine", "files", "measurement", "experiments", "extraction"),
-        *("strength", "simulation", "fitting", "phases", "generalization", "separation"),
+        *("checks", "progress", "machine", "cores", "files", "measurement", "experiments"),
+        *(
+            "extraction",
+            "strength",
+            "simulation",
+            "fitting",
+            "phases",
+            "generalization",
+            "separation",
+        ),
         *("document", "figures", "report", "export", "cli"),
     ),
 }

@@ -29,6 +29,7 @@ Where each numbered statement of [Ren24] is, whether it holds, and which test sh
     Proposition 1     norm_ratios, norm_ratio_violations       false from n = 10; test_theory_rows
     (corrected)       recovery, half_recovery_levels           proven; test_theory_rows
     first phase       relax                                    exact flow; test_relaxation
+    (ours)            superpose, superposition_scale           definition; test_superposition
 """
 
 from theory._fluctuation import NoiseEstimate, estimate_noise, interaction_variance
@@ -52,6 +53,7 @@ from theory._strength import (
     strength_by_order,
     sum_by_order,
 )
+from theory._superposition import superpose, superposition_scale
 from theory._violations import RatioViolations, norm_ratio_violations
 from theory.lattice import moebius, orders, zeta
 from theory.noise import NoiseModel
@@ -89,5 +91,7 @@ __all__ = [
     "salience_threshold",
     "strength_by_order",
     "sum_by_order",
+    "superpose",
+    "superposition_scale",
     "zeta",
 ]

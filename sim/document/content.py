@@ -31,7 +31,7 @@ def fit_document(
         >>> from sim import Measurement, extract_interactions, fit_noise
         >>> outputs = np.random.default_rng(0).normal(size=(2, 3, 8))
         >>> found = extract_interactions(outputs)
-        >>> fit = fit_noise(found.i_and, found.i_or, outputs, [0, 1], resamples=0)
+        >>> fit = fit_noise(found.i_and, found.i_or, outputs, [0, 1], through="direct", resamples=0)
         >>> interactions = Interactions(Measurement(outputs, [0, 1]), found, {})
         >>> document = fit_document(interactions, fit, None)
         >>> [record["epoch"] for record in document["checkpoints"]]

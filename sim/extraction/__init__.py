@@ -1,5 +1,8 @@
 """From outputs to sparse AND and OR interactions, each with a certificate."""
 
+from sim.extraction.approximate import (
+    Follower as Follower,
+)
 from sim.extraction.identifiability import (
     KINDS as KINDS,
     SplitUncertainty as SplitUncertainty,
@@ -10,6 +13,7 @@ from sim.extraction.interactions import (
 )
 from sim.extraction.programme import (
     NOISE_BOUND as NOISE_BOUND,
+    PREFERENCES as PREFERENCES,
     TOLERANCE as TOLERANCE,
     Extraction as Extraction,
     extract_interactions as extract_interactions,

@@ -13,12 +13,8 @@ samples share a batch, or how many threads there are.
 
 from __future__ import annotations
 
-import concurrent.futures
 import dataclasses
 import functools
-import os
-import queue
-import threading
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -26,6 +22,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from sim.cores import Errand, cores, on_every_core
 from sim.extraction._certificate import (
     Answers,
     Costs,
@@ -86,37 +83,17 @@ class Solution(NamedTuple):
     steps: np.ndarray  # (samples,)
 
 
-class Stopped(Exception):
-    """Nobody waits for the rest any more."""
-
-
-@dataclasses.dataclass(frozen=True)
-class _Errand:
-    """What a thread is told, and tells, while it works."""
-
-    finished: Callable[[int], None]
-    stop: threading.Event
-
-
 def solve(problem: Problem, method: Method, progress: Progress | None) -> Solution:
     """Solves all samples, every core its share of them."""
     total = len(problem.v)
-    threads = min(_cores(), -(-total // method.lanes))
-    ticks: queue.SimpleQueue[int] = queue.SimpleQueue()
-    errand = _Errand(ticks.put, threading.Event())
+    threads = min(cores(), -(-total // method.lanes))
     shares = [np.arange(total)[first::threads] for first in range(threads)]
-    with concurrent.futures.ThreadPoolExecutor(threads) as pool:
-        tasks = [
-            pool.submit(_solve, jax.tree.map(lambda x, s=share: x[s], problem), method, errand)
-            for share in shares
-        ]
-        try:
-            _wait(tasks, ticks, total, progress)
-        except BaseException:
-            errand.stop.set()
-            raise
+
+    def task(share: np.ndarray) -> Callable[[Errand], Solution]:
+        return lambda errand: _solve(jax.tree.map(lambda x: x[share], problem), method, errand)
+
+    parts = on_every_core([task(share) for share in shares], total, progress)
     back = np.argsort(np.concatenate(shares))
-    parts = [task.result() for task in tasks]
     return jax.tree.map(lambda *pieces: np.concatenate(pieces)[back], *parts)
 
 
@@ -125,35 +102,7 @@ def lanes_wide(size: int) -> int:
     return max(4, min(128, 2**14 // size))
 
 
-def _cores() -> int:
-    """Threads that help: products as small as these keep one core of a CPU busy, not all."""
-    if jax.default_backend() != "cpu":
-        return 1
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _wait(
-    tasks: list[concurrent.futures.Future[Solution]],
-    ticks: queue.SimpleQueue[int],
-    total: int,
-    progress: Progress | None,
-) -> None:
-    """Passes on the progress until all tasks are done; raises what one of them raises."""
-    waiting, done = set(tasks), 0
-    while waiting:
-        ended, waiting = concurrent.futures.wait(
-            waiting, timeout=0.05, return_when=concurrent.futures.FIRST_COMPLETED
-        )
-        before = done
-        while not ticks.empty():
-            done += ticks.get()
-        if progress is not None and done > before:
-            progress(done, total)
-        for task in ended:
-            task.result()
-
-
-def _solve(problem: Problem, method: Method, errand: _Errand) -> Solution:
+def _solve(problem: Problem, method: Method, errand: Errand) -> Solution:
     """All three stages for some of the samples."""
     size = problem.v.shape[1]
     geo = functools.partial(geometry, size.bit_length() - 1, bool(problem.bound.any()))
@@ -244,7 +193,7 @@ def _first_answers(
 class _Samples:
     """The samples of one thread between two stages: their lanes and their answers so far."""
 
-    def __init__(self, problem: Problem, method: Method, errand: _Errand) -> None:
+    def __init__(self, problem: Problem, method: Method, errand: Errand) -> None:
         self.problem, self.method, self.errand = problem, method, errand
         self.exact = jnp.dtype(problem.v.dtype)
         inside = np.arange(problem.v.shape[1]) > 0
@@ -259,7 +208,7 @@ class _Samples:
         coarse = self.exact != SINGLE and blocks > 0
         pieces = []
         for index, count in self._batches(np.arange(len(self.problem.v)), SINGLE):
-            self._check()
+            self.errand.check()
             v, bound, *near = (part[index] for part in self.problem)
             box = self.box[index]
             answers = _first_answers(geo, costs, v, box, *near)
@@ -311,7 +260,7 @@ class _Samples:
         lanes = recast(lanes, v, box, dtype)
         ended = np.zeros(len(index), bool)
         while not ended.any():
-            self._check()
+            self.errand.check()
             lanes, answers = block(lanes, answers, v, box)
             upper, lower, steps = map(np.asarray, (answers.upper, answers.lower, lanes.steps))
             ended = (upper - lower <= tolerance * upper) | (steps >= most)
@@ -352,10 +301,6 @@ class _Samples:
         for first in range(0, len(samples), width):
             batch = samples[first : first + width]
             yield np.resize(batch, width), len(batch)
-
-    def _check(self) -> None:
-        if self.errand.stop.is_set():
-            raise Stopped
 
     def _report(self) -> None:
         done = int(self.within(self.method.tolerance).sum())

@@ -219,12 +219,8 @@ def _extraction(
 ) -> Extraction:
     """Back to the units of the outputs, single players under AND, everything counted again."""
     answers, steps = found
-    i_and, i_or = answers.i_and, answers.i_or
-    singles = 2 ** np.arange(i_and.shape[1].bit_length() - 1)
-    i_and[:, singles] += i_or[:, singles]
-    i_or[:, singles] = 0.0
-    i_and, i_or = i_and * scale[:, None], i_or * scale[:, None]
-    i_and[:, 0], i_or[:, 0] = empty, 0.0
+    i_and, i_or = (np.asarray(part) for part in (answers.i_and, answers.i_or))
+    i_and, i_or = singles_under_and(i_and, i_or, empty, scale)
     objective = np.abs(i_and) @ np.asarray(costs.i_and) + np.abs(i_or) @ np.asarray(costs.i_or)
     lower = answers.lower * scale
     gap = np.maximum(objective - lower, 0.0) / np.where(objective > 0, objective, 1.0)
@@ -237,6 +233,23 @@ def _extraction(
         converged=jnp.asarray(gap <= tolerance),
         multipliers=jnp.asarray(answers.multipliers),
     )
+
+
+def singles_under_and(
+    i_and: np.ndarray, i_or: np.ndarray, empty: np.ndarray, scale: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Normalised interactions in the units of the outputs, single players under AND, v(∅) at ∅."""
+    singles = 2 ** np.arange(i_and.shape[1].bit_length() - 1)
+    i_and, i_or = i_and * scale[:, None], i_or * scale[:, None]
+    i_and[:, singles] += i_or[:, singles]
+    i_or[:, singles] = 0.0
+    i_and[:, 0], i_or[:, 0] = empty, 0.0
+    return i_and, i_or
+
+
+def even_costs(n: int, dtype: jnp.dtype) -> Costs:
+    """The paper's: 1 for every interaction."""
+    return _costs(n, None, None, dtype)
 
 
 def leaning_costs(costs: Costs, n: int, prefer: str, tolerance: float) -> Costs:

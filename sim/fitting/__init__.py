@@ -2,6 +2,7 @@
 
 from sim.fitting.bootstrap import (
     BETTER as BETTER,
+    DEPENDS as DEPENDS,
     SAME as SAME,
     WORSE as WORSE,
 )
@@ -9,7 +10,7 @@ from sim.fitting.distances import (
     DISTANCES as DISTANCES,
 )
 from sim.fitting.noise_fit import (
-    BOUNDS as BOUNDS,
+    OTHER_END as OTHER_END,
     RESAMPLES as RESAMPLES,
     NoiseFit as NoiseFit,
     fit_noise as fit_noise,
@@ -25,6 +26,9 @@ from sim.fitting.noise_profile import (
     PAPER as PAPER,
     NoiseProfile as NoiseProfile,
     profile_noise as profile_noise,
+)
+from sim.fitting.outcome import (
+    BOUNDS as BOUNDS,
 )
 from sim.fitting.schedule_fit import (
     ScheduleFit as ScheduleFit,

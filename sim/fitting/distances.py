@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from typing import Generic, NamedTuple, TypeVar
@@ -11,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sim.checks import check_choice
+from sim.strength import averaged_distribution
 
 Array = TypeVar("Array", np.ndarray, jax.Array)
 Distance = Callable[[jax.Array, jax.Array], jax.Array]
@@ -152,6 +154,37 @@ class _Best:
         self.parameter = np.where(better, parameter, self.parameter)
         self.predicted = np.where(better[:, None], members[rows, pick], self.predicted)
         self.distance = np.where(better, away[rows, pick], self.distance)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Table:
+    """A family of predictions, tabulated: what each member gives for every sample.
+
+    Attributes:
+        parameters: (g,), increasing; the same one may stand twice.
+        strength: (g, samples, n), by order.
+    """
+
+    parameters: np.ndarray
+    strength: np.ndarray
+
+    @property
+    def distributions(self) -> jax.Array:
+        """Distribution over orders of each member, averaged over samples, (g, n)."""
+        return averaged_distribution(self.strength)
+
+    def nearest(self, measured: np.ndarray, distance: Distance) -> float:
+        """The parameter whose distribution is nearest to a measured one (n,)."""
+        away = np.asarray(distance(self.distributions, jnp.asarray(measured)[None]))
+        return float(self.parameters[int(away.argmin())])
+
+    def padded(self, size: int) -> Table:
+        """The table with its last member repeated up to a length, for one compilation."""
+        more = size - len(self.parameters)
+        return Table(
+            np.pad(self.parameters, (0, more), mode="edge"),
+            np.pad(self.strength, ((0, more), (0, 0), (0, 0)), mode="edge"),
+        )
 
 
 def nearest_on_grid(

@@ -13,29 +13,30 @@ from numpy.typing import ArrayLike
 
 from sim.checks import (
     ArgumentError,
+    check_choice,
     check_epochs,
     check_fraction,
     check_nonnegative,
     check_outputs,
 )
-from sim.fitting.bootstrap import LEVEL, MATERIAL
+from sim.extraction import NOISE_BOUND, TOLERANCE, extract_interactions
+from sim.fitting.bootstrap import LEVEL, agreed
 from sim.fitting.comparison import Comparison, compare
-from sim.fitting.distances import Distance, Match, distance_named, nearest_member, total_variation
-from sim.fitting.nulls import NULLS, NullFit, fit_nulls
-from sim.fitting.prediction import (
-    Target,
-    noise_grid,
-    noise_range,
-    predicted_distribution,
-    predicted_strength,
-    salient_target,
-)
-from sim.strength import averaged_distribution, check_parts, measured_strength
+from sim.fitting.direct import fit_direct
+from sim.fitting.distances import distance_named
+from sim.fitting.forward import ForwardModel, Instrument
+from sim.fitting.instrumented import fit_instrumented, whole_target
+from sim.fitting.nulls import NullFit
+from sim.fitting.prediction import Target, salient_target
+from sim.progress import NamedProgress, Progress
+from sim.strength import PARTS, averaged_distribution, measured_strength
 from theory import SALIENCE, NoiseModel, mean_order, reconstruct
 from theory.noise import check_noise
 
-BOUNDS = ("any", "zero", "infinite", "at_most", "at_least")
-"""Names of the bounds of `NoiseFit.bound`, in the order in which they take precedence."""
+THROUGH = ("extraction", "direct")
+"""What predictions go through before they are compared."""
+
+OTHER_END = {"low": "high", "high": "low"}
 
 RESAMPLES = 200
 """Bootstrap resamples behind the intervals of a fit, by default."""
@@ -61,11 +62,14 @@ class NoiseFit:
         measured: (checkpoints, n), its distribution over the orders 1..n.
         predicted: (checkpoints, n), the theory's distribution at `sigma2`.
         total_variation: (checkpoints,), between the two.
+        scale: (checkpoints,), s: how large the learned interactions are beside what the theory
+            predicts at `sigma2`, from the mean of |v(N) − v(∅)|. The theory predicts shares only.
         nulls: by name, the null models fitted to the same distributions.
         noise: the noise's covariance.
         target: the true interactions w*.
         settings: the options of the fit, for the record.
         comparison: intervals and verdicts from bootstrap resamples, or None without them.
+        other: the fit at the other end of `prefer`, or None where it was not asked for.
     """
 
     epochs: np.ndarray
@@ -75,11 +79,13 @@ class NoiseFit:
     measured: np.ndarray
     predicted: np.ndarray
     total_variation: np.ndarray
+    scale: np.ndarray
     nulls: Mapping[str, NullFit]
     noise: NoiseModel
     target: Target
     settings: Mapping[str, Any]
     comparison: Comparison | None = None
+    other: NoiseFit | None = None
 
     def __repr__(self) -> str:
         away = np.median(self.total_variation[:-1])
@@ -99,30 +105,99 @@ class NoiseFit:
         return np.asarray(mean_order(self.measured))
 
     @property
+    def starts(self) -> bool:
+        """Whether the initial outputs are part of every prediction."""
+        return bool(self.settings["start"])
+
+    @property
+    def tested(self) -> np.ndarray:
+        """Where the fit says something, (checkpoints,): not at the target, which every model meets,
+        nor at the start where that is part of the prediction.
+        """
+        return tested_checkpoints(len(self.epochs), self.starts)
+
+    @property
     def parameters(self) -> dict[str, int]:
         """Free parameters that each model spends on each checkpoint."""
         return {"theory": 1} | {name: null.parameters for name, null in self.nulls.items()}
 
+    @property
+    def verdicts(self) -> Mapping[str, list[str | None]]:
+        """By null model, for each checkpoint, where the theory stands; empty without resamples.
+
+        `better`, `worse` or `not distinguishable`, corrected for the number of verdicts, and None
+        where nothing is tested. Where the other end of `prefer` was fitted too, a verdict stands
+        only if both ends give it.
+        """
+        if self.comparison is None:
+            return {}
+        found = self.comparison.verdicts
+        if self.other is None or self.other.comparison is None:
+            return found
+        beside = self.other.comparison.verdicts
+        return {
+            name: [
+                None if one is None or two is None else agreed(one, two)
+                for one, two in zip(found[name], beside[name], strict=True)
+            ]
+            for name in found
+        }
+
+    def overall(self, checkpoints: np.ndarray | None = None) -> dict[str, dict[str, Any]]:
+        """`Comparison.overall`, with verdicts that stand at both ends of `prefer`."""
+        if self.comparison is None:
+            return {}
+        found = self.comparison.overall(checkpoints)
+        if self.other is not None and self.other.comparison is not None:
+            beside = self.other.comparison.overall(checkpoints)
+            for name, entry in found.items():
+                entry["verdict"] = agreed(entry["verdict"], beside[name]["verdict"])
+        return found
+
     def records(self) -> list[dict[str, Any]]:
         """One plain dictionary a checkpoint, as written to `fit.json`."""
-        return [self._record(c) for c in range(len(self.epochs))]
+        verdicts = self.verdicts
+        return [self._record(c, verdicts) for c in range(len(self.epochs))]
 
-    def _record(self, c: int) -> dict[str, Any]:
+    def _record(self, c: int, verdicts: Mapping[str, list[str | None]]) -> dict[str, Any]:
         compared = self.comparison
-        beside = {} if compared is None else compared.differences
-        return {
+        record = {
             "epoch": float(self.epochs[c]),
             "sigma2": float(self.sigma2[c]),
             "bound": str(self.bound[c]) or None,
+            "scale": float(self.scale[c]),
+            "tested": bool(self.tested[c]),
             "measured": self.measured[c].tolist(),
             "predicted": self.predicted[c].tolist(),
             "total_variation": float(self.total_variation[c]),
             "mean_order": float(self.mean_order[c]),
             "nulls": {
-                name: null.record(c) | (beside[name].record(c) if name in beside else {})
+                name: null.record(c) | self._beside(name, c, verdicts)
                 for name, null in self.nulls.items()
             },
             **({} if compared is None else compared.record(c)),
+        }
+        if self.other is not None:
+            record["other"] = {
+                "sigma2": float(self.other.sigma2[c]),
+                "bound": str(self.other.bound[c]) or None,
+                "measured": self.other.measured[c].tolist(),
+                "predicted": self.other.predicted[c].tolist(),
+                "total_variation": float(self.other.total_variation[c]),
+                "mean_order": float(self.other.mean_order[c]),
+            }
+        return record
+
+    def _beside(
+        self, name: str, c: int, verdicts: Mapping[str, list[str | None]]
+    ) -> dict[str, Any]:
+        """What the comparison says of a null model at a checkpoint."""
+        if self.comparison is None:
+            return {}
+        of_null = self.comparison.differences[name]
+        return {
+            "difference_interval": [float(of_null.low[c]), float(of_null.high[c])],
+            "verdict": verdicts[name][c],
         }
 
 
@@ -133,43 +208,72 @@ def fit_noise(
     epochs: ArrayLike,
     noise: NoiseModel = NoiseModel(),
     *,
+    through: str = "extraction",
+    start: bool | None = None,
+    noise_bound: float = NOISE_BOUND,
+    prefer: str | None = "low",
+    both_ends: bool = True,
     distance: str = "total_variation",
     parts: str = "both",
-    target: str = "salient",
+    target: str | None = None,
     centred: bool = False,
     salience: float = SALIENCE,
     per_sample: bool = False,
     resamples: int = RESAMPLES,
     level: float = LEVEL,
     seed: int = 0,
+    progress: NamedProgress | None = None,
 ) -> NoiseFit:
     """Fits the noise variance σ² of every checkpoint  [Ren24 Sec. 4, Fig. 4].
 
-    The last checkpoint's salient interactions are the true interactions w*; at each checkpoint σ²
-    is chosen so that the predicted distribution over orders comes nearest to the measured one, by a
-    global search over the whole range in which the prediction changes. Null models are fitted to
-    the same distributions by the same distance.
+    The last checkpoint's interactions are the true interactions w*, and at each checkpoint σ² is
+    chosen so that the predicted distribution over orders comes nearest to the measured one, by a
+    global search over the whole range in which the prediction changes.
+
+    The theory predicts outputs, and what is measured is what an extraction finds in outputs. So the
+    predicted outputs are extracted too: with the same bound, the same preference and the same
+    threshold of salience (`through="extraction"`). They are v̂ = v₀ + s·J ŵ(σ²), the initial outputs
+    with the learned ones on top (`theory.superpose`), s being such that the mean of |v(N) − v(∅)|
+    is the observed one: σ² is the only free number of a checkpoint, in both phases. With
+    `through="direct"` ŵ(σ²) itself is compared, as the paper does.
+
+    Null models know the same w* and the same start: w* weaker by a factor with every order
+    (`tilt`), up to an order (`cut_off`), or as it is (`frozen`), all through the same instrument;
+    beside them families of shares, named so. Which explanation of outputs is found is not
+    determined by the outputs; `prefer` says which, and verdicts are given where the fits at both of
+    its ends agree.
 
     Intervals come from drawing the samples anew, the same ones for all checkpoints, for the target
-    and for the null models. The thresholds of salience, which are a convention and not an estimate,
-    stay those of all samples.
+    and for the null models. The thresholds of salience and the scales s, which are conventions and
+    not estimates, stay those of all samples. They say nothing about another training run. σ² is
+    measured as if the last checkpoint had none: where that one's own noise is 10⁻³, an earlier
+    3·10⁻³ comes out low by a factor of 2.
 
     Args:
         i_and: (checkpoints, samples, 2^n), AND interactions.
         i_or: (checkpoints, samples, 2^n), OR interactions.
-        outputs: (checkpoints, samples, 2^n), v(S), for the threshold of salience.
-        epochs: (checkpoints,), increasing.
+        outputs: (checkpoints, samples, 2^n), v(S).
+        epochs: (checkpoints,), increasing; the first checkpoint is the start, the last the target.
         noise: the noise's covariance.
+        through: `extraction` or `direct`.
+        start: whether the initial outputs are part of every prediction; only through the
+            extraction, where it is the default.
+        noise_bound: of the extraction that `i_and` and `i_or` come from.
+        prefer: of that extraction.
+        both_ends: extract and fit at the other end of `prefer` too.
         distance: `total_variation`, `jensen_shannon` or `least_squares`.
         parts: whose strength is compared: AND and OR added (`both`), `and` or `or`.
-        target: what w* is made of: the last checkpoint's `salient` interactions, as in the paper,
-            or `all` of them.
+        target: what w* is made of: the last checkpoint's `salient` interactions, as in the paper
+            and by default in the direct comparison, or `all` of them; through the extraction, `all`
+            holds also what that leaves unexplained, so that without noise the prediction is the
+            target.
         centred: leave v(∅) out of w*.
         salience: factor of the threshold of salience, 0.03 in the paper.
         per_sample: give every sample its own threshold, instead of the mean over samples.
-        resamples: bootstrap resamples; 0, or a single sample, gives no intervals.
-        level: coverage of the intervals.
+        resamples: bootstrap resamples; 0, or a single sample, gives no intervals and no verdicts.
+        level: coverage of the intervals, and 1 − the accepted chance of any false verdict.
         seed: of the resamples.
+        progress: called with (what is done, steps done, steps in all).
 
     Returns:
         The fit. Where several σ² fit equally well, the largest is given.
@@ -183,7 +287,7 @@ def fit_noise(
         >>> true = rng.normal(size=(6, 16)) * (rng.uniform(size=(6, 16)) < 0.5)
         >>> from theory import optimal_interactions, zeta
         >>> learned = np.stack([optimal_interactions(true, s) for s in (0.02, 0.001, 0.0)])
-        >>> fit = fit_noise(learned, 0 * learned, zeta(learned), [1, 2, 3])
+        >>> fit = fit_noise(learned, 0 * learned, zeta(learned), [1, 2, 3], through="direct")
         >>> bool(fit.sigma2[0] > fit.sigma2[1])
         True
     """
@@ -194,25 +298,19 @@ def fit_noise(
             "A fit needs at least two checkpoints, since the last is the target, but there is one."
         )
     check_noise(noise)
-    away = distance_named(distance)
+    check_choice(through, "through", THROUGH)
+    start = through == "extraction" if start is None else start
+    if start and through == "direct":
+        raise ArgumentError("start", "be False in the direct comparison", "is True")
+    target = target or ("all" if through == "extraction" else "salient")
+    if prefer is not None:
+        check_choice(prefer, "prefer", tuple(OTHER_END))
     _check_options(parts, target, salience, resamples, level)
-
-    strength, threshold = measured_strength(
-        i_and, i_or, outputs, parts=parts, salience=salience, per_sample=per_sample
-    )
-    measured = np.asarray(averaged_distribution(strength))
-    _check_strength(measured, salience)
-    true = salient_target(
-        jnp.asarray(i_and[-1]),
-        jnp.asarray(i_or[-1]),
-        threshold[-1] if target == "salient" else jnp.zeros_like(threshold[-1]),
-        centred=centred,
-        fraction=salience,
-        per_sample=per_sample,
-    )
-    match = fit_target(measured, true, noise, away, parts)
-    ends = predicted_distribution(true, np.exp(noise_range(true.n, noise)), noise, parts)
     settings = {
+        "through": through,
+        "start": start,
+        "noise_bound": noise_bound,
+        "prefer": prefer,
         "distance": distance,
         "parts": parts,
         "target": target,
@@ -223,60 +321,112 @@ def fit_noise(
         "level": level,
         "seed": seed,
     }
+    fit = _fit(i_and, i_or, outputs, epochs, noise, settings, progress)
+    if not both_ends or through == "direct" or prefer is None:
+        return fit
+    end = OTHER_END[prefer]
+    found = extract_interactions(
+        outputs,
+        noise_bound,
+        TOLERANCE,
+        prefer=end,
+        progress=None if progress is None else _named(progress, f"extract, prefer {end}"),
+    )
+    halves = np.asarray(found.i_and), np.asarray(found.i_or)
+    other = _fit(*halves, outputs, epochs, noise, settings | {"prefer": end}, progress)
+    return dataclasses.replace(fit, other=other)
+
+
+def tested_checkpoints(count: int, start: bool) -> np.ndarray:
+    """All checkpoints but the last, and but the first where the start is part of predictions."""
+    inside = np.arange(count) < count - 1
+    inside[0] &= not start
+    return inside
+
+
+def _named(progress: NamedProgress, what: str) -> Progress:
+    return lambda done, total: progress(what, done, total)
+
+
+def _fit(
+    i_and: np.ndarray,
+    i_or: np.ndarray,
+    outputs: np.ndarray,
+    epochs: np.ndarray,
+    noise: NoiseModel,
+    settings: Mapping[str, Any],
+    progress: NamedProgress | None,
+) -> NoiseFit:
+    """The fit of one extraction of the outputs."""
+    away = distance_named(settings["distance"])
+    salience, per_sample = settings["salience"], settings["per_sample"]
+    strength, threshold = measured_strength(
+        i_and, i_or, outputs, parts=settings["parts"], salience=salience, per_sample=per_sample
+    )
+    measured = np.asarray(averaged_distribution(strength))
+    _check_strength(measured, salience)
+    observed = np.abs(outputs[..., -1] - outputs[..., 0]).mean(axis=1)
+    whole = settings["target"] == "all"
+    if whole and settings["through"] == "extraction":
+        target = whole_target(i_and[-1], i_or[-1], outputs[-1], settings["centred"])
+    else:
+        target = salient_target(
+            jnp.asarray(i_and[-1]),
+            jnp.asarray(i_or[-1]),
+            jnp.zeros_like(threshold[-1]) if whole else threshold[-1],
+            centred=settings["centred"],
+            fraction=salience,
+            per_sample=per_sample,
+        )
+    if settings["through"] == "direct":
+        fitted = fit_direct(measured, observed, target, noise, away, settings["parts"])
+    else:
+        tool = Instrument(
+            settings["noise_bound"], settings["prefer"], settings["parts"], salience, per_sample
+        )
+        initial = (outputs[0] - outputs[0][:, :1]) * float(settings["start"])
+        model = ForwardModel(target, initial, noise, tool)
+        fitted = fit_instrumented(measured, observed, model, away, progress=progress)
     comparison = None
-    if resamples and strength.shape[1] > 1:
-        grid = noise_grid(true.n, noise)
+    if settings["resamples"] and strength.shape[1] > 1:
         comparison = compare(
-            strength,
-            predicted_strength(true, np.exp(grid), noise, parts),
-            grid,
-            NULLS,
+            np.asarray(strength),
+            fitted.tables,
+            fitted.models,
             away,
-            resamples=resamples,
-            level=level,
-            seed=seed,
+            {
+                name: fitted.total_variation - null.total_variation
+                for name, null in fitted.nulls.items()
+            },
+            tested=tested_checkpoints(len(epochs), settings["start"]),
+            material=fitted.material,
+            resamples=settings["resamples"],
+            level=settings["level"],
+            seed=settings["seed"],
         )
     return NoiseFit(
         epochs=epochs,
-        sigma2=np.exp(match.parameter),
-        bound=_bounds(measured, match, ends, away),
+        sigma2=fitted.sigma2,
+        bound=fitted.bound,
         strength=np.asarray(strength),
         measured=measured,
-        predicted=match.predicted,
-        total_variation=np.asarray(
-            total_variation(jnp.asarray(measured), jnp.asarray(match.predicted))
-        ),
-        nulls=fit_nulls(measured, measured[-1], away, total_variation),
+        predicted=fitted.predicted,
+        total_variation=fitted.total_variation,
+        scale=fitted.scale,
+        nulls=fitted.nulls,
         noise=noise,
-        target=true,
+        target=target,
         settings=settings,
         comparison=comparison,
     )
 
 
-def fit_target(
-    measured: np.ndarray, target: Target, noise: NoiseModel, away: Distance, parts: str = "both"
-) -> Match[np.ndarray]:
-    """The theory's family over ln σ², matched to measured distributions (checkpoints, n)."""
-    return nearest_member(
-        measured,
-        lambda log_sigma2: predicted_distribution(target, np.exp(log_sigma2), noise, parts),
-        noise_grid(target.n, noise),
-        away,
-    )
-
-
-def _bounds(
-    measured: np.ndarray, match: Match[np.ndarray], ends: jax.Array, away: Distance
-) -> np.ndarray:
-    """Names of the bounds of `NoiseFit.bound`, from the predictions (2, n) at the range's ends."""
-    beyond = ends[None]
-    moved = np.asarray(total_variation(jnp.asarray(match.predicted)[:, None], beyond))
-    lost = np.asarray(away(beyond, jnp.asarray(measured)[:, None])) - match.distance[:, None]
-    # The other distances are of second order in the differences of distributions.
-    tied = lost <= (MATERIAL if away is total_variation else MATERIAL**2)
-    (zero, infinite), (at_most, at_least) = (moved <= MATERIAL).T, tied.T
-    return np.select([at_most & at_least, zero, infinite, at_most, at_least], BOUNDS, "")
+def check_direct(fit: NoiseFit) -> None:
+    """Raises unless a fit is a direct comparison, which is what goes on from closed forms needs."""
+    if fit.settings["through"] != "direct":
+        raise ArgumentError(
+            "fit", 'be of the direct comparison, fit_noise(..., through="direct")', "is not"
+        )
 
 
 def check_interactions(
@@ -311,7 +461,7 @@ def _check_sums(i_and: np.ndarray, i_or: np.ndarray, outputs: np.ndarray) -> Non
 
 
 def _check_options(parts: str, target: str, salience: float, resamples: int, level: float) -> None:
-    check_parts(parts)
+    check_choice(parts, "parts", PARTS)
     if target not in ("salient", "all"):
         raise ArgumentError("target", "be `salient` or `all`", f"is {target!r}")
     check_nonnegative(salience, "salience")

@@ -12,7 +12,7 @@ import numpy as np
 
 from sim.fitting.bootstrap import LEVEL, bootstrap_weights, interval, resampled_fit, verdicts
 from sim.fitting.distances import distance_named
-from sim.fitting.noise_fit import NoiseFit
+from sim.fitting.noise_fit import NoiseFit, check_direct
 from sim.fitting.prediction import noise_range, predicted_strength
 from sim.progress import Progress
 from sim.strength import weighted_distributions
@@ -75,7 +75,7 @@ def profile_noise(
     give g = 2, c = −1/√2 [Ren24 Lemma 1].
 
     Args:
-        fit: a fit under any law; its measured strengths, target and options are used.
+        fit: a direct fit under any law; its measured strengths, target and options are used.
         growths: values of g to try.
         correlations: values of c to try.
         checkpoints: index of the checkpoints that count, by default all but the last, which is
@@ -96,10 +96,12 @@ def profile_noise(
         >>> from theory import optimal_interactions, zeta
         >>> true = np.random.default_rng(0).normal(size=(6, 16))
         >>> learned = optimal_interactions(true, np.array([0.1, 0.01, 0.0]), NoiseModel(4.0))
-        >>> fit = fit_noise(learned, 0 * learned, zeta(learned), range(3), resamples=0)
+        >>> options = {"through": "direct", "resamples": 0}
+        >>> fit = fit_noise(learned, 0 * learned, zeta(learned), range(3), **options)
         >>> profile_noise(fit, [2.0, 4.0], [0.0], resamples=0).best.growth
         4.0
     """
+    check_direct(fit)
     chosen = np.arange(len(fit.epochs))[checkpoints]
     if chosen.size == 0:
         raise ValueError("Argument `checkpoints` must select at least one checkpoint.")

@@ -120,6 +120,22 @@ def _predicted_halves(target: Target, sigma2: jax.Array, noise: NoiseModel) -> j
     return jax.lax.map(at, sigma2)
 
 
+def predicted_effect(target: Target, sigma2: ArrayLike, noise: NoiseModel) -> jax.Array:
+    """Mean effect E_x |Σ_{S≠∅} ŵ_S| that the theory predicts at noise σ² (m,): (m,)."""
+    return _predicted_effect(target, jnp.asarray(sigma2, target.w_and.dtype), noise)
+
+
+@jax.jit
+def _predicted_effect(target: Target, sigma2: jax.Array, noise: NoiseModel) -> jax.Array:
+    halves = jnp.stack([target.w_and, target.w_or])
+
+    def at(variance: jax.Array) -> jax.Array:
+        learned = optimal_interactions(halves, variance, noise)
+        return jnp.mean(jnp.abs(jnp.sum(learned[..., 1:], axis=(0, -1))))
+
+    return jax.lax.map(at, sigma2)
+
+
 def predicted_distribution(
     target: Target, sigma2: ArrayLike, noise: NoiseModel, parts: str = "both"
 ) -> jax.Array:

@@ -13,7 +13,7 @@ import optax
 
 from sim.checks import ArgumentError
 from sim.fitting.distances import Distance, distance_named
-from sim.fitting.noise_fit import NoiseFit
+from sim.fitting.noise_fit import NoiseFit, check_direct
 from sim.fitting.prediction import noise_grid, predicted_distribution
 from sim.simulation import Schedule
 
@@ -55,7 +55,7 @@ def fit_schedules(
     neighbours, on a line in log(1 + epoch).
 
     Args:
-        fit: the fit of each checkpoint by itself.
+        fit: the direct fit of each checkpoint by itself.
         checkpoints: index of the checkpoints to use; the theory claims those of the second phase.
         steps: of the optimiser.
 
@@ -72,11 +72,13 @@ def fit_schedules(
         >>> true = np.random.default_rng(0).normal(size=(6, 16))
         >>> falling = Schedule.exponential(start=1.0, end=1e-3, epochs=4)
         >>> learned = optimal_interactions(true, np.append(falling(range(5)), 0.0))
-        >>> fit = fit_noise(learned, 0 * learned, zeta(learned), range(6), resamples=0)
+        >>> options = {"through": "direct", "resamples": 0}
+        >>> fit = fit_noise(learned, 0 * learned, zeta(learned), range(6), **options)
         >>> schedules = fit_schedules(fit, steps=50)
         >>> min(schedules, key=lambda name: schedules[name].held_out.mean())
         'exponential'
     """
+    check_direct(fit)
     chosen = np.arange(len(fit.epochs))[checkpoints]
     if chosen.size < 4:
         raise ArgumentError(

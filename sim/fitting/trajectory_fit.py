@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from sim.checks import ArgumentError
 from sim.fitting.distances import distance_named, total_variation
-from sim.fitting.noise_fit import NoiseFit, check_interactions
+from sim.fitting.noise_fit import NoiseFit, check_direct, check_interactions
 from sim.simulation import Schedule, relaxation_path
 from sim.strength import added_parts
 from theory import order_distribution, orders, salience_threshold, strength_by_order
@@ -70,7 +70,8 @@ def fit_trajectory(
     are fitted by gradient descent through the closed form with optax.
 
     Args:
-        fit: the fit of each checkpoint by itself, for its w*, measured distributions and options.
+        fit: the direct fit of each checkpoint by itself, for its w*, its measured distributions
+            and its options.
         i_and: (checkpoints, samples, 2^n), the interactions that were fitted.
         i_or: (checkpoints, samples, 2^n), the same.
         outputs: (checkpoints, samples, 2^n), the same.
@@ -97,12 +98,14 @@ def fit_trajectory(
         >>> epochs = np.arange(0, 41, 5)
         >>> learned = simulate(start, true, falling, epochs, "relaxation", rate=0.5,
         ...                    keep_interactions=True).i_and
-        >>> fit = fit_noise(learned, 0 * learned, zeta(learned), epochs, resamples=0)
+        >>> options = {"through": "direct", "resamples": 0}
+        >>> fit = fit_noise(learned, 0 * learned, zeta(learned), epochs, **options)
         >>> guess = Schedule.exponential(start=3.0, end=1e-4, epochs=40)
         >>> both = fit_trajectory(fit, learned, 0 * learned, zeta(learned), guess, steps=40)
         >>> bool(both.history.min() < 0.5 * both.history[0])
         True
     """
+    check_direct(fit)
     i_and, i_or, _ = check_interactions(i_and, i_or, outputs)
     if len(i_and) != len(fit.epochs) or i_and.shape[1:] != fit.target.w_and.shape:
         raise ArgumentError(

@@ -1,0 +1,99 @@
+"""Many explanations that are needed roughly: those of predictions, along a family of outputs."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from sim.extraction._certificate import Costs
+from sim.extraction._geometry import Geometry, geometry
+from sim.extraction._splitting import Lanes, proximal, recast, run, start
+from sim.extraction._stages import SINGLE, STEPS, lanes_wide
+from sim.extraction.programme import (
+    NOISE_BOUND,
+    TOLERANCE,
+    even_costs,
+    leaning_costs,
+    normalised,
+    singles_under_and,
+)
+
+FIRST, NEXT = 48, 4  # times STEPS: for the first outputs of a family, and for each that follows
+
+
+class Follower:
+    """Explains outputs that change little from one call to the next, without a certificate.
+
+    The same programme and the same preference as `extract_interactions`, in single precision, with
+    few steps from the answer for the outputs before: about a twentieth of the cost. On predictions
+    for the digits network, strengths by order are then within a total variation of 0.01 of the
+    certified ones (0.03 where nearly all strength is that of order 1).
+
+    Args:
+        samples: how many outputs there are in every call.
+        n: number of players.
+        noise_bound: as in `extract_interactions`.
+        prefer: the same.
+
+    Example:
+        >>> v = np.array([[0.0, 1.0, 1.0, 1.0]])
+        >>> i_and, i_or = Follower(samples=1, n=2, noise_bound=0.0)(v)
+        >>> print(i_and.round(2) + 0.0, i_or.round(2) + 0.0)
+        [[0. 0. 0. 0.]] [[0. 0. 0. 1.]]
+    """
+
+    def __init__(
+        self,
+        samples: int,
+        n: int,
+        noise_bound: float = NOISE_BOUND,
+        prefer: str | None = "low",
+    ) -> None:
+        self._bound = noise_bound
+        self._geometry = geometry(n, noise_bound > 0, SINGLE)
+        costs = even_costs(n, SINGLE)
+        if prefer is not None:
+            costs = leaning_costs(costs, n, prefer, TOLERANCE)
+        self._costs = Costs(*(jnp.asarray(cost) for cost in costs))
+        width = lanes_wide(2**n)
+        self._rows = np.resize(np.arange(samples), (-(-samples // width), width))
+        self._samples = samples
+        self._lanes: list[Lanes] | None = None
+
+    def __call__(self, outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """AND and OR interactions of outputs (samples, 2^n), of the same shape; entry ∅ is v(∅)."""
+        empty, v, scale = normalised(np.asarray(outputs, np.float64))
+        bound = self._bound * np.abs(v[:, -1])
+        batches = [(v[rows], bound[rows]) for rows in self._rows]
+        if self._lanes is None:
+            lanes, blocks = [_fresh(self._geometry, *batch) for batch in batches], FIRST
+        else:
+            lanes, blocks = list(map(_moved, self._lanes, *zip(*batches, strict=True))), NEXT
+        self._lanes = [run(self._geometry, self._costs, now, blocks, STEPS) for now in lanes]
+        points = [_sparse(self._geometry, self._costs, now) for now in self._lanes]
+        i_and, i_or = (
+            np.concatenate([np.asarray(part) for part in parts]).astype(np.float64)[: self._samples]
+            for parts in zip(*points, strict=True)
+        )
+        return singles_under_and(i_and, i_or, empty, scale)
+
+
+def _fresh(geo: Geometry, v: np.ndarray, bound: np.ndarray) -> Lanes:
+    nought = np.zeros_like(v)
+    return start(geo, v, bound, nought, nought, nought)
+
+
+@jax.jit
+def _moved(lanes: Lanes, v: jax.Array, bound: jax.Array) -> Lanes:
+    """The lanes with other outputs: from where they are, with a new anchor."""
+    inside = jnp.arange(v.shape[1])[None] > 0
+    lanes = recast(lanes, v, jnp.where(inside, bound[:, None], 0.0), SINGLE)
+    never = jnp.full_like(lanes.first, jnp.inf)
+    return lanes._replace(anchor=lanes.state, since=0 * lanes.since, first=never, last=never)
+
+
+@jax.jit
+def _sparse(geo: Geometry, costs: Costs, lanes: Lanes) -> tuple[jax.Array, jax.Array]:
+    point = proximal(geo, costs, lanes, lanes.state)
+    return point.i_and, point.i_or

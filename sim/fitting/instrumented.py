@@ -1,0 +1,124 @@
+"""Like with like: predicted outputs go through the same extraction as the measured ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import jax.numpy as jnp
+import numpy as np
+
+from sim.fitting.distances import Distance, total_variation
+from sim.fitting.families import RIVALS, THEORY, Family
+from sim.fitting.forward import ForwardModel, tables
+from sim.fitting.nulls import NULLS, NullFit, fit_nulls
+from sim.fitting.outcome import Fitted, bounds
+from sim.fitting.prediction import Target
+from sim.progress import NamedProgress, Progress
+from sim.strength import averaged_distribution
+from theory import and_interactions, or_interactions, reconstruct
+
+MATERIAL = 0.01  # what a table's strengths may be off, as a total variation of distributions
+SHARES = "shares_"
+"""Before the names of families of shares, which no instrument looks at."""
+
+
+def whole_target(
+    i_and: np.ndarray, i_or: np.ndarray, outputs: np.ndarray, centred: bool = False
+) -> Target:
+    """w* that gives the last checkpoint's outputs exactly: all that was extracted, and the rest.
+
+    What the extraction's bound has left unexplained is shared evenly by AND and OR, so that without
+    noise the prediction is the target itself.
+
+    Args:
+        i_and: (samples, 2^n).
+        i_or: (samples, 2^n).
+        outputs: (samples, 2^n).
+        centred: leave v(∅) out.
+    """
+    half = (jnp.asarray(outputs) - reconstruct(i_and, i_or)) / 2
+    w_and = jnp.asarray(i_and) + and_interactions(half)
+    empty = jnp.asarray(0 * outputs[:, 0] if centred else outputs[:, 0])
+    return Target(w_and.at[:, 0].set(empty), jnp.asarray(i_or) + or_interactions(half))
+
+
+def fit_instrumented(
+    measured: np.ndarray,
+    observed: np.ndarray,
+    model: ForwardModel,
+    away: Distance,
+    *,
+    progress: NamedProgress | None,
+) -> Fitted:
+    """The theory and its rivals at every checkpoint, each through the instrument.
+
+    Args:
+        measured: (checkpoints, n), distributions over orders.
+        observed: (checkpoints,), mean effect |v(N) − v(∅)|.
+        model: the forward model.
+        away: the distance that is minimised.
+        progress: called with (what is done, steps done, steps in all).
+    """
+    families = {"theory": THEORY, **RIVALS}
+    end = f"prefer {model.instrument.prefer}" if model.instrument.prefer else "no preference"
+
+    def steps(what: str) -> Progress | None:
+        return None if progress is None else lambda *now: progress(f"{what}, {end}", *now)
+
+    found = tables(model, families, observed, measured, away, steps("predict"))
+    chosen = {
+        name: np.array([t.nearest(m, away) for t, m in zip(found[name], measured, strict=True)])
+        for name in families
+    }
+    predicted = _certified(model, families, chosen, observed, steps("certify"))
+    nulls = {
+        name: NullFit(
+            predicted[name],
+            _away(measured, predicted[name]),
+            chosen[name] if RIVALS[name].parameters else None,
+        )
+        for name in RIVALS
+    }
+    shares = {SHARES + name: null for name, null in NULLS.items() if name != "frozen"}
+    of_shares = fit_nulls(measured, measured[-1], away, total_variation)
+    nulls |= {name: of_shares[name.removeprefix(SHARES)] for name in shares}
+    ends = np.stack([np.asarray(t.distributions)[[0, -1]] for t in found["theory"]])
+    scale = [
+        model.outputs(THEORY, at, effect)[1]
+        for at, effect in zip(chosen["theory"], observed, strict=True)
+    ]
+    return Fitted(
+        sigma2=np.exp(chosen["theory"]),
+        bound=bounds(measured, predicted["theory"], ends, away, MATERIAL),
+        predicted=predicted["theory"],
+        total_variation=_away(measured, predicted["theory"]),
+        scale=np.array(scale),
+        nulls=nulls,
+        tables=found["theory"],
+        models={**{name: found[name] for name in RIVALS}, **shares},
+        material=MATERIAL,
+    )
+
+
+def _certified(
+    model: ForwardModel,
+    families: Mapping[str, Family],
+    chosen: Mapping[str, np.ndarray],
+    observed: np.ndarray,
+    progress: Progress | None,
+) -> dict[str, np.ndarray]:
+    """Distributions (checkpoints, n) of the chosen members, explained as a measurement is."""
+    outputs = np.array(
+        [
+            model.outputs(family, at, effect)[0]
+            for name, family in families.items()
+            for at, effect in zip(chosen[name], observed, strict=True)
+        ]
+    )
+    strength = model.instrument.certified(outputs, progress)
+    shares = np.asarray(averaged_distribution(strength)).reshape(len(families), len(observed), -1)
+    return dict(zip(families, shares, strict=True))
+
+
+def _away(measured: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    return np.asarray(total_variation(jnp.asarray(measured), jnp.asarray(predicted)))
