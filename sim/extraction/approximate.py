@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -56,10 +58,15 @@ class Follower:
         if prefer is not None:
             costs = leaning_costs(costs, n, prefer, TOLERANCE)
         self._costs = Costs(*(jnp.asarray(cost) for cost in costs))
-        width = lanes_wide(2**n)
-        self._rows = np.resize(np.arange(samples), (-(-samples // width), width))
+        batches = -(-samples // lanes_wide(2**n))
+        width = -(-samples // batches)
+        self._rows = np.resize(np.arange(samples), (batches, width))
         self._samples = samples
         self._lanes: list[Lanes] | None = None
+
+    def copy(self) -> Follower:
+        """Another follower that stands where this one does."""
+        return copy.copy(self)
 
     def __call__(self, outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """AND and OR interactions of outputs (samples, 2^n), of the same shape; entry ∅ is v(∅)."""

@@ -50,15 +50,16 @@ def fit_direct(
     sigma2 = np.exp(match.parameter)
     effect = np.asarray(predicted_effect(target, jnp.asarray(sigma2), noise))
     beyond = np.broadcast_to(np.asarray(ends), (len(measured), *ends.shape))
+    reached = np.asarray(total_variation(jnp.asarray(measured), jnp.asarray(match.predicted)))
+    nulls = fit_nulls(measured, measured[-1], away, total_variation)
     return Fitted(
         sigma2=sigma2,
         bound=bounds(measured, match.predicted, beyond, away, MATERIAL),
         predicted=match.predicted,
-        total_variation=np.asarray(
-            total_variation(jnp.asarray(measured), jnp.asarray(match.predicted))
-        ),
+        total_variation=reached,
         scale=observed / np.where(effect > 0, effect, np.inf),
-        nulls=fit_nulls(measured, measured[-1], away, total_variation),
+        nulls=nulls,
+        differences={name: reached - null.total_variation for name, null in nulls.items()},
         tables=[table] * len(measured),
         models=NULLS,
         material=MATERIAL,

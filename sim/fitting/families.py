@@ -20,7 +20,7 @@ from theory import NoiseModel, learning_thresholds, optimal_interactions, orders
 Pair = tuple[jax.Array, jax.Array]
 """AND and OR interactions, (samples, 2^n) each."""
 
-STEP = 0.5  # of the theory's grid in ln σ²; neighbouring thresholds are 2.3 apart
+STEP = 0.7  # of the theory's grid in ln σ²; neighbouring thresholds are 2.3 apart
 BEYOND = 4.0  # how far it reaches in ln σ² beyond the lowest and the highest threshold
 
 

@@ -21,7 +21,7 @@ from sim.fitting.distances import Distance, Table
 from sim.fitting.families import Family
 from sim.fitting.prediction import Target
 from sim.progress import Progress
-from sim.strength import measured_strength
+from sim.strength import averaged_distribution, measured_strength
 from theory import NoiseModel, reconstruct, superposition_scale
 
 FINE = 8  # parameters tried between the two neighbours of the nearest one on the grid
@@ -119,35 +119,38 @@ class ForwardModel:
             errand: told of every member that is done.
         """
         coarse = family.grid(self.target.n, self.noise)
-        found = self._followed(family, coarse, observed, errand)
-        if coarse.size == 1:
-            return found
-        step = coarse[1] - coarse[0]
-        offsets = np.linspace(-1, 1, FINE + 3)[1:-1] * step
-        best = [found.nearest(row, distance) for row in measured]
-        tried = np.clip(np.add.outer(best, offsets).ravel(), coarse[0], coarse[-1])
-        more = self._followed(family, np.sort(tried), observed, errand)
-        parameters = np.concatenate([found.parameters, more.parameters])
-        order = np.argsort(parameters)
-        strength = np.concatenate([found.strength, more.strength])
-        return Table(parameters[order], strength[order])
-
-    def _followed(
-        self, family: Family, parameters: np.ndarray, observed: float, errand: Errand
-    ) -> Table:
-        """The table of increasing parameters, from the simplest end on."""
-        tool = self.instrument
-        samples = len(self.start)
-        follow = Follower(samples, self.target.n, tool.noise_bound, tool.prefer)
-        found = []
-        for parameter in parameters[:: 1 if family.simplest == 0 else -1]:
+        follow = self._follower()
+        found: dict[float, np.ndarray] = {}
+        best = [(np.inf, 0.0, follow)] * len(measured)
+        for parameter in coarse[:: 1 if family.simplest == 0 else -1]:
             errand.check()
-            outputs, _ = self.outputs(family, parameter, observed)
-            i_and, i_or = follow(outputs)
-            found.append(tool.strength(i_and[None], i_or[None], outputs[None])[0])
+            found[parameter] = self._strength(family, parameter, observed, follow)
+            shares = averaged_distribution(found[parameter][None])
+            away = np.asarray(distance(shares, jnp.asarray(measured)))
+            for row in np.flatnonzero(away < [one[0] for one in best]):
+                best[row] = (away[row], parameter, follow.copy())
             errand.finished(1)
-        strength = np.array(found).reshape(-1, samples, self.target.n)
-        return Table(parameters, strength[:: 1 if family.simplest == 0 else -1])
+        if coarse.size > 1:
+            offsets = np.linspace(-1, 1, FINE + 3)[1:-1] * (coarse[1] - coarse[0])
+            for _, nearest, near in best:
+                for parameter in np.clip(nearest + offsets, coarse[0], coarse[-1]):
+                    errand.check()
+                    found[parameter] = self._strength(family, parameter, observed, near)
+                errand.finished(FINE)
+        parameters = np.array(sorted(found))
+        return Table(parameters, np.array([found[parameter] for parameter in parameters]))
+
+    def _follower(self) -> Follower:
+        tool = self.instrument
+        return Follower(len(self.start), self.target.n, tool.noise_bound, tool.prefer)
+
+    def _strength(
+        self, family: Family, parameter: float, observed: float, follow: Follower
+    ) -> np.ndarray:
+        """Strength by order (samples, n) of a member, explained from where the follower stands."""
+        outputs, _ = self.outputs(family, parameter, observed)
+        i_and, i_or = follow(outputs)
+        return self.instrument.strength(i_and[None], i_or[None], outputs[None])[0]
 
 
 @jax.jit

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 import jax.numpy as jnp
 import numpy as np
 
-from sim.fitting.distances import Distance, total_variation
-from sim.fitting.families import RIVALS, THEORY, Family
+from sim.fitting.distances import Distance, Table, total_variation
+from sim.fitting.families import RIVALS, THEORY
 from sim.fitting.forward import ForwardModel, tables
 from sim.fitting.nulls import NULLS, NullFit, fit_nulls
 from sim.fitting.outcome import Fitted, bounds
@@ -70,11 +70,17 @@ def fit_instrumented(
         name: np.array([t.nearest(m, away) for t, m in zip(found[name], measured, strict=True)])
         for name in families
     }
-    predicted = _certified(model, families, chosen, observed, steps("certify"))
+    taken = {name: _taken(found[name], chosen[name]) for name in families}
+    outputs = [
+        model.outputs(THEORY, at, effect)
+        for at, effect in zip(chosen["theory"], observed, strict=True)
+    ]
+    strength = model.instrument.certified(np.array([one for one, _ in outputs]), steps("certify"))
+    predicted = np.asarray(averaged_distribution(strength))
     nulls = {
         name: NullFit(
-            predicted[name],
-            _away(measured, predicted[name]),
+            taken[name],
+            _away(measured, taken[name]),
             chosen[name] if RIVALS[name].parameters else None,
         )
         for name in RIVALS
@@ -83,41 +89,31 @@ def fit_instrumented(
     of_shares = fit_nulls(measured, measured[-1], away, total_variation)
     nulls |= {name: of_shares[name.removeprefix(SHARES)] for name in shares}
     ends = np.stack([np.asarray(t.distributions)[[0, -1]] for t in found["theory"]])
-    scale = [
-        model.outputs(THEORY, at, effect)[1]
-        for at, effect in zip(chosen["theory"], observed, strict=True)
-    ]
     return Fitted(
         sigma2=np.exp(chosen["theory"]),
-        bound=bounds(measured, predicted["theory"], ends, away, MATERIAL),
-        predicted=predicted["theory"],
-        total_variation=_away(measured, predicted["theory"]),
-        scale=np.array(scale),
+        bound=bounds(measured, taken["theory"], ends, away, MATERIAL),
+        predicted=predicted,
+        total_variation=_away(measured, predicted),
+        scale=np.array([scale for _, scale in outputs]),
         nulls=nulls,
+        differences={
+            name: _away(measured, taken["theory"]) - null.total_variation
+            for name, null in nulls.items()
+        },
         tables=found["theory"],
         models={**{name: found[name] for name in RIVALS}, **shares},
         material=MATERIAL,
     )
 
 
-def _certified(
-    model: ForwardModel,
-    families: Mapping[str, Family],
-    chosen: Mapping[str, np.ndarray],
-    observed: np.ndarray,
-    progress: Progress | None,
-) -> dict[str, np.ndarray]:
-    """Distributions (checkpoints, n) of the chosen members, explained as a measurement is."""
-    outputs = np.array(
+def _taken(of_checkpoint: Sequence[Table], chosen: np.ndarray) -> np.ndarray:
+    """The tables' distributions (checkpoints, n) at the chosen parameters."""
+    return np.stack(
         [
-            model.outputs(family, at, effect)[0]
-            for name, family in families.items()
-            for at, effect in zip(chosen[name], observed, strict=True)
+            np.asarray(table.distributions)[np.searchsorted(table.parameters, parameter)]
+            for table, parameter in zip(of_checkpoint, chosen, strict=True)
         ]
     )
-    strength = model.instrument.certified(outputs, progress)
-    shares = np.asarray(averaged_distribution(strength)).reshape(len(families), len(observed), -1)
-    return dict(zip(families, shares, strict=True))
 
 
 def _away(measured: np.ndarray, predicted: np.ndarray) -> np.ndarray:

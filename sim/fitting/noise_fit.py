@@ -394,10 +394,7 @@ def _fit(
             fitted.tables,
             fitted.models,
             away,
-            {
-                name: fitted.total_variation - null.total_variation
-                for name, null in fitted.nulls.items()
-            },
+            fitted.differences,
             tested=tested_checkpoints(len(epochs), settings["start"]),
             material=fitted.material,
             resamples=settings["resamples"],

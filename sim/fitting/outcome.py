@@ -25,6 +25,7 @@ class Fitted(NamedTuple):
     total_variation: np.ndarray
     scale: np.ndarray
     nulls: Mapping[str, NullFit]
+    differences: Mapping[str, np.ndarray]  # of total variation, theory − null, by name
     tables: Sequence[Table]  # of ln σ², one for each checkpoint
     models: Models  # the null models, to be fitted to resamples
     material: float  # a smaller difference of total variation says nothing
