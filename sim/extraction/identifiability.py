@@ -100,11 +100,7 @@ def split_uncertainty(
     outputs, n = as_sets(outputs, "outputs")
     check_nonnegative(slack, "slack")
     if not tilts or not all(0 < t < 1 for t in tilts):
-        raise ArgumentError(
-            "tilts",
-            "hold numbers between 0 and 1",
-            f"is {tilts}",
-        )
+        raise ArgumentError("tilts", "hold numbers between 0 and 1", f"is {tilts}")
     solve = functools.partial(
         extract_interactions, outputs, noise_bound, tolerance=tolerance, **options
     )

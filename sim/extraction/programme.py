@@ -174,11 +174,7 @@ def extract_interactions(
         )
     total = int(np.prod(outputs.shape[:-1], dtype=int))
     if total == 0:
-        raise ArgumentError(
-            "outputs",
-            "hold a sample",
-            f"has shape {outputs.shape}",
-        )
+        raise ArgumentError("outputs", "hold a sample", f"has shape {outputs.shape}")
     empty, v, scale = normalised(np.asarray(outputs).reshape(total, -1))
     bound = (noise_bound * np.abs(v[:, -1])).astype(v.dtype)
     problem = Problem(v, bound, *_near(warm_start, v, scale))
@@ -276,11 +272,7 @@ def _costs(
                 f"has shape {array.shape}",
             )
         if not np.all(np.isfinite(array[1:]) & (array[1:] > 0)):
-            raise ArgumentError(
-                name,
-                "be positive",
-                f"is {weights}",
-            )
+            raise ArgumentError(name, "be positive", f"is {weights}")
         by_order.append(array.copy())
     by_order[1][1] = by_order[0][1]
     index = np.asarray(orders(n))

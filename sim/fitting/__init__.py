@@ -3,6 +3,7 @@
 from sim.fitting.bootstrap import (
     BETTER as BETTER,
     DEPENDS as DEPENDS,
+    LEVEL as LEVEL,
     SAME as SAME,
     WORSE as WORSE,
 )

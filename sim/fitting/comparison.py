@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from sim.checks import ArgumentError
 from sim.fitting.bootstrap import bootstrap_weights, interval, resampled_fit, standing
 from sim.fitting.distances import Distance, Table, total_variation
 from sim.fitting.nulls import Null
@@ -96,7 +97,7 @@ class Comparison:
             name: (d.observed[chosen], d.draws[:, chosen]) for name, d in self.differences.items()
         }
         if not all(observed.size for observed, _ in means.values()):
-            raise ValueError("Argument `checkpoints` must select at least one checkpoint.")
+            raise ArgumentError("checkpoints", "select at least one checkpoint", "selects none")
         observed = np.array([one.mean() for one, _ in means.values()])
         draws = np.array([many.mean(axis=1) for _, many in means.values()]).T
         said = standing(observed, draws, self.samples, self.level, self.material)

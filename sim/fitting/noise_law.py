@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +12,8 @@ from numpy.typing import ArrayLike
 
 from sim.checks import ArgumentError, check_epochs
 from theory import estimate_noise
+
+Model = TypeVar("Model")
 
 
 @jax.tree_util.register_dataclass
@@ -53,11 +55,7 @@ class NoiseLaw:
 
         fitted = np.asarray(fitted, dtype=float)
         if fitted.shape != self.sigma2.shape:
-            raise ArgumentError(
-                "fitted",
-                f"have shape {self.sigma2.shape}",
-                f"has {fitted.shape}",
-            )
+            raise ArgumentError("fitted", f"have shape {self.sigma2.shape}", f"has {fitted.shape}")
         known = np.isfinite(fitted)
         if known.sum() < 3:
             return float("nan")
@@ -94,16 +92,10 @@ def observe_noise(repeats: ArrayLike, epochs: ArrayLike) -> NoiseLaw:
     array = np.asarray(repeats, dtype=np.float64)
     if array.ndim != 4:
         raise ArgumentError(
-            "repeats",
-            "have shape (checkpoints, repeats, samples, 2^n)",
-            f"has shape {array.shape}",
+            "repeats", "have shape (checkpoints, repeats, samples, 2^n)", f"has shape {array.shape}"
         )
     if not np.isfinite(array).all():
-        raise ArgumentError(
-            "repeats",
-            "be finite",
-            "is not",
-        )
+        raise ArgumentError("repeats", "be finite", "is not")
     epochs = check_epochs(epochs, len(array))
     found = [estimate_noise(jnp.asarray(outputs)) for outputs in array]
     effect = ((array[..., -1] - array[..., 0]).mean(axis=1) ** 2).mean(axis=1)
@@ -117,7 +109,7 @@ def observe_noise(repeats: ArrayLike, epochs: ArrayLike) -> NoiseLaw:
     )
 
 
-def perturb(model: Any, scale: float, key: jax.Array) -> Any:
+def perturb(model: Model, scale: float, key: jax.Array) -> Model:
     """A network with normal noise on its parameters.
 
     Args:
@@ -134,11 +126,7 @@ def perturb(model: Any, scale: float, key: jax.Array) -> Any:
         (2, True)
     """
     if not (np.isfinite(scale) and scale >= 0):
-        raise ArgumentError(
-            "scale",
-            "be finite and nonnegative",
-            f"is {scale}",
-        )
+        raise ArgumentError("scale", "be finite and nonnegative", f"is {scale}")
     leaves, structure = jax.tree.flatten(model)
     keys = jax.random.split(key, len(leaves))
 

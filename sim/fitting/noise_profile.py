@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from sim.checks import ArgumentError
 from sim.fitting.bootstrap import LEVEL, bootstrap_weights, interval, resampled_fit, verdicts
 from sim.fitting.distances import distance_named
 from sim.fitting.noise_fit import NoiseFit, check_direct
@@ -104,7 +105,7 @@ def profile_noise(
     check_direct(fit)
     chosen = np.arange(len(fit.epochs))[checkpoints]
     if chosen.size == 0:
-        raise ValueError("Argument `checkpoints` must select at least one checkpoint.")
+        raise ArgumentError("checkpoints", "select at least one checkpoint", "selects none")
     samples = fit.strength.shape[1]
     weights = np.full((1, samples), 1 / samples)
     if samples > 2 and resamples > 0:

@@ -12,10 +12,10 @@ import numpy as np
 import optax
 from numpy.typing import ArrayLike
 
-from sim.checks import ArgumentError
+from sim.checks import ArgumentError, check_choice
 from sim.fitting.distances import distance_named, total_variation
 from sim.fitting.noise_fit import NoiseFit, check_direct, check_interactions
-from sim.simulation import Schedule, relaxation_path
+from sim.simulation import CLOCKS, Schedule, relaxation_path
 from sim.strength import added_parts
 from theory import order_distribution, orders, salience_threshold, strength_by_order
 from theory.lattice import apply_power
@@ -114,8 +114,7 @@ def fit_trajectory(
             f"has shape {i_and.shape}",
             opening="",
         )
-    if clock not in ("noise", "flow"):
-        raise ArgumentError("clock", "be `noise` or `flow`", f"is {clock!r}")
+    check_choice(clock, "clock", CLOCKS)
     start = jnp.stack([jnp.asarray(i_and[0]), jnp.asarray(i_or[0])])
     predict = functools.partial(_both_phases, fit, start, clock=clock, substeps=substeps)
     measured = jnp.asarray(fit.measured)
