@@ -52,6 +52,7 @@ from sim.measurement import (
 )
 from sim.phases import Phases, find_phases
 from sim.report import write_report
+from sim.retention import Retention, retention
 from sim.separation import Separation, separate
 from sim.simulation import (
     Descent,
@@ -77,6 +78,7 @@ __all__ = [
     "NoiseLaw",
     "NoiseProfile",
     "Phases",
+    "Retention",
     "Schedule",
     "ScheduleFit",
     "Separation",
@@ -101,6 +103,7 @@ __all__ = [
     "point_clusters",
     "profile_noise",
     "random_start",
+    "retention",
     "separate",
     "sets_mesh",
     "shard_sets",

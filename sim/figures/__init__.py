@@ -28,6 +28,10 @@ from sim.figures.orders import (
     order_bars as order_bars,
     paired_order_bars as paired_order_bars,
 )
+from sim.figures.retention import (
+    retention_curves as retention_curves,
+    retention_figure as retention_figure,
+)
 from sim.figures.schedules import (
     held_out_bars as held_out_bars,
 )

@@ -12,12 +12,9 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from sim.figures.orders import order_bars
-from sim.figures.style import GREY, MEASURED, PREDICTED, STYLE, dense_epoch_axis
+from sim.figures.style import GREY, MEASURED, ORDERS, PREDICTED, STYLE, dense_epoch_axis
 from sim.simulation import Trajectory
 from theory import learning_thresholds
-
-# Light to dark with the order, legible in grey and to the colour-blind.
-ORDERS = "cividis_r"
 
 
 def two_phases(

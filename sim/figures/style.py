@@ -20,6 +20,8 @@ BLACK, BLUE, VERMILLION = "#000000", "#0072B2", "#D55E00"  # Okabe and Ito's pal
 GREEN, PURPLE = "#009E73", "#CC79A7"
 GREY = "#666666"  # marks and guides
 
+ORDERS = "cividis_r"  # light to dark with the order, legible in grey and to the colour-blind
+
 MEASURED = BLUE  # measured or simulated
 PREDICTED = VERMILLION  # predicted by the theory
 
