@@ -115,8 +115,9 @@ class Retention:
         }[fate.answer]
         return (
             f"{lead}: until {end} the smallest of them, order {fate.order} at epoch {epoch:g}, "
-            f"has {fate.size:.2g} times its initial size, while the mean effect |v(N) − v(∅)| "
-            f"becomes {self.effect[last]:.2g} times the initial one."
+            f"has {fate.size:.2g} times its initial size (its overlap with the initial pattern is "
+            f"{fate.overlap:.2f}), while the mean effect |v(N) − v(∅)| becomes "
+            f"{self.effect[last]:.3g} times the initial one."
         )
 
 
@@ -143,7 +144,7 @@ def retention(
         >>> later = start + np.array([0.0, 2.0, 2.0, 4.0])  # single players on top
         >>> found = retention(np.stack([start, later]))
         >>> print(found.size[1].round(1), found.overlap[1].round(2))
-        [16.1  1. ] [0.94 1.  ]
+        [16.1  1. ] [0.95 1.  ]
     """
     outputs = check_outputs(outputs)
     check_nonnegative(resamples, "resamples")

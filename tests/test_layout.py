@@ -19,28 +19,13 @@ PATHS = sorted((ROOT / "theory").rglob("*.py")) + sorted((ROOT / "sim").rglob("*
 ROOMS = {
     "theory": (
         *("checks", "sharded", "lattice", "noise", "_interactions", "_strength", "_fluctuation"),
-        *(
-            "_learning",
-            "_rows",
-            "_recovery",
-            "_violations",
-            "_initial",
-            "_relaxation",
-            "_superposition",
-        ),
+        *("_learning", "_rows", "_recovery", "_violations", "_initial", "_relaxation"),
+        "_superposition",
     ),
     "sim": (
         *("checks", "progress", "machine", "cores", "files", "measurement", "experiments"),
-        *(
-            "extraction",
-            "strength",
-            "simulation",
-            "fitting",
-            "phases",
-            "generalization",
-            "separation",
-        ),
-        *("document", "figures", "report", "export", "cli"),
+        *("extraction", "strength", "simulation", "fitting", "retention", "phases"),
+        *("generalization", "separation", "document", "figures", "report", "export", "cli"),
     ),
 }
 

@@ -30,9 +30,8 @@ def retention_curves(
     times = np.asarray(epochs, float)
     values, interval = getattr(found, quantity), getattr(found, f"{quantity}_interval")
     n = values.shape[1]
-    for order, color in zip(
-        range(1, n + 1), plt.get_cmap(ORDERS)(np.linspace(0.15, 1, n)), strict=True
-    ):
+    colors = plt.get_cmap(ORDERS)(np.linspace(0.15, 1, n))
+    for order, color in enumerate(colors, start=1):
         curve = np.where(np.isfinite(values[:, order - 1]), values[:, order - 1], np.nan)
         ax.plot(times, curve, color=color, lw=1.2, label=f"{order}")
         if interval is not None:
