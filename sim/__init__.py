@@ -15,6 +15,7 @@ and `sim.figures` (functions that draw fits and simulations).
 command line does.
 """
 
+from sim.dilution import Retention, retention
 from sim.document import fit_document
 from sim.export import to_shapiq, write_strengths
 from sim.extraction import (
@@ -52,7 +53,6 @@ from sim.measurement import (
 )
 from sim.phases import Phases, find_phases
 from sim.report import write_report
-from sim.retention import Retention, retention
 from sim.separation import Separation, separate
 from sim.simulation import (
     Descent,

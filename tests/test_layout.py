@@ -24,7 +24,7 @@ ROOMS = {
     ),
     "sim": (
         *("checks", "progress", "machine", "cores", "files", "measurement", "experiments"),
-        *("extraction", "strength", "simulation", "fitting", "retention", "phases"),
+        *("extraction", "strength", "simulation", "fitting", "dilution", "phases"),
         *("generalization", "separation", "document", "figures", "report", "export", "cli"),
     ),
 }

@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
+from sim.dilution import Retention
 from sim.figures.style import GREY, ORDERS, STYLE, epoch_axis
-from sim.retention import Retention
 
 
 def retention_curves(
