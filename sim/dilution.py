@@ -8,15 +8,15 @@ because others grow beside them; absolute size tells the two apart. (Ours.)
 from __future__ import annotations
 
 import dataclasses
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sim.checks import check_fraction, check_nonnegative, check_outputs
-from theory import and_interactions, sum_by_order
+from sim.checks import ArgumentError, check_epochs, check_fraction, check_outputs, check_whole
+from theory import and_interactions, orders, sum_by_order
 
 REMOVED = 0.5
 """Size, relative to the start, below which an order counts as removed."""
@@ -28,15 +28,19 @@ REMOVES, OUTGROWS, UNDETERMINED = "removes", "outgrows", "undetermined"
 
 
 class Fate(NamedTuple):
-    """What becomes of the initial interactions of medium and high order.
+    """What becomes, in absolute size, of the interactions of medium and high order.
+
+    What counts are the orders from `LOWEST` on that have interactions at the start, at all
+    checkpoints after it until the end of the first phase. The intervals are not corrected for
+    their number: `removes` is said too easily rather than too rarely.
 
     Attributes:
-        answer: `removes` where an order's interval lies wholly below `REMOVED` at some checkpoint;
-            `outgrows` where none does, and every interval lies wholly above it; `undetermined`
-            otherwise, or with a single sample.
+        answer: `removes` where the interval of an order's size lies wholly below `REMOVED` at some
+            checkpoint; `outgrows` where all of them lie wholly above it; `undetermined` otherwise,
+            or without intervals, or where nothing counts.
         order: the order that fell most, and
-        checkpoint: where it did.
-        size: how much of it was left there, relative to the start.
+        checkpoint: where it did; 0 for both where nothing counts.
+        size: its size there, relative to the start.
         overlap: how alike its pattern was to the initial one there.
     """
 
@@ -58,10 +62,11 @@ class Retention:
         size: (checkpoints, n), for the orders 1..n: root mean square over samples and sets of the
             Möbius interactions, relative to the first checkpoint.
         overlap: (checkpoints, n), cosine between the interactions and the first checkpoint's, over
-            samples and sets; size · overlap is how much of the initial pattern is left.
+            samples and sets.
         effect: (checkpoints,), mean of |v(N) − v(∅)| relative to the first checkpoint.
         size_interval: (2, checkpoints, n), lower and upper ends from drawing the samples anew, or
-            None for a single sample or without resamples.
+            None for a single sample or without resamples. They say nothing of another training run,
+            and those of few samples are too narrow.
         overlap_interval: (2, checkpoints, n), the same.
     """
 
@@ -71,53 +76,96 @@ class Retention:
     size_interval: np.ndarray | None = None
     overlap_interval: np.ndarray | None = None
 
+    @property
+    def kept(self) -> np.ndarray:
+        """(checkpoints, n), ⟨I_t, I_0⟩/⟨I_0, I_0⟩ = size · overlap: what is left of the start.
+
+        The component of the interactions along the initial ones. Sizes do not show where initial
+        interactions make room for others of the same size; this does.
+        """
+        with np.errstate(invalid="ignore"):
+            return np.where(self.overlap == 0, 0.0, self.size * self.overlap)
+
     def fate(self, until: int | None = None) -> Fate:
         """Whether the network removes its initial medium and high orders, or outgrows them.
 
         Args:
             until: the last checkpoint of the first phase; by default all checkpoints count.
+
+        Raises:
+            ValueError: there is no such checkpoint.
         """
-        stop = len(self.size) if until is None else until + 1
-        medium = slice(LOWEST - 1, None)
-        sizes = self.size[:stop, medium]
+        last, counted = self._last(until), self._counted()
+        sizes = self.size[1 : last + 1, counted]
         if sizes.size == 0:
-            return Fate(UNDETERMINED, self.size.shape[1], 0, 1.0, 1.0)
-        at, order = np.unravel_index(np.argmin(sizes), sizes.shape)
+            return Fate(UNDETERMINED, 0, 0, 1.0, 1.0)
         answer = UNDETERMINED
         if self.size_interval is not None:
-            low, high = self.size_interval[:, :stop, medium]
+            low, high = self.size_interval[:, 1 : last + 1, counted]
             if (high < REMOVED).any():
                 answer = REMOVES
             elif (low > REMOVED).all():
                 answer = OUTGROWS
-        place = int(at), int(order) + LOWEST - 1
-        return Fate(
-            answer, place[1] + 1, place[0], float(self.size[place]), float(self.overlap[place])
-        )
+        row, column = np.unravel_index(np.argmin(sizes), sizes.shape)
+        at, k = int(row) + 1, int(counted[column])
+        return Fate(answer, k + 1, at, float(self.size[at, k]), float(self.overlap[at, k]))
+
+    def _last(self, until: int | None) -> int:
+        last = len(self.size) - 1
+        if until is None:
+            return last
+        check_whole(until, "until", 0)
+        if until > last:
+            raise ArgumentError("until", f"be a checkpoint from 0 to {last}", f"is {until}")
+        return int(until)
+
+    def _counted(self) -> np.ndarray:
+        """Positions of the medium and high orders that have interactions at the start."""
+        return np.flatnonzero((self.size[0] > 0) & (np.arange(self.size.shape[1]) >= LOWEST - 1))
+
+    def record(self, epochs: ArrayLike, until: int | None = None) -> dict[str, Any]:
+        """A plain dictionary, as written to `fit.json`."""
+        series = {
+            "size": self.size,
+            "overlap": self.overlap,
+            "effect": self.effect,
+            "size_interval": self.size_interval,
+            "overlap_interval": self.overlap_interval,
+        }
+        plain = {
+            name: None if part is None else np.where(np.isfinite(part), part, 0.0).tolist()
+            for name, part in series.items()
+        }
+        return {"verdict": self.verdict(epochs, until), "answer": self.fate(until).answer, **plain}
 
     def verdict(self, epochs: ArrayLike, until: int | None = None) -> str:
-        """The finding in words.
+        """The finding in words: the largest fall in size, the growth of the effect, what is kept.
 
         Args:
             epochs: (checkpoints,).
             until: the last checkpoint of the first phase; by default all checkpoints count.
+
+        Raises:
+            ValueError: epochs that do not fit, or no such checkpoint.
         """
-        fate = self.fate(until)
-        epoch = np.asarray(epochs, float)[fate.checkpoint]
-        last = len(self.effect) - 1 if until is None else until
-        end = f"epoch {np.asarray(epochs, float)[last]:g}"
+        times = check_epochs(epochs, len(self.size))
+        last, counted, fate = self._last(until), self._counted(), self.fate(until)
         lead = {
             REMOVES: "The network removes initial interactions of medium or high order",
-            OUTGROWS: "The network does not remove its initial interactions of medium and high "
-            "order, it outgrows them",
+            OUTGROWS: "The network does not remove its medium and high orders in absolute size, it "
+            "outgrows them",
             UNDETERMINED: "Whether the network removes its initial interactions of medium and high "
             "order or outgrows them is not determined",
         }[fate.answer]
+        if fate.order == 0:
+            return f"{lead}: there is nothing to compare."
+        left = np.median(self.kept[last, counted])
         return (
-            f"{lead}: until {end} the smallest of them, order {fate.order} at epoch {epoch:g}, "
-            f"has {fate.size:.2g} times its initial size (its overlap with the initial pattern is "
-            f"{fate.overlap:.2f}), while the mean effect |v(N) − v(∅)| becomes "
-            f"{self.effect[last]:.3g} times the initial one."
+            f"{lead}: until epoch {times[last]:g} the smallest of them, order {fate.order} at "
+            f"epoch {times[fate.checkpoint]:g}, has {fate.size:.2g} times its initial size, while "
+            f"the mean effect |v(N) − v(∅)| becomes {self.effect[last]:.3g} times the initial one. "
+            f"Along the initial pattern itself, the median of these orders then has {left:.2f} "
+            "times what it had."
         )
 
 
@@ -126,6 +174,10 @@ def retention(
 ) -> Retention:
     """Follows the size of plain Möbius interactions, order by order, from the first checkpoint on.
 
+    size_k(t)² = E Σ_{|S|=k} I_t(S)² / E Σ_{|S|=k} I_0(S)², the mean being over samples, and
+    overlap_k(t) = E Σ I_t·I_0 / √(E Σ I_t² · E Σ I_0²), with the AND interactions I of
+    [Ren24 Eq. 1] of the outputs themselves. Neither depends on the outputs' scale. (Ours.)
+
     Args:
         outputs: (checkpoints, samples, 2^n), v(S).
         resamples: bootstrap resamples of the samples; 0 for no intervals.
@@ -133,8 +185,8 @@ def retention(
         seed: of the resamples.
 
     Returns:
-        Sizes and overlaps by order. An order without any interaction at the first checkpoint has
-        size 0 there, and infinite size where it has some later.
+        Sizes and overlaps by order. An order without any interaction at the first checkpoint, to
+        rounding, has size 0 there, and infinite size and no overlap where it has some later.
 
     Raises:
         ValueError: outputs of the wrong shape or not finite, or an option out of range.
@@ -147,7 +199,7 @@ def retention(
         [16.1  1. ] [0.95 1.  ]
     """
     outputs = check_outputs(outputs)
-    check_nonnegative(resamples, "resamples")
+    check_whole(resamples, "resamples", 0)
     check_fraction(level, "level")
     squares, products, effect = (np.asarray(part) for part in _sums(jnp.asarray(outputs)))
     samples = outputs.shape[1]
@@ -158,7 +210,8 @@ def retention(
         shares = rng.multinomial(samples, np.full(samples, 1 / samples), size=resamples) / samples
         drawn = _relative(*(np.einsum("rs,csn->rcn", shares, x) for x in (squares, products)))
         ends = [(1 - level) / 2, (1 + level) / 2]
-        intervals = [np.quantile(part, ends, axis=0) for part in drawn]
+        # Nearest, since between two infinite sizes there is no number.
+        intervals = [np.quantile(part, ends, axis=0, method="nearest") for part in drawn]
     mean_effect = effect.mean(axis=1)
     return Retention(
         size=size,
@@ -173,6 +226,11 @@ def retention(
 def _sums(outputs: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     """By checkpoint, sample and order 1..n: Σ I_t², Σ I_t·I_0; and |v(N) − v(∅)|."""
     interactions = and_interactions(outputs)
+    order = orders(outputs.shape[-1].bit_length() - 1)
+    # An interaction of order k adds up 2^k outputs: what rounding alone can make of them is none.
+    largest = jnp.abs(outputs).max(axis=-1, keepdims=True)
+    rounding = jnp.finfo(outputs.dtype).eps * largest * (2.0**order)[None, None]
+    interactions = jnp.where(jnp.abs(interactions) <= rounding, 0.0, interactions)
     squares = sum_by_order(interactions**2)[..., 1:]
     products = sum_by_order(interactions * interactions[:1])[..., 1:]
     return squares, products, jnp.abs(outputs[..., -1] - outputs[..., 0])

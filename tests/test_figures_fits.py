@@ -25,7 +25,8 @@ def fit():
     rng = np.random.default_rng(0)
     true = rng.normal(size=(6, 16)) * (rng.uniform(size=(6, 16)) < 0.5)
     learned = np.array(optimal_interactions(true, [0.1, 0.05, 0.01, 1e-3, 0.0]))
-    return fit_noise(learned, 0 * learned, zeta(learned), EPOCHS, resamples=20)
+    options = {"through": "direct", "resamples": 20}
+    return fit_noise(learned, 0 * learned, zeta(learned), EPOCHS, **options)
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """Noise family, schedules, whole trajectories and the noise law itself, on data made by each."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -24,6 +26,7 @@ from theory import (
 )
 
 N, SAMPLES = 5, 8
+DIRECT = {"through": "direct", "resamples": 0, "salience": 0.0}
 EPOCHS = np.array([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0])
 
 
@@ -37,7 +40,7 @@ def _fit(sigma2, noise=NoiseModel(), seed=0):
     """A fit, under the paper's noise law, of data made under `noise`."""
     i_and = np.array(optimal_interactions(_target(seed), np.append(sigma2, 0.0), noise))
     epochs = np.append(EPOCHS, 2 * EPOCHS[-1])[-len(i_and) :]
-    return fit_noise(i_and, 0 * i_and, zeta(i_and), epochs, resamples=0, salience=0.0)
+    return fit_noise(i_and, 0 * i_and, zeta(i_and), epochs, **DIRECT)
 
 
 def test_the_profile_finds_the_law_that_made_the_data():
@@ -61,7 +64,7 @@ def test_choosing_among_many_laws_wins_nothing_by_itself():
     """Held against the samples that chose it, the best law could not lose to one of its rivals."""
     i_and = np.array(optimal_interactions(_target(3), [*np.geomspace(0.1, 1e-3, 4), 0.0]))
     i_and[:-1] += 0.05 * np.random.default_rng(3).normal(size=i_and[:-1].shape)
-    fit = fit_noise(i_and, 0 * i_and, zeta(i_and), range(5), resamples=0, salience=0.0)
+    fit = fit_noise(i_and, 0 * i_and, zeta(i_and), range(5), **DIRECT)
     profile = profile_noise(fit, [1.6, 2.0, 2.4], [0.0], resamples=40, level=0.9)
     paper = profile.references["paper"]
     assert paper["low"] < -1e-4 < 1e-4 < paper["high"]
@@ -95,8 +98,7 @@ def test_the_profile_counts_the_parts_that_were_fitted():
         np.asarray(reconstruct(i_and, i_or)),
         range(3),
         parts="and",
-        resamples=0,
-        salience=0.0,
+        **DIRECT,
     )
     assert profile_noise(fit, [2.0], [0.0], resamples=0).distance < 2e-3
 
@@ -170,7 +172,7 @@ def course():
         i_and.append(np.asarray(now))
     i_and = np.array([*i_and, true])
     outputs = np.asarray(zeta(i_and))
-    fit = fit_noise(i_and, 0 * i_and, outputs, [0.0, *EPOCHS, 1e4], resamples=0, salience=0.0)
+    fit = fit_noise(i_and, 0 * i_and, outputs, [0.0, *EPOCHS, 1e4], **DIRECT)
     return fit, (i_and, 0 * i_and, outputs), Schedule.piecewise(edges, values)
 
 
@@ -193,6 +195,19 @@ def test_a_whole_trajectory_is_recovered_from_its_start(course):
     assert fitted.history[0] > 0.05
     assert fitted.history.min() < 0.2 * fitted.history[0]
     np.testing.assert_allclose(fitted.mean_order, fit.mean_order, atol=0.15)
+
+
+def test_what_goes_on_from_closed_forms_needs_a_direct_fit():
+    fit = _fit(np.geomspace(0.1, 1e-3, 4))
+    fit = dataclasses.replace(fit, settings=fit.settings | {"through": "extraction"})
+    data = np.zeros((5, SAMPLES, 2**N))
+    for refused in (
+        lambda: profile_noise(fit),
+        lambda: fit_schedules(fit),
+        lambda: fit_trajectory(fit, data, data, data, Schedule.constant(0.1)),
+    ):
+        with pytest.raises(ValueError, match="`fit` must be of the direct comparison"):
+            refused()
 
 
 def test_trajectory_arguments_are_checked():

@@ -41,8 +41,8 @@ class Simulation:
     method: Annotated[
         str,
         typer.Option(
-            help="equilibrium (second phase only), relaxation (both phases, closed form) or sgd "
-            "(really training).",
+            help="equilibrium (second phase only), relaxation (both phases, the start removed), "
+            "superposition (both phases, the start kept and outgrown) or sgd (really training).",
             autocompletion=complete(*METHODS),
         ),
     ] = "relaxation"

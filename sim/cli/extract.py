@@ -17,6 +17,7 @@ from sim.cli._console import (
     Folder,
     Overwrite,
     command_line,
+    complete,
     finish,
     progress_bars,
     refuse_existing,
@@ -24,6 +25,7 @@ from sim.cli._console import (
 from sim.extraction import (
     KINDS,
     NOISE_BOUND,
+    PREFERENCES,
     TOLERANCE,
     Interactions,
     extract_interactions,
@@ -48,6 +50,13 @@ def extract(
     tolerance: Annotated[
         float, typer.Option(help="Certified relative gap to the optimum at which to stop.")
     ] = TOLERANCE,
+    prefer: Annotated[
+        str,
+        typer.Option(
+            help="Which of the equally sparse explanations: low (of lowest orders), high, or none.",
+            autocompletion=complete(*PREFERENCES, "none"),
+        ),
+    ] = PREFERENCES[0],
     split: Annotated[
         int,
         typer.Option(
@@ -67,7 +76,8 @@ def extract(
         )
     refuse_existing([path], overwrite)
     with progress_bars() as progress:
-        interactions = run_extract(measurement, path, progress, noise_bound, tolerance)
+        end = None if prefer == "none" else prefer
+        interactions = run_extract(measurement, path, progress, noise_bound, tolerance, end)
         ranges = run_split(interactions, split, progress) if split else None
     extraction = interactions.extraction
     met, total = int(extraction.converged.sum()), extraction.converged.size
@@ -94,15 +104,17 @@ def run_extract(
     progress: NamedProgress,
     noise_bound: float = NOISE_BOUND,
     tolerance: float = TOLERANCE,
+    prefer: str | None = PREFERENCES[0],
 ) -> Interactions:
     """Extracts and saves."""
     extraction = extract_interactions(
         measurement.outputs,
         noise_bound,
         tolerance,
+        prefer=prefer,
         progress=lambda done, total: progress("extract", done, total),
     )
-    settings = {"noise_bound": noise_bound, "tolerance": tolerance}
+    settings = {"noise_bound": noise_bound, "tolerance": tolerance, "prefer": prefer}
     interactions = Interactions(measurement, extraction, settings)
     interactions.save(path)
     return interactions

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,17 +26,19 @@ from sim.cli._console import (
     refuse_existing,
 )
 from sim.document import (
+    Checkpoint,
     Document,
+    OtherEnd,
     as_document,
     conclusion,
     fit_document,
     noise_text,
     short_label,
 )
-from sim.extraction import Interactions
+from sim.extraction import NOISE_BOUND, Interactions
 from sim.figures import FIGURES, figure_bytes
 from sim.files import write_json
-from sim.fitting import DISTANCES, RESAMPLES, fit_noise
+from sim.fitting import DISTANCES, RESAMPLES, THROUGH, fit_noise
 from sim.phases import find_phases, too_few_for_phases
 from sim.progress import NamedProgress
 from sim.report import write_report
@@ -65,9 +67,36 @@ def fit(
             autocompletion=complete(*PARTS),
         ),
     ] = "both",
+    through: Annotated[
+        str,
+        typer.Option(
+            help="extraction (predicted outputs are extracted as the measured ones were) or direct "
+            "(as in the paper).",
+            autocompletion=complete(*THROUGH),
+        ),
+    ] = THROUGH[0],
+    start: Annotated[
+        bool | None,
+        typer.Option(
+            "--start/--no-start",
+            help="Whether predictions keep the initial outputs; they do through the extraction.",
+            show_default=False,
+        ),
+    ] = None,
+    both_ends: Annotated[
+        bool,
+        typer.Option(
+            help="Extract and fit at the other end of the preference too; verdicts need both."
+        ),
+    ] = True,
     target: Annotated[
-        str, typer.Option(help="What w* is: the last checkpoint's salient or all.")
-    ] = "salient",
+        str | None,
+        typer.Option(
+            help="What w* is: the last checkpoint's salient interactions (as direct does by default)"
+            ", or all.",
+            show_default=False,
+        ),
+    ] = None,
     centred: Annotated[bool, typer.Option("--centred", help="Leave v(∅) out of w*.")] = False,
     salience: Annotated[
         float, typer.Option(help="Threshold of salience, as a share of E|v(N) − v(∅)|.")
@@ -92,6 +121,9 @@ def fit(
             folder,
             progress,
             noise=NoiseModel(growth, correlation),
+            through=through,
+            start=start,
+            both_ends=both_ends,
             distance=distance,
             parts=parts,
             target=target,
@@ -117,16 +149,17 @@ def run_fit(
 ) -> dict[str, Any]:
     """Fits, finds the phases, and saves the document and the report made of it."""
     measurement, extraction = interactions.measurement, interactions.extraction
-    progress("fit", 0, 3)
     result = fit_noise(
         extraction.i_and,
         extraction.i_or,
         measurement.outputs,
         measurement.epochs,
         noise,
+        noise_bound=interactions.settings.get("noise_bound", NOISE_BOUND),
+        prefer=interactions.settings.get("prefer"),
+        progress=progress,
         **options,
     )
-    progress("fit", 1, 3)
     phases = None
     if too_few_for_phases(measurement.checkpoints, measurement.samples) is None:
         train_loss, test_loss = measurement.train_loss, measurement.test_loss
@@ -135,20 +168,22 @@ def run_fit(
         phases = find_phases(
             result.epochs, result.strength, train_loss=train_loss, test_loss=test_loss
         )
-    progress("fit", 2, 3)
+    progress("report", 0, 1)
     document = fit_document(interactions, result, phases)
     drawn = {name: figure_bytes(draw(document)) for name, draw in FIGURES.items()}
     write_json(folder / FIT, document)
     write_report(folder / REPORT, document, drawn)
-    progress("fit", 3, 3)
+    progress("report", 1, 1)
     return document
 
 
 def print_fit(document: Document | Mapping[str, Any]) -> None:
-    """A table that a person can read, and one sentence of conclusion."""
+    """A table that a person can read, and a few sentences of conclusion."""
     document = as_document(document)
-    *_, last = checkpoints = document.checkpoints
-    boundary, nulls = document.phases.boundary, list(checkpoints[0].nulls)
+    checkpoints, boundary = document.checkpoints, document.phases.boundary
+    nulls = [name for name in checkpoints[0].nulls if not name.startswith("shares_")]
+    both = any(fitted.other is not None for fitted in checkpoints)
+    ends = f" Two values: prefer {document.options.prefer}, below it the other end." if both else ""
     table = Table(
         box=SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
@@ -156,21 +191,41 @@ def print_fit(document: Document | Mapping[str, Any]) -> None:
         pad_edge=False,
         title="Distance of each model from the measured distribution (total variation)",
         title_justify="left",
-        caption="* the theory's target, so no test of it. gap: largest certified gap of a sample.",
+        caption="* start or target, part of every prediction: no test. size: what is learned, as a "
+        f"share of what the theory says.{ends} gap: largest certified gap of a sample.",
         caption_justify="left",
     )
-    names = ("epoch", "phase", "mean\norder", "σ²", "theory", *map(short_label, nulls), "gap")
+    names = (
+        "epoch",
+        "phase",
+        "mean\norder",
+        "σ²",
+        "size",
+        "theory",
+        *map(short_label, nulls),
+        "gap",
+    )
     for name in names:
         table.add_column(name, justify="center" if name == "phase" else "right", no_wrap=True)
     for fitted in checkpoints:
+        mark = "" if fitted.tested else "*"
         table.add_row(
             f"{fitted.epoch:g}",
             "–" if boundary is None else "1" if fitted.epoch < boundary else "2",
-            f"{fitted.mean_order:.2f}",
-            noise_text(fitted),
-            f"{fitted.total_variation:.3f}" + ("*" if fitted is last else ""),
+            _at_both_ends(fitted, lambda end: f"{end.mean_order:.2f}"),
+            _at_both_ends(fitted, noise_text),
+            "" if fitted.scale is None else f"{fitted.scale:.2g}",
+            _at_both_ends(fitted, lambda end: f"{end.total_variation:.3f}") + mark,
             *(f"{fitted.nulls[name].total_variation:.3f}" for name in nulls),
             f"{fitted.gap:.0e}",
         )
     out.print(table)
     out.print(conclusion(document))
+
+
+def _at_both_ends(fitted: Checkpoint, text: Callable[[Checkpoint | OtherEnd], str]) -> str:
+    """A cell for the preferred explanation, and where there is one for the other end's."""
+    here = text(fitted)
+    if fitted.other is None or text(fitted.other) == here:
+        return here
+    return f"{here}\n{text(fitted.other)}"

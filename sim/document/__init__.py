@@ -9,6 +9,7 @@ from sim.document.schema import (
     Checkpoint as Checkpoint,
     Document as Document,
     FoundPhases as FoundPhases,
+    OtherEnd as OtherEnd,
     as_document as as_document,
     check_document as check_document,
     flat as flat,
@@ -20,4 +21,5 @@ from sim.document.words import (
     noise_text as noise_text,
     second_phase as second_phase,
     short_label as short_label,
+    tested as tested,
 )

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from sim.dilution import retention
 from sim.extraction import Interactions
 from sim.fitting import NoiseFit
 from sim.machine import versions
@@ -39,6 +40,11 @@ def fit_document(
     """
     measurement, extraction = interactions.measurement, interactions.extraction
     found = findings(fit, phases)
+    until = None
+    if phases is not None and phases.boundary is not None:
+        until = int(np.searchsorted(measurement.epochs, phases.boundary))
+    kept = retention(measurement.outputs, seed=fit.settings["seed"])
+    found["retention"] = kept.record(measurement.epochs, until)
     for record, gap in zip(found["checkpoints"], np.asarray(extraction.gap), strict=True):
         record["gap"] = float(gap.max())
     curves = {name: getattr(measurement, name) for name in CURVES}
@@ -63,20 +69,19 @@ def fit_document(
 def findings(fit: NoiseFit, phases: Phases | None) -> dict[str, Any]:
     """What a fit and its phases amount to, as plain values: what tables and curves are made of.
 
-    Keys: `checkpoints` (one record each: `epoch`, `sigma2`, `measured` and `predicted` over the
-    orders 1..n, `total_variation`, `mean_order`, `nulls`), `phases` (`Phases.record`), `fit` (the
-    options of the fit), `parameters` (free parameters that each model spends on each checkpoint)
-    and `overall`: for every null model the interval and verdict of (theory − null), averaged over
-    the second phase without the last checkpoint, or over all but the last where there are no two
-    phases; None without bootstrap intervals. `phases` is None where there is too little to look for
-    them.
+    Keys: `checkpoints` (one record each: `epoch`, `sigma2`, `scale`, `measured` and `predicted`
+    over the orders 1..n, `total_variation`, `mean_order`, `nulls`, and the same at the `other` end
+    of the preference), `phases` (`Phases.record`), `fit` (the options of the fit), `parameters`
+    (free parameters that each model spends on each checkpoint) and `overall`: for every null model
+    the interval and verdict of (theory − null), averaged over all checkpoints that are tested; in a
+    direct comparison, which claims nothing of the first phase, over those of the second phase, or
+    over all where there are no two. None without bootstrap intervals. `phases` is None where there
+    is too little to look for them.
     """
-    boundary = None if phases is None else phases.boundary
-    later = fit.epochs >= (-np.inf if boundary is None else boundary)
-    chosen = np.flatnonzero(later[:-1])
-    overall = None
-    if fit.comparison is not None and chosen.size:
-        overall = fit.comparison.overall(chosen)
+    chosen = np.flatnonzero(fit.tested)
+    if phases is not None and phases.boundary is not None and not fit.starts:
+        chosen = chosen[fit.epochs[chosen] >= phases.boundary]
+    overall = fit.overall(chosen) if fit.comparison is not None and chosen.size else None
     return {
         "checkpoints": fit.records(),
         "phases": _unknown_phases(fit) if phases is None else phases.record(),

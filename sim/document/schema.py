@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 from msgspec import Meta, Struct
 
-from sim.fitting import BOUNDS
+from sim.fitting import BOUNDS, LEVEL
 
 KEYS = ("checkpoints", "phases", "curves", "settings")
 
@@ -57,6 +57,23 @@ class Null(Struct, frozen=True, kw_only=True):
     verdict: OptionalText = None
 
 
+Bound = Annotated[
+    Annotated[str, Meta(pattern=f"^({'|'.join(BOUNDS)})$")] | None,
+    Meta(description=f"null or one of {', '.join(BOUNDS)}"),
+]
+
+
+class OtherEnd(Struct, frozen=True, kw_only=True):
+    """The same checkpoint at the other end of `prefer`; see `Checkpoint`."""
+
+    sigma2: Annotated[float, Meta(gt=0, le=LARGEST, description="a finite, positive number")]
+    measured: Shares
+    predicted: Shares
+    total_variation: Number
+    mean_order: Number
+    bound: Bound = None
+
+
 class Checkpoint(Struct, frozen=True, kw_only=True):
     """The record of one checkpoint, by `NoiseFit.records`.
 
@@ -72,6 +89,9 @@ class Checkpoint(Struct, frozen=True, kw_only=True):
         sigma2_interval: from bootstrap resamples.
         measured_interval: lower and upper ends of `measured`.
         gap: largest certified gap of a sample's extraction.
+        scale: how large the learned interactions are beside what the theory predicts.
+        tested: whether it says something: neither the target nor a start that is predicted with.
+        other: the same at the other end of `prefer`, or None.
     """
 
     epoch: Annotated[float, Meta(ge=0, le=LARGEST, description="a finite, nonnegative number")]
@@ -83,10 +103,7 @@ class Checkpoint(Struct, frozen=True, kw_only=True):
         dict[str, Null],
         Meta(description="a mapping of names to mappings with a number `total_variation`"),
     ]
-    bound: Annotated[
-        Annotated[str, Meta(pattern=f"^({'|'.join(BOUNDS)})$")] | None,
-        Meta(description=f"null or one of {', '.join(BOUNDS)}"),
-    ] = None
+    bound: Bound = None
     mean_order: OptionalNumber = None
     sigma2_interval: OptionalPair = None
     measured_interval: Annotated[
@@ -94,6 +111,9 @@ class Checkpoint(Struct, frozen=True, kw_only=True):
         Meta(description="null or two lists of finite, nonnegative numbers"),
     ] = None
     gap: OptionalNumber = None
+    scale: OptionalNumber = None
+    tested: Annotated[bool, Meta(description="true or false")] = True
+    other: Annotated[OtherEnd | None, Meta(description="null or a mapping")] = None
 
 
 RECORD_KEYS = tuple(field.name for field in msgspec.structs.fields(Checkpoint) if field.required)
@@ -101,7 +121,7 @@ RECORD_KEYS = tuple(field.name for field in msgspec.structs.fields(Checkpoint) i
 
 
 class Standing(Struct, frozen=True, kw_only=True):
-    """The theory beside one null model over the whole second phase, by `Comparison.overall`."""
+    """The theory beside one null model over several checkpoints, by `NoiseFit.overall`."""
 
     low: Number
     high: Number
@@ -130,6 +150,16 @@ class FoundPhases(Struct, frozen=True, kw_only=True):
     verdict: OptionalText = None
 
 
+class Kept(Struct, frozen=True, kw_only=True):
+    """What becomes of the initial interactions, by `Retention.record`."""
+
+    verdict: Text
+    answer: Text
+    size: Annotated[list[Shares], Meta(description="lists of finite, nonnegative numbers")]
+    overlap: Annotated[list[list[Number]], Meta(description="lists of finite numbers")]
+    effect: Shares
+
+
 class Settings(Struct, frozen=True, kw_only=True):
     """Those of the settings that are read by name; there may be any others beside them."""
 
@@ -144,7 +174,10 @@ class Settings(Struct, frozen=True, kw_only=True):
 class Options(Struct, frozen=True, kw_only=True):
     """Those of the options of a fit that are read by name."""
 
-    level: Number = 0.95
+    level: Number = LEVEL
+    prefer: OptionalText = None
+    through: Text = "direct"
+    start: Annotated[bool, Meta(description="true or false")] = False
 
 
 class Document(Struct, frozen=True, kw_only=True):
@@ -158,6 +191,7 @@ class Document(Struct, frozen=True, kw_only=True):
         fit: options of the fit.
         parameters: free parameters that each model spends on each checkpoint.
         overall: the theory beside each null model, or None without bootstrap intervals.
+        retention: what becomes of the initial interactions in absolute size, or None.
     """
 
     checkpoints: Annotated[
@@ -172,6 +206,7 @@ class Document(Struct, frozen=True, kw_only=True):
         Meta(description="a mapping of names to whole numbers"),
     ] = msgspec.field(default_factory=dict)
     overall: Annotated[dict[str, Standing] | None, Meta(description="null or a mapping")] = None
+    retention: Annotated[Kept | None, Meta(description="null or a mapping")] = None
 
     @property
     def known_settings(self) -> Settings:
@@ -287,6 +322,10 @@ def _inside(name: str, value: Any) -> Iterator[tuple[str, Any, type[Struct]]]:
             yield from ((f"checkpoint {at}", one, Checkpoint) for at, one in enumerate(value))
         case "phases", dict():
             yield name, value, FoundPhases
+        case "other", dict():
+            yield name, value, OtherEnd
+        case "retention", dict():
+            yield name, value, Kept
         case "nulls" | "overall", dict() if all(isinstance(x, dict) for x in value.values()):
             kind = Null if name == "nulls" else Standing
             yield from ((f"{name}: {key}", one, kind) for key, one in value.items())

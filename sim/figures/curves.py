@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
+from sim.dilution import Retention
 from sim.document import Checkpoint, Document, as_document, short_label
+from sim.figures.retention import retention_curves
 from sim.figures.style import (
     BLACK,
     BLUE,
@@ -46,11 +48,11 @@ def noise_curve(ax: Axes, document: Document | Mapping[str, Any], color: str = P
     """Fitted σ² against the epoch, with its bootstrap interval where there is one.
 
     Triangles stand for checkpoints at which σ² is only a bound (`NoiseFit.bound`), at the axis's
-    edge where the prediction no longer changes. Open symbols are those of the first phase, where
-    the theory of the optimum under noise does not claim to hold.
+    edge where the prediction no longer changes. Open symbols are those of the first phase. Crosses
+    are σ² at the other end of the preference, where it was fitted too.
     """
     document = as_document(document)
-    records = document.checkpoints[:-1]  # the last checkpoint is the target itself
+    records = [r for r in document.checkpoints[:-1] if r.tested]
     boundary = document.phases.boundary
     bottom, top = _noise_limits(records)
     ax.set_yscale("log")
@@ -74,6 +76,9 @@ def noise_curve(ax: Axes, document: Document | Mapping[str, Any], color: str = P
             label=None if name in named else name,
         )
         named.add(name)
+    others = [(r.epoch, r.other.sigma2) for r in records if r.other and not r.other.bound]
+    if others:
+        ax.plot(*zip(*others, strict=True), "x", color=GREY, ms=5, label="other end of prefer")
     return _against_epochs(ax, document)
 
 
@@ -81,6 +86,7 @@ def _noise_limits(records: Sequence[Checkpoint]) -> tuple[float, float]:
     """Limits that hold every σ² with room for its interval, and bounds at either edge."""
     shown = [r for r in records if r.bound not in ("zero", "infinite", "any")]
     levels = [r.sigma2 for r in shown]
+    levels += [r.other.sigma2 for r in records if r.other and not r.other.bound]
     lowest, highest = min(levels, default=1e-3), max(levels, default=1e-1)
     ends = [end for r in shown if not r.bound for end in r.sigma2_interval or ()]
     low = max(min(ends, default=lowest), lowest / 10)
@@ -99,13 +105,19 @@ def _fill_intervals(ax: Axes, records: Sequence[Checkpoint], level: float, color
 def misfit_curves(ax: Axes, document: Document | Mapping[str, Any]) -> Axes:
     """Total variation between the measured and each fitted distribution, against the epoch.
 
-    A filled mark is a null model from which the bootstrap tells the theory apart at that
-    checkpoint; a hollow one is not distinguishable from it.
+    A filled mark is a null model from which the theory is told apart at that checkpoint; a hollow
+    one is not, or not at both ends of the preference. Families of shares are thin grey lines, and
+    what is much farther off than the theory (as the frozen target is early on) leaves the axis.
     """
     document = as_document(document)
-    records = document.checkpoints[:-1]
+    records = [r for r in document.checkpoints[:-1] if r.tested]
     epochs = [r.epoch for r in records]
-    for name in records[0].nulls:
+    of_shares = [name for name in records[0].nulls if name.startswith("shares_")]
+    for name in of_shares:
+        label = "families of shares" if name == of_shares[0] else None
+        curve = [r.nulls[name].total_variation for r in records]
+        ax.plot(epochs, curve, color=GREY, lw=0.6, ls=":", label=label)
+    for name in [name for name in records[0].nulls if name not in of_shares]:
         color, mark = NULLS.get(name, (GREY, "o"))
         nulls = [r.nulls[name] for r in records]
         ax.plot(epochs, [null.total_variation for null in nulls], color=color, lw=0.9, alpha=0.7)
@@ -119,8 +131,43 @@ def misfit_curves(ax: Axes, document: Document | Mapping[str, Any]) -> Axes:
                 ax.plot(*zip(*points, strict=True), mark, color=color, mfc=face)
         ax.plot([], [], marker=mark, color=color, lw=0.9, label=short_label(name))
     ax.plot(epochs, [r.total_variation for r in records], "o-", color=PREDICTED, label="theory")
+    others = [(r.epoch, r.other.total_variation) for r in records if r.other]
+    if others:
+        ax.plot(
+            *zip(*others, strict=True), "--", color=PREDICTED, lw=0.9, label="theory, other end"
+        )
+    near = [
+        r.nulls[n].total_variation for r in records for n in ("tilt", "cut_off") if n in r.nulls
+    ]
     ax.set_ylabel("total variation")
-    ax.set_ylim(bottom=0)
+    ax.set_ylim(0, 1.15 * max([*near, *(r.total_variation for r in records), 0.05]))
+    return _against_epochs(ax, document)
+
+
+def scale_curve(ax: Axes, document: Document | Mapping[str, Any]) -> Axes:
+    """How large the learned interactions are beside what the theory predicts, against the epoch.
+
+    1 is the theory's own size at the fitted σ²; it predicts shares, and the size is read off.
+    """
+    document = as_document(document)
+    points = [(r.epoch, r.scale) for r in document.checkpoints[1:] if r.scale]
+    if points:
+        ax.plot(*zip(*points, strict=True), "o-", color=PREDICTED)
+    ax.axhline(1, color=GREY, lw=0.6, ls=":")
+    ax.set_yscale("log")
+    ax.set_ylabel("size / theory's size")
+    return _against_epochs(ax, document)
+
+
+def kept_curves(ax: Axes, document: Document | Mapping[str, Any]) -> Axes:
+    """Absolute size of each order's Möbius interactions relative to the start (`sim.retention`)."""
+    document = as_document(document)
+    kept = document.retention
+    if kept is None:
+        ax.text(0.5, 0.5, "not followed", ha="center", transform=ax.transAxes, color=GREY)
+        return _against_epochs(ax, document)
+    found = Retention(np.array(kept.size), np.array(kept.overlap), np.array(kept.effect))
+    retention_curves(ax, [r.epoch for r in document.checkpoints], found, legend=False)
     return _against_epochs(ax, document)
 
 

@@ -16,14 +16,16 @@ from sim.document import (
     as_document,
     boundary_interval,
     noise_text,
-    second_phase,
+    tested,
 )
 from sim.figures.curves import (
+    kept_curves,
     legend_above,
     loss_curves,
     mean_order_curve,
     misfit_curves,
     noise_curve,
+    scale_curve,
 )
 from sim.figures.orders import order_bars, paired_order_bars
 from sim.figures.style import PREDICTED, STYLE
@@ -32,8 +34,8 @@ from sim.figures.style import PREDICTED, STYLE
 def dynamics(document: Document | Mapping[str, Any], panels: int = 6) -> Figure:
     """Distribution over orders at chosen checkpoints, with loss and mean order beside them.
 
-    Bars are measured; in the second phase dots show what the theory predicts at the fitted σ².
-    After [Ren24] Fig. 2 and 4.
+    Bars are measured; dots show what the theory predicts at the fitted σ², at every checkpoint that
+    is tested. After [Ren24] Fig. 2 and 4.
 
     Args:
         document: content of `fit.json`.
@@ -41,7 +43,7 @@ def dynamics(document: Document | Mapping[str, Any], panels: int = 6) -> Figure:
     """
     content = as_document(document)
     chosen = _spread(content.checkpoints, panels, content.phases.boundary)
-    predicted = second_phase(content)
+    predicted = tested(content)
     with plt.style.context(STYLE):
         figure = plt.figure(figsize=(10.2, 4.4))
         left, right = figure.subfigures(1, 2, width_ratios=(3, 1.45), squeeze=False)[0]
@@ -52,10 +54,9 @@ def dynamics(document: Document | Mapping[str, Any], panels: int = 6) -> Figure:
             order_bars(ax, record.measured, label="measured")
             if any(record is other for other in predicted):
                 orders = range(1, len(record.predicted) + 1)
-                name = "theory, second phase" if content.phases.boundary is not None else "theory"
-                ax.plot(orders, record.predicted, "o", color=PREDICTED, label=name)
+                ax.plot(orders, record.predicted, "o", color=PREDICTED, label="theory")
                 highest = max(highest, *record.predicted)
-            ax.set_title(epoch_title(record.epoch))
+            ax.set_title(epoch_title(record.epoch) + _role(content, record))
         named = [ax.get_legend_handles_labels() for ax in axes]
         handles, labels = max(named, key=lambda pair: len(pair[1]))
         left.legend(handles[::-1], labels[::-1], loc="outside upper right", ncols=2)
@@ -72,16 +73,16 @@ def dynamics(document: Document | Mapping[str, Any], panels: int = 6) -> Figure:
 
 
 def theory_vs_network(document: Document | Mapping[str, Any], panels: int = 3) -> Figure:
-    """Measured and predicted distributions: early, middle and late in the second phase.
+    """Measured and predicted distributions: early, middle and late among the tested checkpoints.
 
-    After [Ren24] Fig. 4. Without a two-phase pattern, over all checkpoints.
+    After [Ren24] Fig. 4.
 
     Args:
         document: content of `fit.json`.
         panels: how many checkpoints to show.
     """
     content = as_document(document)
-    chosen = _spread_evenly(second_phase(content) or content.checkpoints, panels)
+    chosen = _spread_evenly(tested(content) or content.checkpoints, panels)
     with plt.style.context(STYLE):
         figure, axes = plt.subplots(1, len(chosen), figsize=(2.9 * len(chosen), 2.7), sharey=True)
         for ax, record in zip(np.atleast_1d(axes), chosen, strict=True):
@@ -112,6 +113,34 @@ def noise_level(document: Document | Mapping[str, Any]) -> Figure:
         upper.set_xlabel("")
         legend_above(misfit_curves(lower, content))
     return figure
+
+
+def size(document: Document | Mapping[str, Any]) -> Figure:
+    """What shares do not show: absolute size by order since the start, and beside the theory's.
+
+    Left: root mean square of the Möbius interactions of each order relative to the first
+    checkpoint, and the mean effect |v(N) − v(∅)| (dashed). Right: how large the learned
+    interactions are beside what the theory predicts.
+
+    Args:
+        document: content of `fit.json`.
+    """
+    content = as_document(document)
+    with plt.style.context(STYLE):
+        figure, (left, right) = plt.subplots(1, 2, figsize=(8.2, 3.1), width_ratios=(1.15, 1))
+        kept_curves(left, content)
+        scale_curve(right, content)
+        handles, labels = left.get_legend_handles_labels()
+        if handles:
+            figure.legend(handles, labels, title="order", loc="outside right upper", fontsize=7)
+    return figure
+
+
+def _role(document: Document, record: Checkpoint) -> str:
+    """What a checkpoint is to the theory, where it is not a test of it."""
+    if record is document.checkpoints[-1]:
+        return " (target)"
+    return "" if record.tested else " (start)"
 
 
 def _equals(text: str) -> str:
@@ -149,4 +178,5 @@ FIGURES = {
     "dynamics": dynamics,
     "theory_vs_network": theory_vs_network,
     "noise_level": noise_level,
+    "size": size,
 }

@@ -13,6 +13,7 @@ from sim.fitting.distances import (
 from sim.fitting.noise_fit import (
     OTHER_END as OTHER_END,
     RESAMPLES as RESAMPLES,
+    THROUGH as THROUGH,
     NoiseFit as NoiseFit,
     fit_noise as fit_noise,
 )

@@ -1,4 +1,4 @@
-"""Equilibrium and relaxation: both are gains of eigenmodes, so every epoch is one transform."""
+"""The methods in closed form: all are gains of eigenmodes, so every epoch is one transform."""
 
 from __future__ import annotations
 
@@ -48,7 +48,9 @@ class Relaxation:
             raise ArgumentError("substeps", "be a whole number of at least 1", got)
 
 
-def follow(run: Run, relaxation: Relaxation | None) -> Snapshot:
+def follow(
+    run: Run, relaxation: Relaxation | None = None, scale: jax.Array | None = None
+) -> Snapshot:
     """Snapshots along the closed form.
 
     A mode of order k at epoch i is kept[i, k] · start + learned[i, k] · target, whatever σ² did on
@@ -56,15 +58,22 @@ def follow(run: Run, relaxation: Relaxation | None) -> Snapshot:
 
     Args:
         run: what is simulated.
-        relaxation: how it goes on; None for equilibrium.
+        relaxation: how the start is left behind, and
+        scale: (E,), the size of what is learned on top of a start that stays. Without either the
+            start plays no part: equilibrium.
 
     Returns:
         A `Snapshot` with a leading axis (E,).
     """
     sigma2 = run.variance(run.epochs)
+    starts: jax.Array | None = run.starts
+    kept: jax.Array | None
     if relaxation is None:
-        kept, starts = None, None
         learned = _equilibrium_gains(run.n, sigma2, run.noise)
+        if scale is None:
+            kept, starts = None, None
+        else:
+            kept, learned = jnp.ones_like(learned), scale[:, None] * learned
     else:
         kept, learned = relaxation_path(
             run.n,
@@ -75,7 +84,6 @@ def follow(run: Run, relaxation: Relaxation | None) -> Snapshot:
             relaxation.clock,
             relaxation.substeps,
         )
-        starts = run.starts
     gains = (kept, learned, sigma2)
     recorded = functools.partial(
         _follow, starts, run.targets, run.noise, run.salience, keep=run.keep

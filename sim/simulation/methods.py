@@ -1,4 +1,4 @@
-"""Both phases of learning, epoch by epoch, at three levels of the same process."""
+"""Both phases of learning, epoch by epoch: three closed forms, and real training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from sim.checks import ArgumentError, check_choice, check_nonnegative, check_whole
+from sim.checks import ArgumentError, check_choice, check_finite, check_nonnegative, check_whole
 from sim.machine import check_memory
 from sim.progress import Progress
 from sim.simulation.descent import Descent, train
@@ -22,10 +22,10 @@ from sim.simulation.scenarios import AndOr
 from sim.simulation.schedules import Schedule
 from sim.simulation.trajectory import Snapshot, Trajectory
 from theory import NoiseModel
-from theory.checks import as_sets
+from theory.checks import as_real, as_sets
 from theory.noise import check_noise
 
-METHODS = ("equilibrium", "relaxation", "sgd")
+METHODS = ("equilibrium", "relaxation", "superposition", "sgd")
 
 
 def simulate(
@@ -40,6 +40,7 @@ def simulate(
     rate: float | jax.Array = Relaxation.rate,
     clock: str = Relaxation.clock,
     substeps: int = Relaxation.substeps,
+    scale: ArrayLike | Callable[[np.ndarray], ArrayLike] = 1.0,
     descent: Descent | None = None,
     key: jax.Array | int = 0,
     keep_interactions: bool = False,
@@ -47,7 +48,7 @@ def simulate(
 ) -> Trajectory:
     """Simulates how interactions are learned while the noise falls: strengths by order and epoch.
 
-    Three levels of the same process:
+    Four methods, the first three in closed form:
 
     - `equilibrium`, the second phase of [Ren24]: at each epoch the optimum ŵ(σ²) of Theorem 3.
     - `relaxation`, both phases: the flow of `theory.relax` from `initial` after a moving optimum.
@@ -55,6 +56,9 @@ def simulate(
       alone erases an interaction by the factor e^{−rate} in every epoch, at any σ², and orders
       below the learning front follow faster; or for the time `rate` by the clock "flow". σ² is
       constant within each of `substeps` equal steps between two recorded epochs.
+    - `superposition`, both phases: `theory.superpose`, that is w₀ + s·ŵ(σ²) at each epoch. The
+      initial interactions w₀ are outgrown and never removed, as measured on networks; each epoch
+      stands by itself. (Ours.)
     - `sgd`: really training with an optax optimiser on the sampled loss (y_S − wᵀ(J_S + ε))², fresh
       masks and fresh noise in every step, σ² falling from step to step. See `sim.Descent`.
 
@@ -68,26 +72,30 @@ def simulate(
         target: the true interactions w*, of the form and shape of `initial` (batch axes broadcast).
         schedule: σ² ≥ 0 as a function of an array of epochs, such as `Schedule`.
         epochs: the epochs to record, (E,) and rising; a number E means 0, 1, …, E−1.
-        method: "equilibrium", "relaxation" or "sgd".
+        method: "equilibrium", "relaxation", "superposition" or "sgd".
         noise: the noise's covariance.
         salience: only interactions of size |I| ≥ salience · E|Σ_{S≠∅} w_S| count as strength, the
             mean being over members at that epoch; [Ren24] takes 0.03 for networks.
         rate: relaxation in one epoch; see above.
         clock: "noise" or "flow", what `rate` is measured by.
         substeps: steps in the time between two recorded epochs, for `relaxation`.
+        scale: s ≥ 0, for `superposition`: a number, one for each epoch (E,), or a function of an
+            array of epochs. By default 1, the theory's own size, which networks reach only late:
+            `theory.superposition_scale` gives the s at which a network's effect is met, and
+            `NoiseFit.scale` holds those of a measured one.
         descent: optimiser, batch and steps, for `sgd`; `Descent()` by default.
         key: a JAX key or a seed, for `sgd`.
         keep_interactions: keep w itself at every epoch.
         progress: called with (epochs done, epochs in all) now and then.
 
     Returns:
-        A `Trajectory`. Its arrays are differentiable in the schedule's parameters, in `initial` and
-        in `target`, for the first two methods.
+        A `Trajectory`. Its arrays are differentiable in the schedule's parameters, in `initial`, in
+        `target` and in `scale`, for the methods in closed form.
 
     Raises:
         ValueError: different numbers of players, a σ² that is negative or not finite, epochs that
-            do not rise, an unknown method, arrays that would not fit in memory, or training that
-            diverges.
+            do not rise, an unknown method, a scale that is negative, not finite or of another
+            shape, arrays that would not fit in memory, or training that diverges.
 
     Example:
         >>> from sim import Schedule, random_start, sparse_target
@@ -125,9 +133,12 @@ def simulate(
         settings = descent.settings()
     elif method == "relaxation":
         snapshots = follow(run, relaxation)
-        settings = {"rate": rate, "clock": clock, "substeps": substeps}
+        settings = {"rate": _plain(rate), "clock": clock, "substeps": substeps}
+    elif method == "superposition":
+        snapshots = follow(run, scale=_scales(scale, times).astype(targets.dtype))
+        settings = {"scale": _describe(scale) if callable(scale) else _plain(scale)}
     else:
-        snapshots = follow(run, None)
+        snapshots = follow(run)
     settings = {
         "n": run.n,
         "members": targets.shape[1],
@@ -274,11 +285,26 @@ def _check_variances(sigma2: ArrayLike, epochs: np.ndarray) -> jax.Array:
     return values
 
 
+def _scales(scale: ArrayLike | Callable[[np.ndarray], ArrayLike], epochs: np.ndarray) -> jax.Array:
+    """The scale of a superposition at each epoch, (E,)."""
+    values = as_real(scale(epochs) if callable(scale) else scale, "scale")
+    if values.shape not in ((), epochs.shape):
+        raise ArgumentError(
+            "scale",
+            f"be or give a number, or one for each epoch, shape {epochs.shape}",
+            f"has shape {values.shape}",
+        )
+    if not isinstance(values, jax.core.Tracer):
+        check_finite(values, "scale", nonnegative=True)
+    return jnp.broadcast_to(values, epochs.shape)
+
+
 def _check_room(method: str, targets: jax.Array, epochs: int, keep: bool) -> None:
     """Counts the arrays of the targets' size that a run holds at a time."""
     if isinstance(targets, jax.core.Tracer):
         return
-    arrays = {"equilibrium": 6, "relaxation": 8, "sgd": 14}[method] + (2 * epochs if keep else 0)
+    arrays = {"equilibrium": 6, "relaxation": 8, "superposition": 8, "sgd": 14}[method]
+    arrays += 2 * epochs if keep else 0
     n = targets.shape[-1].bit_length() - 1
     what = f"Simulating {n} players" + (f", kept at {epochs} epochs," if keep else "")
     check_memory(arrays * targets.nbytes, what, len(targets.sharding.device_set))
@@ -305,7 +331,7 @@ def _check_convergence(loss: jax.Array, epochs: np.ndarray) -> None:
         )
 
 
-def _describe(schedule: Callable[[ArrayLike], jax.Array]) -> str:
+def _describe(schedule: Callable[..., ArrayLike]) -> str:
     """A text that is the same in every run: never an address in memory."""
     if not isinstance(schedule, Schedule):
         return getattr(schedule, "__name__", type(schedule).__name__)
@@ -313,5 +339,9 @@ def _describe(schedule: Callable[[ArrayLike], jax.Array]) -> str:
     return f"{schedule.kind}:..." if traced else str(schedule)
 
 
-def _plain(value: float | jax.Array) -> float | str:
-    return float(value) if np.ndim(value) == 0 and not isinstance(value, jax.core.Tracer) else "..."
+def _plain(value: ArrayLike) -> float | str:
+    """A number as it is, several as in the text of a schedule; "..." for what is traced."""
+    if isinstance(value, jax.core.Tracer):
+        return "..."
+    array = np.asarray(value)
+    return float(array) if array.ndim == 0 else "/".join(f"{number:.12g}" for number in array)
