@@ -19,6 +19,7 @@ from theory import (
     order_distribution,
     orders,
     relax,
+    superpose,
 )
 
 N = 6
@@ -96,6 +97,81 @@ def test_relaxation_is_a_chain_of_relax(clock):
     assert not np.any(run.strength_or)
 
 
+SCALES = np.array([0.1, 0.0, 0.4, 1.0, 1.5, 2.0, 3.0])
+
+
+@pytest.mark.parametrize("noise", [NoiseModel(1.5, -0.3)])
+@pytest.mark.parametrize(
+    ("scale", "expected", "text"),
+    [
+        (2.5, np.full(7, 2.5), 2.5),
+        (SCALES, SCALES, "0.1/0/0.4/1/1.5/2/3"),
+        (Schedule.exponential(0.2, 1.0, 12), 0.2 * 5.0 ** (EPOCHS / 12), None),
+    ],
+)
+def test_superposition_is_the_start_and_the_scaled_optimum(noise, scale, expected, text):
+    start, target = _pair(seed=9)
+    run = simulate(
+        start,
+        target,
+        FALLING,
+        EPOCHS,
+        "superposition",
+        noise,
+        scale=scale,
+        salience=0.05,
+        keep_interactions=True,
+    )
+    sigma2 = 5.0 * (2e-5) ** (EPOCHS / 12)
+    for i, level in enumerate(sigma2):
+        w = [
+            np.asarray(superpose(*ends, level, expected[i], noise))
+            for ends in zip(start, target, strict=True)
+        ]
+        np.testing.assert_allclose(run.i_and[i], w[0], rtol=1e-9, atol=1e-10)
+        np.testing.assert_allclose(run.i_or[i], w[1], rtol=1e-9, atol=1e-10)
+        threshold = 0.05 * np.mean(np.abs((w[0] + w[1])[:, 1:].sum(-1)))
+        strengths = sum(_strengths(kind, threshold) for kind in w)
+        np.testing.assert_allclose(run.members[i], strengths, rtol=1e-9)
+        loss = sum(np.mean(noisy_loss(a, t, level, noise)) for a, t in zip(w, target, strict=True))
+        assert float(run.loss[i]) == pytest.approx(float(loss), rel=1e-9)
+    metadata = dict(run.metadata)
+    assert metadata["method"] == "superposition"
+    assert metadata["scale"] == (str(scale) if text is None else text)
+
+
+def test_superposition_keeps_its_start_and_without_one_is_equilibrium():
+    start, target = _pair(seed=10)
+    noisy = simulate(start, target, Schedule.constant(1e30), EPOCHS, "superposition", **KEEP)
+    np.testing.assert_allclose(noisy.i_or[-1], start[1], rtol=1e-9, atol=1e-12)
+    bare = simulate(None, target, FALLING, EPOCHS, "superposition", **KEEP)
+    settled = simulate(None, target, FALLING, EPOCHS, **KEEP)
+    for name in ("i_and", "i_or", "strength", "loss"):
+        np.testing.assert_allclose(
+            getattr(bare, name), getattr(settled, name), rtol=1e-9, atol=1e-12, err_msg=name
+        )
+    assert dict(bare.metadata)["scale"] == 1.0
+    exact = simulate(start, target, Schedule.constant(0.0), EPOCHS, "superposition", **KEEP)
+    np.testing.assert_allclose(exact.i_and[0], start[0] + target[0], rtol=1e-9, atol=1e-10)
+
+
+def test_superposition_has_two_phases_without_removing_anything():
+    n = 9
+    # The start is as small beside the target as an untrained network's outputs beside a trained's.
+    start = random_start(n, jax.random.key(0), scale=5e-4, members=6)
+    target = sparse_target(n, jax.random.key(1), [9, 20, 20, 20, 20, 20, 10, 5, 1], members=6)
+    arguments = (start, target, Schedule.exponential(1e4, 1e-7, 200), 201, "superposition")
+    salient = np.asarray(simulate(*arguments, salience=0.03).mean_order)
+    low = int(salient.argmin())
+    assert 10 < low < 190
+    assert salient[0] - salient[low] > 2
+    assert salient[-1] - salient[low] > 1
+    whole = np.asarray(simulate(*arguments).strength)
+    assert np.all(whole[low] > 0.99 * whole[0])  # what salience hides is still there
+    relaxed = np.asarray(simulate(*arguments[:-1], "relaxation").strength)
+    assert np.all(relaxed[low, 4:] < 0.2 * relaxed[0, 4:])  # where relaxation erases it
+
+
 def test_relaxation_ends_in_equilibrium_and_forgets_its_start():
     start, target = _pair(seed=2)
     still = Schedule.piecewise([4], [2.0, 0.01])
@@ -167,24 +243,49 @@ def test_ensembles_are_their_members():
     np.testing.assert_allclose(run.mean_order_spread, mean_orders.std(0), rtol=1e-6, atol=1e-9)
 
 
-def test_gradient_in_the_schedule():
+@pytest.mark.parametrize("method", ["relaxation", "superposition"])
+def test_gradient_in_the_schedule(method):
     (start, _), (target, _) = _pair(seed=5)
 
     def order_at_the_end(end):
         schedule = Schedule.exponential(5.0, end, 12)
-        return simulate(start, target, schedule, EPOCHS, "relaxation").mean_order[-1]
+        return simulate(start, target, schedule, EPOCHS, method).mean_order[-1]
 
     slope = jax.jit(jax.grad(order_at_the_end))(0.01)
     steps = [float(order_at_the_end(0.01 + h)) for h in (1e-6, -1e-6)]
     assert float(slope) == pytest.approx((steps[0] - steps[1]) / 2e-6, rel=1e-5)
 
 
-def test_single_precision_stays_single():
+def test_superposition_under_jit_grad_and_vmap(tmp_path):
+    (start, _), (target, _) = _pair(seed=11)
+
+    def strength(scale):
+        run = simulate(start, target, FALLING, EPOCHS, "superposition", scale=scale)
+        return run.strength
+
+    apart = np.stack([strength(scale) for scale in (0.5, 2.0)])
+    np.testing.assert_allclose(jax.jit(strength)(2.0), apart[1], rtol=1e-10)
+    mapped = jax.vmap(strength)(jnp.array([0.5, 2.0]))
+    np.testing.assert_allclose(mapped, apart, rtol=1e-10)
+    slope = jax.grad(lambda scale: strength(scale)[3].sum())(2.0)
+    steps = [float(strength(2.0 + h)[3].sum()) for h in (1e-6, -1e-6)]
+    assert float(slope) == pytest.approx((steps[0] - steps[1]) / 2e-6, rel=1e-5)
+    for setting in ("scale", "rate"):  # a traced setting leaves no number in the metadata
+        method = {"scale": "superposition", "rate": "relaxation"}[setting]
+        run = jax.jit(
+            lambda value, method=method, setting=setting: simulate(
+                start, target, FALLING, EPOCHS, method, **{setting: value}
+            )
+        )(0.5)
+        assert dict(run.metadata)[setting] == "..."
+        run.save(tmp_path / f"{setting}.npz")
+
+
+@pytest.mark.parametrize("method", ["relaxation", "superposition"])
+def test_single_precision_stays_single(method):
     (start, _), (target, _) = _pair(seed=6)
-    exact = simulate(start, target, FALLING, EPOCHS, "relaxation", **KEEP)
-    single = simulate(
-        start.astype(np.float32), target.astype(np.float32), FALLING, EPOCHS, "relaxation"
-    )
+    exact = simulate(start, target, FALLING, EPOCHS, method, **KEEP)
+    single = simulate(start.astype(np.float32), target.astype(np.float32), FALLING, EPOCHS, method)
     assert single.strength.dtype == jnp.float32
     np.testing.assert_allclose(single.strength, exact.strength, rtol=1e-4)
 
@@ -276,6 +377,9 @@ def test_files_that_do_not_fit_are_refused(tmp_path):
             Trajectory.load(path)
 
 
+ON_TOP = {"method": "superposition"}
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -290,7 +394,17 @@ def test_files_that_do_not_fit_are_refused(tmp_path):
         ({"epochs": 0}, "`epochs` must be at least 1"),
         ({"epochs": [0, 5, 5]}, "finite and rising"),
         ({"epochs": [[0, 5]]}, r"must be a whole number or have shape \(E,\)"),
-        ({"method": "newton"}, "`method` must be one of equilibrium, relaxation, sgd"),
+        (
+            {"method": "newton"},
+            "`method` must be one of equilibrium, relaxation, superposition, sgd",
+        ),
+        (
+            {**ON_TOP, "scale": [1.0, 2.0]},
+            r"or one for each epoch, shape \(4,\), but has shape \(2",
+        ),
+        ({**ON_TOP, "scale": lambda e: e[:2]}, r"`scale` must be or give a number"),
+        ({**ON_TOP, "scale": -1.0}, "`scale` must be finite and nonnegative, but is -1"),
+        ({**ON_TOP, "scale": [1, 2, np.inf, 3]}, r"nonnegative, but scale\[2\] is inf"),
         ({"clock": "wall"}, "`clock` must be one of"),
         ({"salience": -1}, "`salience` must be nonnegative"),
         ({"rate": 0.0}, "`rate` must be positive"),

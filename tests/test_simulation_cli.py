@@ -50,6 +50,20 @@ def test_a_run_leaves_everything_and_is_repeated_from_its_config(tmp_path):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
 
 
+def test_a_superposition_runs_and_draws(tmp_path):
+    done = _run(*SMALL, "--method", "superposition", "--keep-interactions", "--out", tmp_path)
+    assert done.exit_code == 0, done.output
+    run = Trajectory.load(tmp_path / "trajectory.npz")
+    metadata = dict(run.metadata)
+    assert (metadata["method"], metadata["scale"]) == ("superposition", 1.0)
+    assert np.all(np.asarray(run.i_and[-1]) != 0)  # of the start, everything is still there
+    assert 'method = "superposition"' in (tmp_path / "config.toml").read_text()
+    for figure in ("two_phases.png", "phase_map.svg"):
+        assert (tmp_path / figure).stat().st_size > 5000
+    shown = _run("--help")
+    assert "superposition" in shown.output
+
+
 def test_every_option_arrives(tmp_path, monkeypatch):
     seen = {}
 
@@ -261,7 +275,7 @@ def test_measured_interactions_are_start_and_target(tmp_path, measured):
         (["--schedule", "constant:sigma2=-1"], "`sigma2` must be nonnegative, but is -1"),
         (["--schedule", "wave:height=1"], "start with one of constant"),
         (["--schedule", "exponential:start=1,end=1e999"], "`end` must be finite"),
-        (["--method", "magic"], "--method must be one of equilibrium, relaxation, sgd"),
+        (["--method", "magic"], "--method must be one of equilibrium, relaxation, superposition"),
         (["--n", "50"], "50 players needs about"),
         (["--n", "0"], "--n must be at least 1"),
         (["--epochs", "0"], "--epochs must be at least 1"),

@@ -1,4 +1,4 @@
-"""Both phases from one noise level: what was there at the start stays, what is learned comes on top.
+"""Both phases from one noise level: what was at the start stays, what is learned comes on top.
 
 In absolute size a network's initial interactions are not removed in the first phase: their share
 falls because the learned ones outgrow them. So a checkpoint is v̂ = v₀ + s·J ŵ(σ²), with s such that
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 
 from theory._learning import optimal_interactions
@@ -50,10 +51,10 @@ def superpose(
     initial, true, _ = as_pair(initial, true, ("initial", "true"))
     learned = optimal_interactions(true, sigma2, noise)
     scale = as_real(scale, "scale").astype(learned.dtype)
-    if scale.ndim and scale.shape != jnp.shape(sigma2):
+    if scale.ndim and scale.shape != np.shape(sigma2):
         raise ArgumentError(
             "scale",
-            f"be a number or have the shape {jnp.shape(sigma2)} of `sigma2`",
+            f"be a number or have the shape {np.shape(sigma2)} of `sigma2`",
             f"has shape {scale.shape}",
         )
     if scale.ndim:
