@@ -89,7 +89,7 @@ def test_the_table_of_a_fit_tells_phases_and_bounds(run, capsys):
     levels = (7.0, 0.2, 0.1, 0.04, 0.03, 1e-9)
     bounds = ("infinite", "at_most", None, None, None, "zero")
     for record, sigma2, bound in zip(document["checkpoints"], levels, bounds, strict=True):
-        record |= {"sigma2": sigma2, "bound": bound}
+        record |= {"sigma2": sigma2, "bound": bound, "other": None}
     print_fit(document)
     shown = capsys.readouterr().out.replace("→ ", "→").replace("≤ ", "≤").splitlines()
     rows = [line.split() for line in shown if line[:5].strip().isdigit()]
@@ -102,12 +102,27 @@ def test_the_table_of_a_fit_tells_phases_and_bounds(run, capsys):
         ["16", "2"],
     ]
     assert [row[3] for row in rows] == ["→∞", "≤2.0e-01", "1.0e-01", "4.0e-02", "3.0e-02", "→0"]
-    assert ["*" in row[4] for row in rows] == [False] * 5 + [True]
+    assert ["*" in row[5] for row in rows] == [True] + [False] * 4 + [True]  # start and target
     sentence = " ".join(shown)
-    later = [document["checkpoints"][c] for c in (3, 4)]  # the last is the target
-    away = np.median([record["total_variation"] for record in later])
-    assert f"median total variation of {away:.3f}" in sentence
-    assert "from 4.0e-02 (epoch 4) to 3.0e-02 (epoch 8)" in sentence
+    away = [record["total_variation"] for record in document["checkpoints"][1:-1]]
+    assert f"variation of {np.median(away):.3f} in the median and {max(away):.3f} at" in sentence
+    assert "from 1.0e-01 (epoch 2) to 3.0e-02 (epoch 8)" in sentence
+
+
+def test_the_table_shows_both_ends_of_the_preference(run, capsys):
+    folder, _ = run
+    document = json.loads((folder / "fit.json").read_text())
+    first = document["checkpoints"][1]
+    first |= {"sigma2": 0.25, "bound": None}
+    first["other"] |= {"sigma2": 0.5, "bound": None}
+    print_fit(document)
+    shown = capsys.readouterr().out.splitlines()
+    at = next(
+        i for i, line in enumerate(shown) if line.split()[:2] == ["1", "1"] or "2.5e-01" in line
+    )
+    assert "2.5e-01" in shown[at]
+    assert "5.0e-01" in shown[at + 1]
+    assert "The outputs leave the orders 1 and 2 open" in " ".join(shown)
 
 
 def test_the_demo_does_the_same_as_the_steps(run, tmp_path, monkeypatch):
@@ -337,6 +352,10 @@ def test_every_option_of_fit_and_extract_arrives(run, tmp_path, monkeypatch):
             1.5,
             "--correlation",
             0.25,
+            "--through",
+            "direct",
+            "--no-start",
+            "--no-both-ends",
             "--distance",
             "least_squares",
             "--parts",
@@ -356,7 +375,13 @@ def test_every_option_of_fit_and_extract_arrives(run, tmp_path, monkeypatch):
     )
     positional, named = seen
     assert positional[4] == NoiseModel(1.5, 0.25)
+    assert callable(named.pop("progress"))
     assert named == {
+        "through": "direct",
+        "start": False,
+        "both_ends": False,
+        "noise_bound": 0.02,
+        "prefer": "low",
         "distance": "least_squares",
         "parts": "or",
         "target": "all",
@@ -368,8 +393,12 @@ def test_every_option_of_fit_and_extract_arrives(run, tmp_path, monkeypatch):
     }
     seen = stopped(monkeypatch, "sim.cli.extract", "extract_interactions")
     command = ("extract", folder / "measurement.npz", "--out", tmp_path)
-    refused(interdyn(*command, "--noise-bound", 0.1, "--tolerance", 0.01), "enough")
+    options = ("--noise-bound", 0.1, "--tolerance", 0.01, "--prefer", "high")
+    refused(interdyn(*command, *options), "enough")
     assert seen[0][1:] == (0.1, 0.01)
+    assert seen[1]["prefer"] == "high"
+    refused(interdyn(*command, "--prefer", "none"), "enough")
+    assert seen[3]["prefer"] is None
 
 
 def test_an_interruption_leaves_nothing_half_written(run, tmp_path, monkeypatch):

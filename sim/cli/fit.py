@@ -92,8 +92,8 @@ def fit(
     target: Annotated[
         str | None,
         typer.Option(
-            help="What w* is: the last checkpoint's salient interactions (as direct does by default)"
-            ", or all.",
+            help="What w* is: the last checkpoint's salient interactions (the default of direct), "
+            "or all.",
             show_default=False,
         ),
     ] = None,
@@ -214,7 +214,7 @@ def print_fit(document: Document | Mapping[str, Any]) -> None:
             "–" if boundary is None else "1" if fitted.epoch < boundary else "2",
             _at_both_ends(fitted, lambda end: f"{end.mean_order:.2f}"),
             _at_both_ends(fitted, noise_text),
-            "" if fitted.scale is None else f"{fitted.scale:.2g}",
+            "" if fitted.scale is None else f"{fitted.scale:.1g}",
             _at_both_ends(fitted, lambda end: f"{end.total_variation:.3f}") + mark,
             *(f"{fitted.nulls[name].total_variation:.3f}" for name in nulls),
             f"{fitted.gap:.0e}",

@@ -111,6 +111,9 @@ def misfit_curves(ax: Axes, document: Document | Mapping[str, Any]) -> Axes:
     """
     document = as_document(document)
     records = [r for r in document.checkpoints[:-1] if r.tested]
+    if not records:
+        ax.text(0.5, 0.5, "nothing is tested", ha="center", transform=ax.transAxes, color=GREY)
+        return _against_epochs(ax, document)
     epochs = [r.epoch for r in records]
     of_shares = [name for name in records[0].nulls if name.startswith("shares_")]
     for name in of_shares:

@@ -107,11 +107,11 @@ def noise_level(document: Document | Mapping[str, Any]) -> Figure:
     content = as_document(document)
     with plt.style.context(STYLE):
         figure, (upper, lower) = plt.subplots(
-            2, 1, figsize=(5.6, 5.4), sharex=True, height_ratios=(1.25, 1)
+            2, 1, figsize=(6.4, 6.0), sharex=True, height_ratios=(1.25, 1)
         )
-        legend_above(noise_curve(upper, content))
+        legend_above(noise_curve(upper, content), columns=3)
         upper.set_xlabel("")
-        legend_above(misfit_curves(lower, content))
+        legend_above(misfit_curves(lower, content), columns=3)
     return figure
 
 

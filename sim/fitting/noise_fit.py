@@ -366,9 +366,11 @@ def _fit(
     measured = np.asarray(averaged_distribution(strength))
     _check_strength(measured, salience)
     observed = np.abs(outputs[..., -1] - outputs[..., 0]).mean(axis=1)
+    initial = (outputs[0] - outputs[0][:, :1]) * float(settings["start"])
     whole = settings["target"] == "all"
     if whole and settings["through"] == "extraction":
-        target = whole_target(i_and[-1], i_or[-1], outputs[-1], settings["centred"])
+        learned = outputs[-1] - initial  # with what was there at the start they are the last ones
+        target = whole_target(i_and[-1], i_or[-1], learned, settings["centred"])
     else:
         target = salient_target(
             jnp.asarray(i_and[-1]),
@@ -384,7 +386,6 @@ def _fit(
         tool = Instrument(
             settings["noise_bound"], settings["prefer"], settings["parts"], salience, per_sample
         )
-        initial = (outputs[0] - outputs[0][:, :1]) * float(settings["start"])
         model = ForwardModel(target, initial, noise, tool)
         fitted = fit_instrumented(measured, observed, model, away, progress=progress)
     comparison = None
