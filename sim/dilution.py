@@ -8,6 +8,7 @@ because others grow beside them; absolute size tells the two apart. (Ours.)
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any, NamedTuple
 
 import jax
@@ -124,7 +125,7 @@ class Retention:
         return np.flatnonzero((self.size[0] > 0) & (np.arange(self.size.shape[1]) >= LOWEST - 1))
 
     def record(self, epochs: ArrayLike, until: int | None = None) -> dict[str, Any]:
-        """A plain dictionary, as written to `fit.json`."""
+        """A plain dictionary, as written to `fit.json`; None for what is infinite."""
         series = {
             "size": self.size,
             "overlap": self.overlap,
@@ -133,8 +134,7 @@ class Retention:
             "overlap_interval": self.overlap_interval,
         }
         plain = {
-            name: None if part is None else np.where(np.isfinite(part), part, 0.0).tolist()
-            for name, part in series.items()
+            name: None if part is None else _finite(part.tolist()) for name, part in series.items()
         }
         return {"verdict": self.verdict(epochs, until), "answer": self.fate(until).answer, **plain}
 
@@ -240,6 +240,13 @@ def _relative(squares: np.ndarray, products: np.ndarray) -> tuple[np.ndarray, np
     """Size and overlap (..., checkpoints, n) from sums of squares and of products."""
     first = squares[..., :1, :]
     return np.sqrt(_ratio(squares, first)), _ratio(products, np.sqrt(squares * first))
+
+
+def _finite(values: Any) -> Any:
+    """Nested lists of numbers, None in place of what is infinite or no number."""
+    if isinstance(values, list):
+        return [_finite(value) for value in values]
+    return values if math.isfinite(values) else None
 
 
 def _ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:

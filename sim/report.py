@@ -18,9 +18,9 @@ from sim.document import (
     check_document,
     conclusion,
     flat,
+    judged,
     label,
     noise_text,
-    second_phase,
     short_label,
 )
 from sim.files import atomic_path
@@ -31,8 +31,12 @@ CAPTIONS = {
     "trains, with its losses and the mean order.",
     "theory_vs_network": "Measured distribution beside the theory's, at the fitted σ².",
     "noise_level": "Fitted noise variance σ² of each checkpoint, and how far the theory and the "
-    "null models are from the measured distribution. A hollow mark of a null model is one that the "
-    "bootstrap does not tell apart from the theory.",
+    "null models are from the measured distribution. Crosses and the dashed line are fits at the "
+    "other end of the preference. A hollow mark of a null model is one from which the theory is not "
+    "told apart, or not at both ends.",
+    "size": "What shares do not show. Left: size of the interactions of each order since the "
+    "start, and of the mean effect |v(N) − v(∅)|. Right: size of what is learned beside the "
+    "theory's.",
 }
 CLASSES = {BETTER: "better", WORSE: "worse", SAME: "same"}
 
@@ -102,6 +106,7 @@ def _content(document: Document) -> dict[str, Any]:
         "findings": [conclusion(document), *([verdict] if verdict else [])],
         "comparison": _comparison(document),
         "nulls": [short_label(name) for name in records[0].nulls],
+        "sized": document.options.through != "direct",
         "checkpoints": [_checkpoint(document, record) for record in records],
         "orders": list(range(1, len(records[0].measured) + 1)),
         "distributions": [
@@ -125,8 +130,8 @@ def _subtitle(document: Document) -> str:
 
 
 def _comparison(document: Document) -> dict[str, Any] | None:
-    """The theory beside the null models over the second phase; None without intervals."""
-    records = second_phase(document)
+    """The theory beside the null models over what is tested; None without intervals."""
+    records = judged(document)
     if not document.overall or not records:
         return None
     return {
@@ -155,6 +160,7 @@ def _checkpoint(document: Document, record: Checkpoint) -> dict[str, Any]:
     elif record.sigma2_interval:
         beside = "{:.1e} to {:.1e}".format(*record.sigma2_interval)
     nulls = [record.nulls[name] for name in document.checkpoints[0].nulls]
+    other = record.other
     return {
         "marked": record.epoch == document.phases.boundary,
         "epoch": f"{record.epoch:g}",
@@ -162,6 +168,14 @@ def _checkpoint(document: Document, record: Checkpoint) -> dict[str, Any]:
         "beside": beside,
         "mean_order": "" if record.mean_order is None else f"{record.mean_order:.2f}",
         "theory": f"{record.total_variation:.3f}",
+        "size": "" if record.scale is None else f"{max(record.scale, 0.0):.2g}",
+        "other": None
+        if other is None
+        else {
+            "sigma2": noise_text(other),
+            "mean_order": f"{other.mean_order:.2f}",
+            "theory": f"{other.total_variation:.3f}",
+        },
         "nulls": [
             {"distance": f"{null.total_variation:.3f}", "verdict": null.verdict} for null in nulls
         ],

@@ -17,9 +17,9 @@ from sim.document.schema import (
 from sim.document.words import (
     boundary_interval as boundary_interval,
     conclusion as conclusion,
+    judged as judged,
     label as label,
     noise_text as noise_text,
     second_phase as second_phase,
     short_label as short_label,
-    tested as tested,
 )

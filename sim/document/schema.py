@@ -155,9 +155,9 @@ class Kept(Struct, frozen=True, kw_only=True):
 
     verdict: Text
     answer: Text
-    size: Annotated[list[Shares], Meta(description="lists of finite, nonnegative numbers")]
-    overlap: Annotated[list[list[Number]], Meta(description="lists of finite numbers")]
-    effect: Shares
+    size: Annotated[list[list[Number | None]], Meta(description="lists of finite numbers")]
+    overlap: Annotated[list[list[Number | None]], Meta(description="lists of finite numbers")]
+    effect: Annotated[list[Number | None], Meta(description="a list of finite numbers")]
 
 
 class Settings(Struct, frozen=True, kw_only=True):

@@ -24,7 +24,7 @@ def second_phase(document: Document | Mapping[str, Any]) -> list[Checkpoint]:
     return [r for r in document.checkpoints[:-1] if boundary is None or r.epoch >= boundary]
 
 
-def tested(document: Document | Mapping[str, Any]) -> list[Checkpoint]:
+def judged(document: Document | Mapping[str, Any]) -> list[Checkpoint]:
     """Checkpoints at which the fit says something: in both phases where the start is part of the
     prediction, else in the second, or in all where there are no two; never the target.
 
@@ -45,7 +45,7 @@ def conclusion(document: Document | Mapping[str, Any]) -> str:
     document = as_document(document)
     if document.options.through == "direct":
         return _direct_conclusion(document)
-    records = tested(document)
+    records = judged(document)
     sentences = [_phases_sentence(document.phases)]
     if document.retention is not None:
         sentences.append(document.retention.verdict)

@@ -169,7 +169,8 @@ def kept_curves(ax: Axes, document: Document | Mapping[str, Any]) -> Axes:
     if kept is None:
         ax.text(0.5, 0.5, "not followed", ha="center", transform=ax.transAxes, color=GREY)
         return _against_epochs(ax, document)
-    found = Retention(np.array(kept.size), np.array(kept.overlap), np.array(kept.effect))
+    parts = (np.array(part, float) for part in (kept.size, kept.overlap, kept.effect))
+    found = Retention(*parts)
     retention_curves(ax, [r.epoch for r in document.checkpoints], found, legend=False)
     return _against_epochs(ax, document)
 

@@ -15,8 +15,8 @@ from sim.document import (
     FoundPhases,
     as_document,
     boundary_interval,
+    judged,
     noise_text,
-    tested,
 )
 from sim.figures.curves import (
     kept_curves,
@@ -43,7 +43,7 @@ def dynamics(document: Document | Mapping[str, Any], panels: int = 6) -> Figure:
     """
     content = as_document(document)
     chosen = _spread(content.checkpoints, panels, content.phases.boundary)
-    predicted = tested(content)
+    predicted = judged(content)
     with plt.style.context(STYLE):
         figure = plt.figure(figsize=(10.2, 4.4))
         left, right = figure.subfigures(1, 2, width_ratios=(3, 1.45), squeeze=False)[0]
@@ -82,7 +82,7 @@ def theory_vs_network(document: Document | Mapping[str, Any], panels: int = 3) -
         panels: how many checkpoints to show.
     """
     content = as_document(document)
-    chosen = _spread_evenly(tested(content) or content.checkpoints, panels)
+    chosen = _spread_evenly(judged(content) or content.checkpoints, panels)
     with plt.style.context(STYLE):
         figure, axes = plt.subplots(1, len(chosen), figsize=(2.9 * len(chosen), 2.7), sharey=True)
         for ax, record in zip(np.atleast_1d(axes), chosen, strict=True):

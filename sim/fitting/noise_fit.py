@@ -114,7 +114,7 @@ class NoiseFit:
         """Where the fit says something, (checkpoints,): not at the target, which every model meets,
         nor at the start where that is part of the prediction.
         """
-        return tested_checkpoints(len(self.epochs), self.starts)
+        return judged_checkpoints(len(self.epochs), self.starts)
 
     @property
     def parameters(self) -> dict[str, int]:
@@ -337,7 +337,7 @@ def fit_noise(
     return dataclasses.replace(fit, other=other)
 
 
-def tested_checkpoints(count: int, start: bool) -> np.ndarray:
+def judged_checkpoints(count: int, start: bool) -> np.ndarray:
     """All checkpoints but the last, and but the first where the start is part of predictions."""
     inside = np.arange(count) < count - 1
     inside[0] &= not start
@@ -396,7 +396,7 @@ def _fit(
             fitted.models,
             away,
             fitted.differences,
-            tested=tested_checkpoints(len(epochs), settings["start"]),
+            tested=judged_checkpoints(len(epochs), settings["start"]),
             material=fitted.material,
             resamples=settings["resamples"],
             level=settings["level"],
