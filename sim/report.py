@@ -32,8 +32,8 @@ CAPTIONS = {
     "theory_vs_network": "Measured distribution beside the theory's, at the fitted σ².",
     "noise_level": "Fitted noise variance σ² of each checkpoint, and how far the theory and the "
     "null models are from the measured distribution. Crosses and the dashed line are fits at the "
-    "other end of the preference. A hollow mark of a null model is one from which the theory is not "
-    "told apart, or not at both ends.",
+    "other end of the preference. A hollow mark of a null model is one that the theory is not "
+    "told apart from, or not at both ends.",
     "size": "What shares do not show. Left: size of the interactions of each order since the "
     "start, and of the mean effect |v(N) − v(∅)|. Right: size of what is learned beside the "
     "theory's.",

@@ -132,7 +132,12 @@ def split_uncertainty(
         weights[_rows(kind), order] += tilt
         tilted = jax.tree.map(
             np.asarray,
-            solve(and_weights=weights[0], or_weights=weights[1], warm_start=extraction),
+            solve(
+                and_weights=weights[0],
+                or_weights=weights[1],
+                warm_start=extraction,
+                prefer=None,  # the tilt is a preference of its own
+            ),
         )
         limit = (tilted.objective * (1.0 - tilted.gap) - allowed) / tilt
         entry = (..., kind, order - 1)
