@@ -71,13 +71,16 @@ def test_the_theory_beside_null_models():
     found = sim.extract_interactions(measured.outputs)
     assert found.converged.all()
     fit = sim.fit_noise(found.i_and, found.i_or, measured.outputs, measured.epochs, resamples=0)
-    boundary = sim.find_phases(fit.epochs, fit.strength).boundary
-    later = np.flatnonzero(measured.epochs >= boundary)[:-1]
-    medians = {name: np.median(null.total_variation[later]) for name, null in fit.nulls.items()}
-    shown = numbers(r"median total variation (is [\d.]+, beside [^;]+);")
-    expected = [np.median(fit.total_variation[later])]
-    expected += [medians[name] for name in ("cut_off", "tilt", "binomial", "frozen")]
-    np.testing.assert_allclose(shown, expected, atol=6e-4)
+    away = [one.total_variation[fit.tested] for one in (fit, fit.other)]
+    shown = numbers(r"the total variation (is [\d.]+ in the median .+ with the highest)")
+    expected = [f(end) for end in away for f in (np.median, np.max)]
+    np.testing.assert_allclose(shown, expected, atol=0.01)  # what the instrument may be off
+    medians = [
+        np.median(fit.nulls[name].total_variation[fit.tested])
+        for name in ("tilt", "cut_off", "frozen")
+    ]
+    shown = numbers(r"the interactions has a median (of [\d.]+ on .+ frozen target [\d.]+)")
+    np.testing.assert_allclose(shown, medians, atol=0.01)
 
 
 @pytest.mark.slow

@@ -15,7 +15,8 @@ def initial_strength(n: int, rho: ArrayLike = 2**0.5) -> jax.Array:
     """Distribution over orders of the strength of an untrained network: ∝ C(n,k)·ρ^k.
 
     Independent noise on the outputs gives ρ = √2, since E|I(S)| ∝ 2^{|S|/2}; independent,
-    identically distributed interactions give ρ = 1. ([Zhang24] Fig. 3 shows ρ = √2.)
+    identically distributed interactions give ρ = 1. (The bars of [Zhang24] Fig. 3, digitised, are
+    nearest to ρ = 1.55.)
 
     Args:
         n: number of players.
