@@ -8,6 +8,8 @@ from scipy.optimize import linprog
 from timing import duration, once
 
 from sim import Extraction, extract_interactions
+from sim.extraction import Follower
+from theory import and_interactions, optimal_interactions, zeta
 
 SAMPLES = {6: 16, 8: 16, 10: 16, 12: 8, 14: 4}
 
@@ -21,7 +23,40 @@ def tables(quick: bool) -> list[Table]:
         for noise_bound in (0.02, 0.0):
             for epochs in (1, 60):
                 table.add_row(*row(n, noise_bound, epochs, compare=n <= 10))
-    return [table]
+    return [table, rates(6 if quick else 10)]
+
+
+def rates(n: int) -> Table:
+    """Extractions a second: certified, and rough ones along σ² with and without a warm start."""
+    table = Table(title=f"Extractions a second at n = {n}, ζ = 0.02, all cores; a row's first is 1")
+    for heading in ["what", "a second", "ratio"]:
+        table.add_column(heading, justify="right")
+    v = digits_outputs(n, 60)
+    true = and_interactions(v)
+    course = [np.asarray(zeta(optimal_interactions(true, s))) for s in np.geomspace(1, 1e-6, 20)]
+
+    def certified(prefer: str | None) -> None:
+        extract_interactions(v, prefer=prefer)
+
+    def rough(warm: bool) -> None:
+        follow = Follower(len(v), n)
+        for outputs in course:
+            follow = follow if warm else Follower(len(v), n)
+            follow(outputs)
+
+    runs = {
+        "certified, no preference": (lambda: certified(None), len(v)),
+        "certified, lowest orders": (lambda: certified("low"), len(v)),
+        "rough along σ², each from nothing": (lambda: rough(False), len(v) * len(course)),
+        "rough along σ², each from the last": (lambda: rough(True), len(v) * len(course)),
+    }
+    first = None
+    for name, (run, count) in runs.items():
+        run()  # compiles
+        rate = count / min(once(run) for _ in range(2))
+        first = first or rate
+        table.add_row(name, f"{rate:.0f}", f"{rate / first:.1f}")
+    return table
 
 
 def row(n: int, noise_bound: float, epochs: int, compare: bool) -> list[str]:
