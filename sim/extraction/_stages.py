@@ -99,7 +99,7 @@ def solve(problem: Problem, method: Method, progress: Progress | None) -> Soluti
 
 def lanes_wide(size: int) -> int:
     """As many as fit a core's cache; wider batches are slower, not faster."""
-    return max(4, min(128, 2**14 // size))
+    return max(4, min(64, 2**13 // size))
 
 
 def _solve(problem: Problem, method: Method, errand: Errand) -> Solution:
