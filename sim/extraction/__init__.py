@@ -16,5 +16,6 @@ from sim.extraction.programme import (
     PREFERENCES as PREFERENCES,
     TOLERANCE as TOLERANCE,
     Extraction as Extraction,
+    check_noise_bound as check_noise_bound,
     extract_interactions as extract_interactions,
 )

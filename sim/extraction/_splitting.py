@@ -28,7 +28,7 @@ import jax.numpy as jnp
 from sim.extraction._certificate import Costs, choose, column, pull
 from sim.extraction._geometry import Geometry
 
-_FIRST_SIGMA = 0.05
+FIRST_SIGMA = 0.05  # step size σ, in normalised units
 # When to restart, by the residual and the steps since the last restart: the rules and the numbers
 # of cuPDLP, a restarted method for linear programmes (Lu and Yang 2023, arXiv 2311.12180).
 _SUFFICIENT, _NECESSARY, _OVERDUE = 0.2, 0.8, 0.36
@@ -77,9 +77,9 @@ def start(
     pull_and, pull_or = pull(geo, m)
     zero, weight = jnp.zeros_like(bound), geo.weight[None]
     state = Point(
-        i_and + _FIRST_SIGMA * pull_and / weight,
-        i_or + _FIRST_SIGMA * pull_or / weight,
-        jnp.clip(rest, -box, box) + _FIRST_SIGMA * m,
+        i_and + FIRST_SIGMA * pull_and / weight,
+        i_or + FIRST_SIGMA * pull_or / weight,
+        jnp.clip(rest, -box, box) + FIRST_SIGMA * m,
     )
     return Lanes(
         v=v,
@@ -89,7 +89,7 @@ def start(
         since=zero,
         first=zero + jnp.inf,
         last=zero + jnp.inf,
-        sigma=zero + _FIRST_SIGMA,
+        sigma=zero + FIRST_SIGMA,
         steps=jnp.zeros(v.shape[0], jnp.int32),
     )
 

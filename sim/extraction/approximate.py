@@ -10,7 +10,16 @@ import numpy as np
 
 from sim.extraction._certificate import Costs
 from sim.extraction._geometry import Geometry, geometry
-from sim.extraction._splitting import Lanes, proximal, recast, run, start
+from sim.extraction._splitting import (
+    FIRST_SIGMA,
+    Lanes,
+    box_of,
+    combine,
+    proximal,
+    recast,
+    run,
+    start,
+)
 from sim.extraction._stages import SINGLE, STEPS, lanes_wide
 from sim.extraction.programme import (
     NOISE_BOUND,
@@ -28,9 +37,10 @@ class Follower:
     """Explains outputs that change little from one call to the next, without a certificate.
 
     The same programme and the same preference as `extract_interactions`, in single precision, with
-    few steps from the answer for the outputs before: about a twentieth of the cost. On predictions
-    for the digits network, strengths by order are then within a total variation of 0.01 of the
-    certified ones (0.03 where nearly all strength is that of order 1).
+    few steps from the answer for the outputs before: about a twentieth of the cost. Along σ², on
+    predictions for the digits network, strengths by order are within a total variation of 0.005 of
+    the certified ones at half of the levels, and within 0.08 at all: they are furthest off where
+    nearly all strength is of the orders 1 and 2.
 
     Args:
         samples: how many outputs there are in every call.
@@ -76,7 +86,9 @@ class Follower:
         if self._lanes is None:
             lanes, blocks = [_fresh(self._geometry, *batch) for batch in batches], FIRST
         else:
-            lanes, blocks = list(map(_moved, self._lanes, *zip(*batches, strict=True))), NEXT
+            pairs = zip(self._lanes, batches, strict=True)
+            lanes = [_moved(self._geometry, self._costs, now, *batch) for now, batch in pairs]
+            blocks = NEXT
         self._lanes = [run(self._geometry, self._costs, now, blocks, STEPS) for now in lanes]
         points = [_sparse(self._geometry, self._costs, now) for now in self._lanes]
         i_and, i_or = (
@@ -92,12 +104,25 @@ def _fresh(geo: Geometry, v: np.ndarray, bound: np.ndarray) -> Lanes:
 
 
 @jax.jit
-def _moved(lanes: Lanes, v: jax.Array, bound: jax.Array) -> Lanes:
-    """The lanes with other outputs: from where they are, with a new anchor."""
-    inside = jnp.arange(v.shape[1])[None] > 0
-    lanes = recast(lanes, v, jnp.where(inside, bound[:, None], 0.0), SINGLE)
+def _moved(geo: Geometry, costs: Costs, lanes: Lanes, v: jax.Array, bound: jax.Array) -> Lanes:
+    """The lanes with other outputs: from where they are, with a new anchor.
+
+    The step size is the first one again. The one that few steps have adapted to the outputs before
+    is a worse guess, by up to a factor of ten.
+    """
+    point = proximal(geo, costs, lanes, lanes.state)
+    ratio = (FIRST_SIGMA / lanes.sigma)[:, None]
+    state = combine(lambda x, s: x + ratio * (s - x), point, lanes.state)
     never = jnp.full_like(lanes.first, jnp.inf)
-    return lanes._replace(anchor=lanes.state, since=0 * lanes.since, first=never, last=never)
+    lanes = lanes._replace(
+        state=state,
+        anchor=state,
+        since=0 * lanes.since,
+        first=never,
+        last=never,
+        sigma=jnp.full_like(lanes.sigma, FIRST_SIGMA),
+    )
+    return recast(lanes, v, box_of(v, bound), SINGLE)
 
 
 @jax.jit

@@ -149,14 +149,7 @@ def extract_interactions(
             "do not survive that",
         )
     check_finite(outputs, "outputs")
-    noise_bound = as_number(noise_bound, "noise_bound")
-    check_nonnegative(noise_bound, "noise_bound")
-    if noise_bound > 1:
-        raise ArgumentError(
-            "noise_bound",
-            "be a share of |v(N) − v(∅)|, at most 1 (0.02 for 2 %)",
-            f"is {noise_bound:g}",
-        )
+    noise_bound = check_noise_bound(noise_bound)
     tolerance = as_number(tolerance, "tolerance")
     check_positive(tolerance, "tolerance")
     check_whole(max_iterations, "max_iterations", 1)
@@ -185,6 +178,19 @@ def extract_interactions(
     result = _extraction(found, empty, scale, costs, tolerance)
     batch = outputs.shape[:-1]
     return jax.tree.map(lambda x: x.reshape(batch + x.shape[1:]), result)
+
+
+def check_noise_bound(noise_bound: float) -> float:
+    """The bound as a number; raises unless it is a share."""
+    noise_bound = as_number(noise_bound, "noise_bound")
+    check_nonnegative(noise_bound, "noise_bound")
+    if noise_bound > 1:
+        raise ArgumentError(
+            "noise_bound",
+            "be a share of |v(N) − v(∅)|, at most 1 (0.02 for 2 %)",
+            f"is {noise_bound:g}",
+        )
+    return noise_bound
 
 
 def normalised(outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -81,11 +81,12 @@ def standing(
     Args:
         difference: (m,), as observed.
         draws: (resamples, m), paired: the same samples for both.
-        samples: how many there are.
+        samples: how many there are, at least 2.
         level: 1 − the accepted chance of a false verdict.
         material: a smaller difference is not spoken of.
     """
-    spread = draws.std(axis=0, ddof=1)
+    # A resample spreads as if n samples were n − 1.
+    spread = draws.std(axis=0, ddof=1) * np.sqrt(samples / (samples - 1))
     ratio = np.abs(difference) / np.where(spread > 0, spread, 1.0)
     chance = np.where(spread > 0, 2 * stdtr(samples - 1, -ratio), (difference == 0) * 1.0)
     told = (holm(chance) <= 1 - level) & (np.abs(difference) > material)

@@ -19,7 +19,7 @@ from sim.checks import (
     check_nonnegative,
     check_outputs,
 )
-from sim.extraction import NOISE_BOUND, TOLERANCE, extract_interactions
+from sim.extraction import NOISE_BOUND, TOLERANCE, check_noise_bound, extract_interactions
 from sim.fitting.bootstrap import LEVEL, agreed
 from sim.fitting.comparison import Comparison, compare
 from sim.fitting.direct import fit_direct
@@ -265,8 +265,8 @@ def fit_noise(
         parts: whose strength is compared: AND and OR added (`both`), `and` or `or`.
         target: what w* is made of: the last checkpoint's `salient` interactions, as in the paper
             and by default in the direct comparison, or `all` of them; through the extraction, `all`
-            holds also what that leaves unexplained, so that without noise the prediction is the
-            target.
+            holds also what that leaves unexplained, less what was there at the start, so that
+            without noise the prediction is the target.
         centred: leave v(∅) out of w*.
         salience: factor of the threshold of salience, 0.03 in the paper.
         per_sample: give every sample its own threshold, instead of the mean over samples.
@@ -305,6 +305,7 @@ def fit_noise(
     target = target or ("all" if through == "extraction" else "salient")
     if prefer is not None:
         check_choice(prefer, "prefer", tuple(OTHER_END))
+    noise_bound = check_noise_bound(noise_bound)
     _check_options(parts, target, salience, resamples, level)
     settings = {
         "through": through,
