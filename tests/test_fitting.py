@@ -250,7 +250,7 @@ def test_permuting_players_changes_nothing():
     np.testing.assert_allclose(second.sigma2[:-1], first.sigma2[:-1], rtol=1e-6)
     np.testing.assert_allclose(second.predicted, first.predicted, atol=1e-9)
     assert second.verdicts == first.verdicts
-    assert set(first.verdicts["frozen"]) > {"better", None}
+    assert "better" in first.verdicts["frozen"]
 
 
 def test_without_spread_between_samples_intervals_close_on_the_truth():

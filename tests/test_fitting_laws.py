@@ -213,7 +213,7 @@ def test_what_goes_on_from_closed_forms_needs_a_direct_fit():
 def test_trajectory_arguments_are_checked():
     fit = _fit(np.geomspace(0.1, 1e-3, 4))
     data = np.zeros((5, SAMPLES, 2**N))
-    with pytest.raises(ValueError, match="`clock` must be `noise` or `flow`"):
+    with pytest.raises(ValueError, match="`clock` must be one of noise, flow"):
         fit_trajectory(fit, data, data, data, Schedule.constant(0.1), clock="wall")
     with pytest.raises(ValueError, match="as fitted"):
         fit_trajectory(fit, data[:3], data[:3], data[:3], Schedule.constant(0.1))

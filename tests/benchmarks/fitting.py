@@ -1,4 +1,4 @@
-"""Fits with uncertainty: the cost of the bootstrap beside that of the fit itself."""
+"""Fits with uncertainty: what the bootstrap costs beside the fit, and what the instrument costs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import jax
 import numpy as np
 from rich.table import Table
 
-from sim import find_phases, fit_noise
+from sim import extract_interactions, find_phases, fit_noise
 from theory import optimal_interactions, orders, zeta
 
 
@@ -25,18 +25,26 @@ def tables(quick: bool) -> list[Table]:
     for head in ("", "first call (s)", "warm (s)", "ratio to the warm fit"):
         table.add_column(head, justify="left" if not head else "right")
     fit, bare = None, None
-    for name, count in (("fit alone", 0), (f"with {resamples} resamples", resamples)):
+    for name, count in (("direct fit alone", 0), (f"with {resamples} resamples", resamples)):
         jax.clear_caches()
         seconds = []
         for _ in range(3):
             start = time.perf_counter()
-            fit = fit_noise(i_and, i_or, outputs, epochs, resamples=count)
+            fit = fit_noise(i_and, i_or, outputs, epochs, through="direct", resamples=count)
             seconds.append(time.perf_counter() - start)
         warm = min(seconds[1:])
         bare = warm if bare is None else bare
         table.add_row(name, f"{seconds[0]:.1f}", f"{warm:.2f}", f"{warm / bare:.1f}")
     assert fit is not None
     assert bare is not None
+    found = extract_interactions(outputs)
+    seconds = []
+    for _ in range(2):
+        start = time.perf_counter()
+        fit_noise(found.i_and, found.i_or, outputs, epochs, both_ends=False, resamples=0)
+        seconds.append(time.perf_counter() - start)
+    name, warm = "through the extraction, at one end", seconds[1]
+    table.add_row(name, f"{seconds[0]:.1f}", f"{warm:.2f}", f"{warm / bare:.1f}")
     start = time.perf_counter()
     find_phases(epochs, fit.strength)
     warm = time.perf_counter() - start
