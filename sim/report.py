@@ -16,12 +16,13 @@ from sim.document import (
     Document,
     as_document,
     check_document,
-    conclusion,
     flat,
     judged,
     label,
     noise_text,
+    paragraphs,
     short_label,
+    size_text,
 )
 from sim.files import atomic_path
 from sim.fitting import BETTER, SAME, WORSE
@@ -103,7 +104,7 @@ def _content(document: Document) -> dict[str, Any]:
     verdict = document.phases.verdict
     return {
         "subtitle": _subtitle(document),
-        "findings": [conclusion(document), *([verdict] if verdict else [])],
+        "findings": [paragraphs(document), [verdict] if verdict else []],
         "comparison": _comparison(document),
         "nulls": [short_label(name) for name in records[0].nulls],
         "sized": document.options.through != "direct",
@@ -168,7 +169,7 @@ def _checkpoint(document: Document, record: Checkpoint) -> dict[str, Any]:
         "beside": beside,
         "mean_order": "" if record.mean_order is None else f"{record.mean_order:.2f}",
         "theory": f"{record.total_variation:.3f}",
-        "size": "" if record.scale is None else f"{max(record.scale, 0.0):.2g}",
+        "size": size_text(record),
         "other": None
         if other is None
         else {
@@ -183,14 +184,13 @@ def _checkpoint(document: Document, record: Checkpoint) -> dict[str, Any]:
 
 
 def _settings(document: Document) -> list[tuple[str, str]]:
-    """Names and values of all settings but the versions, without those that are None."""
+    """Names and values of all settings but the versions."""
     settings = {name: value for name, value in document.settings.items() if name != "versions"}
     if document.fit:
         settings["fit"] = document.fit
     return [
         (name, ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value))
         for name, value in flat(settings)
-        if value is not None
     ]
 
 

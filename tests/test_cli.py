@@ -1,24 +1,29 @@
 """The command line: the whole job, what it leaves behind, and how it refuses bad input."""
 
+import dataclasses
 import importlib
 import json
 import shlex
 import subprocess
 import sys
 
+import msgspec
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from sim.cli import app
 from sim.cli.fit import print_fit
+from sim.document.schema import Kept, OtherEnd
 from sim.experiments import CHECKPOINT_EPOCHS, Settings
 from sim.extraction.interactions import Interactions
 from theory import NoiseModel
 
 PIPELINE_FILES = {"measurement.npz", "interactions.npz", "fit.json", "report.html"}
 FIGURES = {
-    f"{f}.{s}" for f in ("dynamics", "theory_vs_network", "noise_level") for s in ("png", "svg")
+    f"{name}.{suffix}"
+    for name in ("dynamics", "theory_vs_network", "noise_level", "size")
+    for suffix in ("png", "svg")
 }
 
 
@@ -60,6 +65,7 @@ def test_the_steps_leave_the_files_and_name_the_next_command(run):
         assert f"Next: interdyn {following} {folder}" in result.stdout
     assert "6 checkpoints × 4 samples × 2^4 masked inputs" in results[0].stdout
     assert "24 of 24 programmes met the certified gap of 0.001" in results[1].stdout
+    assert "--noise-bound 0.02 --prefer low" in results[1].stdout
 
 
 def test_the_fit_document_holds_what_it_promises(run):
@@ -77,6 +83,17 @@ def test_the_fit_document_holds_what_it_promises(run):
         assert record["sigma2"] > 0
         assert {"frozen", "tilt"} <= set(record["nulls"])
         assert record["gap"] <= 1e-3
+        other = record["other"]
+        assert set(other) == {field.name for field in msgspec.structs.fields(OtherEnd)}
+        away = 0.5 * np.abs(np.array(other["measured"]) - other["predicted"]).sum()
+        np.testing.assert_allclose(other["total_variation"], away, atol=1e-12)
+    assert [record["tested"] for record in document["checkpoints"]] == [False, *[True] * 4, False]
+    outputs = Interactions.load(folder / "interactions.npz").measurement.outputs
+    effect = np.abs(outputs[..., -1] - outputs[..., 0]).mean(axis=1)
+    kept = document["retention"]
+    np.testing.assert_allclose(kept["effect"], effect / effect[0])
+    assert np.shape(kept["size_interval"]) == (2, *np.shape(kept["size"])) == (2, 6, 4)
+    assert set(kept) == {field.name for field in msgspec.structs.fields(Kept)}
     assert document["settings"]["seed"] == 0
     assert {"python", "jax", "interaction-dynamics"} <= set(document["settings"]["versions"])
     assert document["settings"]["measurement"]["settings"]["players"] == 4
@@ -105,24 +122,74 @@ def test_the_table_of_a_fit_tells_phases_and_bounds(run, capsys):
     assert ["*" in row[5] for row in rows] == [True] + [False] * 4 + [True]  # start and target
     sentence = " ".join(shown)
     away = [record["total_variation"] for record in document["checkpoints"][1:-1]]
-    assert f"variation of {np.median(away):.3f} in the median and {max(away):.3f} at" in sentence
+    words = f"of {np.median(away):.3f} in the median and {max(away):.3f} at most (epoch"
+    assert words in " ".join(sentence.split())
     assert "from 1.0e-01 (epoch 2) to 3.0e-02 (epoch 8)" in sentence
 
 
 def test_the_table_shows_both_ends_of_the_preference(run, capsys):
     folder, _ = run
     document = json.loads((folder / "fit.json").read_text())
-    first = document["checkpoints"][1]
-    first |= {"sigma2": 0.25, "bound": None}
-    first["other"] |= {"sigma2": 0.5, "bound": None}
+    document["phases"] |= {"boundary": 4.0, "low": 2.0, "high": 8.0}
+    for at, record in enumerate(document["checkpoints"]):
+        record |= {"sigma2": 0.25, "bound": "at_most"}
+        record["measured"][0], record["other"]["measured"][0] = 0.5, 0.5 - 0.1 * at
+        record["other"] |= {"sigma2": 0.5, "bound": None, "total_variation": 0.1 * at}
+        record["scale"] = 0.2 * at
+    document["checkpoints"][1] |= {"bound": None}
+    document["checkpoints"][2] |= {"bound": None, "sigma2": 0.1}
+    document["checkpoints"][1]["mean_order"] = document["checkpoints"][1]["other"]["mean_order"]
     print_fit(document)
     shown = capsys.readouterr().out.splitlines()
-    at = next(
-        i for i, line in enumerate(shown) if line.split()[:2] == ["1", "1"] or "2.5e-01" in line
-    )
+    at = next(i for i, line in enumerate(shown) if line.split()[:2] == ["1", "1"])
     assert "2.5e-01" in shown[at]
-    assert "5.0e-01" in shown[at + 1]
-    assert "The outputs leave the orders 1 and 2 open" in " ".join(shown)
+    assert shown[at + 1].split() == ["5.0e-01", "0.100"]  # the mean order is the same
+    assert max(map(len, shown)) <= 80
+    sentence = " ".join(" ".join(shown).split())
+    assert "At the other end of the preference it is off by 0.250 in the median" in sentence
+    assert "and 0.400 at most, and σ² differs by a factor of 5 at most where both" in sentence
+    assert "determine it (2 of 4 checkpoints)" in sentence
+    assert "order 1 a share of 0.10 or of 0.50 at epoch 8" in sentence
+    assert "has learned is 0.2 to 0.8 times as large as predicted" in sentence
+
+
+def _with_settings(source, path, **settings):
+    """The same interactions, with other settings of their extraction."""
+    found = Interactions.load(source)
+    dataclasses.replace(found, settings=settings).save(path)
+    return path
+
+
+def test_a_fit_takes_the_settings_of_its_file(run, tmp_path, monkeypatch):
+    folder, _ = run
+    settings = {"noise_bound": 0.05, "tolerance": 1e-3, "prefer": "high"}
+    path = _with_settings(folder / "interactions.npz", tmp_path / "high.npz", **settings)
+    seen = stopped(monkeypatch, "sim.cli.fit", "fit_noise")
+    refused(interdyn("fit", path, "--out", tmp_path / "fit"), "enough")
+    _, named = seen
+    assert (named["noise_bound"], named["prefer"]) == (0.05, "high")
+
+
+def test_interactions_of_no_known_preference_are_fitted_by_themselves(run, tmp_path):
+    """As files from before there was one: what their solver happened to find is no end."""
+    folder, _ = run
+    path = _with_settings(folder / "interactions.npz", tmp_path / "old.npz")
+    result = interdyn("fit", path, "--out", tmp_path / "fit", "--resamples", 0)
+    assert result.exit_code == 0, result.stderr
+    document = json.loads((tmp_path / "fit" / "fit.json").read_text())
+    assert (document["fit"]["prefer"], document["fit"]["noise_bound"]) == (None, 0.02)
+    assert not any("other" in record for record in document["checkpoints"])
+    assert "Only one of the equally sparse explanations" in " ".join(result.stdout.split())
+
+
+def test_a_fit_from_before_size_and_start_is_to_be_made_again(run, tmp_path):
+    folder, _ = run
+    document = json.loads((folder / "fit.json").read_text())
+    for record in document["checkpoints"]:
+        del record["scale"], record["tested"], record["other"]
+    path = tmp_path / "fit.json"
+    path.write_text(json.dumps(document))
+    refused(interdyn("figures", path), "checkpoint 0 lacks scale, tested; make the fit again")
 
 
 def test_the_demo_does_the_same_as_the_steps(run, tmp_path, monkeypatch):
@@ -318,6 +385,8 @@ def test_bad_options_of_measure(tmp_path, arguments, message):
         (["--correlation", "1"], "interdyn: --correlation must lie strictly between -1 and 1"),
         (["--distance", "euclid"], "interdyn: --distance must be one of total_variation"),
         (["--target", "some"], "interdyn: --target must be `salient` or `all`"),
+        (["--through", "x"], "interdyn: --through must be one of extraction, direct"),
+        (["--through", "direct", "--start"], "interdyn: --start must be False in the direct"),
     ],
 )
 def test_bad_options_of_fit(run, tmp_path, arguments, message):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from sim.document.schema import check_document
-from sim.figures.measured import dynamics, noise_level, theory_vs_network
+from sim.figures.measured import FIGURES, dynamics, noise_level, size, theory_vs_network
 from sim.figures.style import save_figure
 
 
@@ -150,6 +150,85 @@ def test_theory_vs_network_shows_the_second_phase_only():
     plt.close(figure)
 
 
+def test_where_the_start_is_kept_dynamics_predicts_both_phases():
+    fit = document(boundary=16) | {"fit": {"through": "extraction", "start": True}}
+    for at, record in enumerate(fit["checkpoints"]):
+        record["tested"] = 0 < at < 7
+    figure = dynamics(fit)
+    by_epoch = {f"{r['epoch']:g}": r["predicted"] for r in fit["checkpoints"]}
+    dots = {ax.get_title(): [line.get_ydata() for line in ax.lines] for ax in panels(figure)}
+    assert dots.pop("epoch 0 (start)") == dots.pop("epoch 256 (target)") == []
+    shown = [float(title.split()[1]) for title in dots]
+    assert min(shown) < 16 < max(shown)
+    for title, (drawn,) in dots.items():
+        np.testing.assert_array_equal(drawn, by_epoch[title.split()[1]])
+
+
+def test_what_is_far_off_leaves_the_axis_of_misfits():
+    fit = document(boundary=4)
+    for record in fit["checkpoints"]:
+        record["total_variation"] = 0.05
+        record["nulls"] = {
+            name: {"total_variation": away}
+            for name, away in (("frozen", 0.9), ("tilt", 0.1), ("shares_tilt", 0.8))
+        }
+    lower = noise_level(fit).axes[1]
+    assert 0.1 < lower.get_ylim()[1] < 0.2
+    names = lower.get_legend_handles_labels()[1]
+    assert "families of shares" in names
+    assert "frozen" in names
+
+
+def sized(fit):
+    """With sizes since the start of 2^(checkpoint − order), and of what is learned."""
+    records, n = fit["checkpoints"], len(fit["checkpoints"][0]["measured"])
+    for at, record in enumerate(records):
+        record |= {"scale": 0.1 * at, "tested": 0 < at < len(records) - 1}
+    size = [[2.0 ** (at - order) for order in range(1, n + 1)] for at in range(len(records))]
+    kept = {"size": size, "overlap": size, "effect": [3.0**at for at in range(len(records))]}
+    return fit | {"retention": kept | {"verdict": "It grows.", "answer": "outgrows"}}
+
+
+def test_size_shows_each_order_beside_the_mean_effect_and_the_theory():
+    fit = sized(document(boundary=4))
+    fit["retention"]["size"][3][1] = None  # infinite
+    left, right = size(fit).axes
+    curves = {line.get_label(): line for line in left.lines}
+    expected = [2.0 ** (at - 2) for at in range(8)]
+    expected[3] = np.nan
+    np.testing.assert_array_equal(curves["2"].get_ydata(), expected)
+    np.testing.assert_array_equal(curves["|v(N) − v(∅)|"].get_ydata(), 3.0 ** np.arange(8))
+    points = [(r["epoch"], r["scale"]) for r in fit["checkpoints"][1:]]  # none at the start
+    np.testing.assert_array_equal(right.lines[0].get_xydata(), points)
+    assert left.get_yscale() == right.get_yscale() == "log"
+
+
+def test_size_says_what_it_does_not_know():
+    left, right = size(document(boundary=4)).axes
+    assert [text.get_text() for text in left.texts] == ["not followed"]
+    assert not any(len(line.get_xdata()) > 2 for line in right.lines)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"verdict": None}, "retention: `verdict` must be a text, but is None"),
+        ({"size": [[1.0] * 5] * 7}, "`size` must be 8 lists of 5 numbers, one for each order"),
+        ({"overlap": [[1.0] * 4] * 8}, "`overlap` must be 8 lists of 5 numbers, one for each"),
+        ({"effect": [1.0]}, "`effect` must be 8 numbers, one a checkpoint, but is [1.0]"),
+        ({"size_interval": [[[1.0] * 5] * 8] * 3}, "`size_interval` must be null or two lists"),
+        ({"size_interval": [[[1.0] * 5] * 8, [[1.0]]]}, "`size` must be 8 lists of 5 numbers"),
+    ],
+)
+def test_a_fault_of_what_became_of_the_start_is_named(change, message):
+    fit = sized(document(4))
+    assert check_document(fit, "fit.json") is fit
+    fit["retention"] |= change
+    with pytest.raises(ValueError, match=r"^fit\.json: ") as caught:
+        check_document(fit, "fit.json")
+    assert message in str(caught.value)
+
+
 def test_noise_level_shows_what_was_fitted_and_what_is_only_a_bound():
     fit = document(boundary=4)
     records = fit["checkpoints"]
@@ -204,7 +283,7 @@ def test_every_mark_of_a_noise_level_lies_on_the_axis(bounds):
     plt.close(figure)
 
 
-@pytest.mark.parametrize("draw", [dynamics, theory_vs_network, noise_level])
+@pytest.mark.parametrize("draw", FIGURES.values(), ids=FIGURES)
 @pytest.mark.parametrize("boundary", [None, 4])
 @pytest.mark.parametrize("epochs", [(0, 1), (3, 5, 9), tuple(range(0, 400, 7))])
 def test_any_number_of_checkpoints_can_be_drawn(draw, boundary, epochs, tmp_path):

@@ -17,7 +17,7 @@ from hypothesis import given, settings, strategies as st
 from sim.document import schema
 from sim.document.content import findings
 from sim.document.schema import as_document, check_document
-from sim.document.words import label, noise_text, second_phase
+from sim.document.words import conclusion, label, noise_text, second_phase
 from sim.figures.measured import FIGURES
 from sim.figures.style import figure_bytes
 from sim.fitting.noise_fit import fit_noise
@@ -171,6 +171,25 @@ def test_whatever_a_fit_writes_the_schema_knows(document):
             assert set(null) == known(schema.Null)
     for standing in document["overall"].values():
         assert set(standing) == known(schema.Standing)
+
+
+def test_verdicts_are_said_once_with_the_models_that_they_are_about(document):
+    content = json.loads(json.dumps(document)) | {"fit": {"through": "extraction", "start": True}}
+    names = list(content["checkpoints"][0]["nulls"])
+    verdicts = ["better", "better", "depends on the split of orders 1 and 2", "worse"]
+    standing = content["overall"][names[0]]
+    content["overall"] = {
+        name: standing | {"verdict": verdict} for name, verdict in zip(names, verdicts, strict=True)
+    }
+    for record in content["checkpoints"]:
+        for at, name in enumerate(names):
+            record["nulls"][name]["total_variation"] = 0.1 * (at + 1)
+    first, second, third, last = map(label, names)
+    assert (
+        f"the theory is nearer than {first} (0.100) and {second} (0.200); farther off than {last} "
+        f"(0.400); nearer or not, depending on the split of the orders 1 and 2, than {third} "
+        f"(0.300)."
+    ) in conclusion(content)
 
 
 def test_equal_content_gives_equal_bytes(tmp_path, document):

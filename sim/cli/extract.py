@@ -86,10 +86,12 @@ def extract(
         "converged": met,
         "total": total,
         "largest_gap": float(extraction.gap.max()),
+        **interactions.settings,
     }
     text = (
         f"Extracted interactions: {path}\n{met} of {total} programmes met the certified gap of "
-        f"{tolerance:g}; the largest gap is {float(extraction.gap.max()):.1e}."
+        f"{tolerance:g}; the largest gap is {float(extraction.gap.max()):.1e}.\n"
+        f"Settings: --noise-bound {noise_bound:g} --prefer {prefer}."
     )
     if ranges is not None:
         result["split"] = ranges

@@ -15,6 +15,7 @@ from sim.files import read_json
 from sim.progress import NamedProgress
 
 HINT = " A fit.json is made by `interdyn fit`."
+KEYS = (*RECORD_KEYS, "mean_order", "scale", "tested")  # which every fit writes
 
 
 def figures(
@@ -25,7 +26,7 @@ def figures(
 ) -> None:
     """Draw the figures of a fit, as PNG and SVG."""
     folder = folder or source.parent
-    document = check_document(read_json(source, HINT), source, (*RECORD_KEYS, "mean_order"))
+    document = check_document(read_json(source, HINT), source, KEYS)
     refuse_existing([p for name in FIGURES for p in figure_paths(folder, name)], overwrite)
     with progress_bars() as progress:
         paths = run_figures(document, folder, progress)

@@ -30,10 +30,11 @@ from sim.document import (
     Document,
     OtherEnd,
     as_document,
-    conclusion,
     fit_document,
     noise_text,
+    paragraphs,
     short_label,
+    size_text,
 )
 from sim.extraction import NOISE_BOUND, Interactions
 from sim.figures import FIGURES, figure_bytes
@@ -44,6 +45,8 @@ from sim.progress import NamedProgress
 from sim.report import write_report
 from sim.strength import PARTS
 from theory import SALIENCE, NoiseModel
+
+WIDTH = 100  # of lines of text, where the terminal is wider
 
 
 def fit(
@@ -183,7 +186,13 @@ def print_fit(document: Document | Mapping[str, Any]) -> None:
     checkpoints, boundary = document.checkpoints, document.phases.boundary
     nulls = [name for name in checkpoints[0].nulls if not name.startswith("shares_")]
     both = any(fitted.other is not None for fitted in checkpoints)
-    ends = f" Two values: prefer {document.options.prefer}, below it the other end." if both else ""
+    notes = [
+        "* start or target, part of every prediction: no test.",
+        "size: what is learned, as a share of what the theory says.",
+        "gap: largest certified gap of a sample.",
+    ]
+    if both:
+        notes.insert(1, f"Two values: prefer {document.options.prefer}, below it the other end.")
     table = Table(
         box=SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
@@ -191,8 +200,7 @@ def print_fit(document: Document | Mapping[str, Any]) -> None:
         pad_edge=False,
         title="Distance of each model from the measured distribution (total variation)",
         title_justify="left",
-        caption="* start or target, part of every prediction: no test. size: what is learned, as a "
-        f"share of what the theory says.{ends} gap: largest certified gap of a sample.",
+        caption="\n".join(notes),
         caption_justify="left",
     )
     names = (
@@ -208,19 +216,21 @@ def print_fit(document: Document | Mapping[str, Any]) -> None:
     for name in names:
         table.add_column(name, justify="center" if name == "phase" else "right", no_wrap=True)
     for fitted in checkpoints:
-        mark = "" if fitted.tested else "*"
+        away = "{0.total_variation:.3f}" if fitted.tested else "{0.total_variation:.3f}*"
         table.add_row(
             f"{fitted.epoch:g}",
             "–" if boundary is None else "1" if fitted.epoch < boundary else "2",
             _at_both_ends(fitted, lambda end: f"{end.mean_order:.2f}"),
             _at_both_ends(fitted, noise_text),
-            "" if fitted.scale is None else f"{fitted.scale:.1g}",
-            _at_both_ends(fitted, lambda end: f"{end.total_variation:.3f}") + mark,
+            size_text(fitted),
+            _at_both_ends(fitted, away.format),
             *(f"{fitted.nulls[name].total_variation:.3f}" for name in nulls),
             f"{fitted.gap:.0e}",
         )
     out.print(table)
-    out.print(conclusion(document))
+    out.print()
+    for paragraph in paragraphs(document):
+        out.print(paragraph, markup=False, soft_wrap=False, width=min(out.width, WIDTH))
 
 
 def _at_both_ends(fitted: Checkpoint, text: Callable[[Checkpoint | OtherEnd], str]) -> str:

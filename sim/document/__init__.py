@@ -20,6 +20,8 @@ from sim.document.words import (
     judged as judged,
     label as label,
     noise_text as noise_text,
+    paragraphs as paragraphs,
     second_phase as second_phase,
     short_label as short_label,
+    size_text as size_text,
 )

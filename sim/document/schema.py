@@ -29,6 +29,11 @@ Shares = Annotated[
 Series = Annotated[  # how many numbers there must be, and of what kind, `_check_series` knows
     list[Any] | None, Meta(description="null or finite numbers, one a checkpoint")
 ]
+Rows = Annotated[list[list[Number | None]], Meta(description="lists of finite numbers")]
+RowsInterval = Annotated[
+    Annotated[list[Rows], Meta(min_length=2, max_length=2)] | None,
+    Meta(description="null or two lists of lists of finite numbers"),
+]
 Text = Annotated[str, Meta(description="a text")]
 OptionalText = Annotated[str | None, Meta(description="null or a text")]
 Count = Annotated[
@@ -151,13 +156,18 @@ class FoundPhases(Struct, frozen=True, kw_only=True):
 
 
 class Kept(Struct, frozen=True, kw_only=True):
-    """What becomes of the initial interactions, by `Retention.record`."""
+    """What becomes of the initial interactions, by `Retention.record`; see `Retention`.
+
+    Infinite sizes are None. Intervals are a list of lower and one of upper ends, or None.
+    """
 
     verdict: Text
     answer: Text
-    size: Annotated[list[list[Number | None]], Meta(description="lists of finite numbers")]
-    overlap: Annotated[list[list[Number | None]], Meta(description="lists of finite numbers")]
+    size: Rows
+    overlap: Rows
     effect: Annotated[list[Number | None], Meta(description="a list of finite numbers")]
+    size_interval: RowsInterval = None
+    overlap_interval: RowsInterval = None
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -277,6 +287,7 @@ def check_document(
     _check_records(plain["checkpoints"], path, keys)
     _check_series(plain, path)
     _check_phases(plain, path)
+    _check_retention(plain, path)
     _check_models(as_document(plain), path)
     _check_finite(plain, path)
     return document
@@ -338,7 +349,9 @@ def _check_records(records: list[Any], path: str | Path, keys: Iterable[str]) ->
     for at, record in enumerate(records):
         where = f"{path}: checkpoint {at}"
         if missing := sorted(key for key in keys if record.get(key) is None):
-            raise ValueError(f"{where} lacks {', '.join(missing)}.")
+            raise ValueError(
+                f"{where} lacks {', '.join(missing)}; make the fit again, by `interdyn fit`."
+            )
         if not record["epoch"] > before:
             raise _fault(where, "epoch", f"later than {before}", record["epoch"])
         for name in ("measured", "predicted"):
@@ -374,6 +387,22 @@ def _check_phases(plain: Mapping[str, Any], path: str | Path) -> None:
         raise ValueError(f"{where} lacks {', '.join(missing)}.")
     for end in ("low", "high"):
         _check_entry(phases[end], end, Number, where)
+
+
+def _check_retention(plain: Mapping[str, Any], path: str | Path) -> None:
+    """Raises where a size, an overlap or an effect is not known at every checkpoint and order."""
+    kept, records = plain.get("retention"), plain["checkpoints"]
+    if kept is None:
+        return
+    where, orders = f"{path}: retention", len(records[0]["measured"])
+    if len(kept["effect"]) != len(records):
+        must = f"{len(records)} numbers, one a checkpoint"
+        raise _fault(where, "effect", must, kept["effect"])
+    must = f"{len(records)} lists of {orders} numbers, one for each order"
+    for name in ("size", "overlap"):
+        for rows in (kept[name], *(kept.get(f"{name}_interval") or ())):
+            if [len(row) for row in rows] != [orders] * len(records):
+                raise _fault(where, name, must, rows)
 
 
 def _check_models(document: Document, path: str | Path) -> None:

@@ -1,4 +1,4 @@
-"""What a fit says, in a table's rows and in one sentence."""
+"""What a fit says, in a table's cells and in a few sentences."""
 
 from __future__ import annotations
 
@@ -8,7 +8,20 @@ from typing import Any
 import numpy as np
 
 from sim.document.schema import Checkpoint, Document, FoundPhases, OtherEnd, as_document
+from sim.fitting import BETTER, DEPENDS, SAME, WORSE
 from sim.phases import COVERAGE
+
+STANDINGS = {
+    BETTER: "nearer than",
+    WORSE: "farther off than",
+    SAME: "not told apart from",
+    DEPENDS: "nearer or not, depending on the split of the orders 1 and 2, than",
+    None: "beside",
+}
+"""Verdicts on the theory before the null models that they are about."""
+
+ROUNDING = 1e-9  # of a scale: at the start nothing is learned
+OPEN = 0.02  # a share that two explanations agree on to this is not called open
 
 
 def second_phase(document: Document | Mapping[str, Any]) -> list[Checkpoint]:
@@ -42,25 +55,28 @@ def conclusion(document: Document | Mapping[str, Any]) -> str:
     Args:
         document: content of `fit.json`.
     """
+    return " ".join(paragraphs(document))
+
+
+def paragraphs(document: Document | Mapping[str, Any]) -> list[str]:
+    """The same, one paragraph for each thing that it says.
+
+    Args:
+        document: content of `fit.json`.
+    """
     document = as_document(document)
     if document.options.through == "direct":
-        return _direct_conclusion(document)
-    records = judged(document)
-    sentences = [_phases_sentence(document.phases)]
+        return [_direct_conclusion(document)]
+    said = [_phases_sentence(document.phases)]
     if document.retention is not None:
-        sentences.append(document.retention.verdict)
+        said.append(document.retention.verdict)
+    records = judged(document)
     if not records:
-        return " ".join(
-            [
-                *sentences,
-                "There is nothing to compare, since the start and the target "
-                "are part of every prediction.",
-            ]
-        )
-    sentences.append(_theory_sentence(records))
-    sentences.append(_nulls_sentence(document, records))
-    sentences.append(_ends_sentence(records))
-    return " ".join(filter(None, sentences))
+        nothing = "There is nothing to compare: start and target are part of every prediction."
+        return [*said, nothing]
+    said += [_theory_sentence(records), _nulls_sentence(document, records)]
+    said += [_size_sentence(records), _split_sentence(records)]
+    return [sentence for sentence in said if sentence]
 
 
 def _phases_sentence(phases: FoundPhases) -> str:
@@ -74,58 +90,90 @@ def _phases_sentence(phases: FoundPhases) -> str:
 
 
 def _theory_sentence(records: Sequence[Checkpoint]) -> str:
-    """How σ² moves, how far the theory is off, and how far it is off in size."""
+    """How σ² moves, and how far the theory is off, at both ends of the preference."""
     away = [r.total_variation for r in records]
     worst = records[int(np.argmax(away))]
-    path = _noise_path(records).rstrip(",")
     sentence = (
-        f"One noise level for each checkpoint, {path}, brings the theory to a total variation of "
-        f"{np.median(away):.3f} in the median and {max(away):.3f} at most (epoch "
-        f"{worst.epoch:g}), over epochs {records[0].epoch:g} to {records[-1].epoch:g}."
+        f"With one noise level for each checkpoint, the theory is off by a total variation of "
+        f"{np.median(away):.3f} in the median and {max(away):.3f} at most (epoch {worst.epoch:g}), "
+        f"over epochs {records[0].epoch:g} to {records[-1].epoch:g}; "
+        f"{_noise_path(records).rstrip(',')}."
     )
-    scales = [r.scale for r in records if r.scale]
-    if scales:
-        sentence += (
-            f" It predicts shares, not size: what is learned is {min(scales):.2g} to "
-            f"{max(scales):.2g} times as large as it says."
-        )
-    return sentence
-
-
-def _nulls_sentence(document: Document, records: Sequence[Checkpoint]) -> str:
-    """The null models' distances, with the theory's standing beside each."""
-    parts = []
-    for name in records[0].nulls:
-        away = np.median([r.nulls[name].total_variation for r in records])
-        standing = (document.overall or {}).get(name)
-        verdict = "" if standing is None else f", theory {standing.verdict}"
-        parts.append(f"{away:.3f} ({label(name)}{verdict})")
-    return f"Null models, in the median: {'; '.join(parts)}." if parts else ""
-
-
-def _ends_sentence(records: Sequence[Checkpoint]) -> str:
-    """What depends on which of the equally sparse explanations is taken."""
     both = [(r, r.other) for r in records if r.other is not None]
     if not both:
-        return ""
-    shares = [sorted((r.measured[0], other.measured[0])) for r, other in both]
-    widest = max(range(len(both)), key=lambda i: shares[i][1] - shares[i][0])
-    (low, high), epoch = shares[widest], both[widest][0].epoch
+        return sentence
+    others = [other.total_variation for _, other in both]
+    sentence += (
+        f" At the other end of the preference it is off by {np.median(others):.3f} in the median "
+        f"and {max(others):.3f} at most"
+    )
     factors = [
         max(r.sigma2 / other.sigma2, other.sigma2 / r.sigma2)
         for r, other in both
         if not r.bound and not other.bound
     ]
-    away = [other.total_variation for _, other in both]
-    text = (
-        f"The outputs leave the orders 1 and 2 open: between the ends of what explains them "
-        f"equally well, the share of order 1 is {low:.2f} to {high:.2f} at epoch {epoch:g}; at the "
-        f"other end the theory is off by {np.median(away):.3f} in the median and {max(away):.3f} "
-        f"at most"
-    )
     if factors:
-        text += f", and σ² differs by a factor of {max(factors):.2g} at most"
-    return f"{text}."
+        sentence += (
+            f", and σ² differs by a factor of {max(factors):.2g} at most where both ends determine "
+            f"it ({len(factors)} of {len(both)} checkpoints)"
+        )
+    return f"{sentence}."
+
+
+def _nulls_sentence(document: Document, records: Sequence[Checkpoint]) -> str:
+    """Where the theory stands beside the null models, those of one verdict together."""
+    standings = document.overall or {}
+    groups: dict[str | None, list[str]] = {}
+    for name in records[0].nulls:
+        away = np.median([r.nulls[name].total_variation for r in records])
+        verdict = standings[name].verdict if name in standings else None
+        groups.setdefault(verdict, []).append(f"{label(name)} ({away:.3f})")
+    parts = [
+        f"{STANDINGS.get(verdict, verdict)} {_listed(groups[verdict])}"
+        for verdict in sorted(groups, key=lambda verdict: [*STANDINGS, verdict].index(verdict))
+    ]
+    return f"Null models, with their median: the theory is {'; '.join(parts)}." if parts else ""
+
+
+def _size_sentence(records: Sequence[Checkpoint]) -> str:
+    """How large the network's learned interactions are beside those of the theory."""
+    scales = [r.scale for r in records if r.scale is not None]
+    if not scales:
+        return ""
+    return (
+        f"The theory predicts shares, not size: what the network has learned is "
+        f"{min(scales):.2g} to {max(scales):.2g} times as large as predicted."
+    )
+
+
+def _split_sentence(records: Sequence[Checkpoint]) -> str:
+    """How far the share of order 1 depends on which of the sparsest explanations is taken."""
+    shares = {
+        r.epoch: sorted((r.measured[0], r.other.measured[0]))
+        for r in records
+        if r.other is not None
+    }
+    if not shares:
+        return (
+            "Only one of the equally sparse explanations was fitted; how far the shares of the "
+            "orders 1 and 2 hang on that choice is not known."
+        )
+    epoch = max(shares, key=lambda epoch: shares[epoch][1] - shares[epoch][0])
+    low, high = shares[epoch]
+    if high - low < OPEN:
+        return (
+            f"Both ends of the equally sparse explanations give order 1 the same share to within "
+            f"{OPEN:g}."
+        )
+    return (
+        f"The outputs do not determine the split of the orders 1 and 2: equally sparse "
+        f"explanations give order 1 a share of {low:.2f} or of {high:.2f} at epoch {epoch:g}, "
+        f"where they differ most."
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def _direct_conclusion(document: Document) -> str:
@@ -182,6 +230,14 @@ def noise_text(fitted: Checkpoint | OtherEnd) -> str:
         "any": "any",
     }
     return bounds.get(fitted.bound or "", value)
+
+
+def size_text(fitted: Checkpoint) -> str:
+    """How large the learned interactions are beside the theory's; nothing where none can be."""
+    if fitted.scale is None:
+        return ""
+    learned = abs(fitted.scale) > ROUNDING
+    return f"{fitted.scale:.2g}" if learned else "0"
 
 
 def short_label(name: str) -> str:

@@ -78,7 +78,7 @@ def noise_curve(ax: Axes, document: Document | Mapping[str, Any], color: str = P
         named.add(name)
     others = [(r.epoch, r.other.sigma2) for r in records if r.other and not r.other.bound]
     if others:
-        ax.plot(*zip(*others, strict=True), "x", color=GREY, ms=5, label="other end of prefer")
+        ax.plot(*zip(*others, strict=True), "x", color=GREY, ms=5, label="σ², other end of prefer")
     return _against_epochs(ax, document)
 
 
@@ -133,6 +133,8 @@ def misfit_curves(ax: Axes, document: Document | Mapping[str, Any]) -> Axes:
             if points:
                 ax.plot(*zip(*points, strict=True), mark, color=color, mfc=face)
         ax.plot([], [], marker=mark, color=color, lw=0.9, label=short_label(name))
+    if any(null.verdict for record in records for null in record.nulls.values()):
+        ax.plot([], [], "o", color=GREY, mfc="white", label="not told apart")
     ax.plot(epochs, [r.total_variation for r in records], "o-", color=PREDICTED, label="theory")
     others = [(r.epoch, r.other.total_variation) for r in records if r.other]
     if others:
@@ -169,8 +171,13 @@ def kept_curves(ax: Axes, document: Document | Mapping[str, Any]) -> Axes:
     if kept is None:
         ax.text(0.5, 0.5, "not followed", ha="center", transform=ax.transAxes, color=GREY)
         return _against_epochs(ax, document)
-    parts = (np.array(part, float) for part in (kept.size, kept.overlap, kept.effect))
-    found = Retention(*parts)
+    found = Retention(
+        *(np.array(part, float) for part in (kept.size, kept.overlap, kept.effect)),
+        *(
+            None if part is None else np.array(part, float)
+            for part in (kept.size_interval, kept.overlap_interval)
+        ),
+    )
     retention_curves(ax, [r.epoch for r in document.checkpoints], found, legend=False)
     return _against_epochs(ax, document)
 

@@ -111,7 +111,7 @@ def noise_level(document: Document | Mapping[str, Any]) -> Figure:
         )
         legend_above(noise_curve(upper, content), columns=3)
         upper.set_xlabel("")
-        legend_above(misfit_curves(lower, content), columns=3)
+        legend_above(misfit_curves(lower, content), columns=4)
     return figure
 
 
