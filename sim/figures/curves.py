@@ -247,7 +247,7 @@ def legend_above(ax: Axes, columns: int = 5) -> None:
         return
     ax.legend(
         loc="lower left",
-        bbox_to_anchor=(0, 1),
+        bbox_to_anchor=(0, 1.02),
         ncols=columns,
         borderaxespad=0.2,
         handlelength=1.8,
