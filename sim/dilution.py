@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sim.checks import ArgumentError, check_epochs, check_fraction, check_outputs, check_whole
+from sim.fitting import bootstrap_weights
 from theory import and_interactions, orders, sum_by_order
 
 REMOVED = 0.5
@@ -206,8 +207,7 @@ def retention(
     size, overlap = _relative(squares.mean(axis=1), products.mean(axis=1))
     intervals: list[np.ndarray | None] = [None, None]
     if resamples and samples > 1:
-        rng = np.random.default_rng(seed)
-        shares = rng.multinomial(samples, np.full(samples, 1 / samples), size=resamples) / samples
+        shares = bootstrap_weights(samples, resamples, seed)
         drawn = _relative(*(np.einsum("rs,csn->rcn", shares, x) for x in (squares, products)))
         ends = [(1 - level) / 2, (1 + level) / 2]
         # Nearest, since between two infinite sizes there is no number.

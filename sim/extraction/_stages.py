@@ -32,7 +32,7 @@ from sim.extraction._certificate import (
     tighter,
 )
 from sim.extraction._geometry import Geometry, geometry
-from sim.extraction._splitting import Lanes, advance, recast, run, start
+from sim.extraction._splitting import Lanes, advance, box_of, recast, run, start
 from sim.progress import Progress
 
 STEPS = 25  # iterations between two looks at the gap
@@ -196,8 +196,7 @@ class _Samples:
     def __init__(self, problem: Problem, method: Method, errand: Errand) -> None:
         self.problem, self.method, self.errand = problem, method, errand
         self.exact = jnp.dtype(problem.v.dtype)
-        inside = np.arange(problem.v.shape[1]) > 0
-        self.box = np.where(inside, problem.bound[:, None], 0.0).astype(problem.v.dtype)
+        self.box = np.asarray(box_of(jnp.asarray(problem.v), jnp.asarray(problem.bound)))
         self.lanes: Lanes
         self.answers: Answers
         self.reported = 0

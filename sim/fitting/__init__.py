@@ -6,6 +6,7 @@ from sim.fitting.bootstrap import (
     LEVEL as LEVEL,
     SAME as SAME,
     WORSE as WORSE,
+    bootstrap_weights as bootstrap_weights,
 )
 from sim.fitting.distances import (
     DISTANCES as DISTANCES,

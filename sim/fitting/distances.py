@@ -168,7 +168,7 @@ class Table:
     parameters: np.ndarray
     strength: np.ndarray
 
-    @property
+    @functools.cached_property
     def distributions(self) -> jax.Array:
         """Distribution over orders of each member, averaged over samples, (g, n)."""
         return averaged_distribution(self.strength)
