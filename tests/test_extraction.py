@@ -10,7 +10,9 @@ from scipy.optimize import linprog
 from theory_oracles import permuted_indices
 
 from sim.extraction._schur import SumInverse, schur_basis
+from sim.extraction.interactions import Interactions
 from sim.extraction.programme import Extraction, extract_interactions
+from sim.measurement import Measurement
 from theory import reconstruct
 
 N = 5  # players of most tests, so that they share compiled code
@@ -289,3 +291,22 @@ def test_networks_of_ten_players_are_solved_to_tolerance():
     found = extract_interactions(v)
     assert found.converged.all()
     assert leftover(found, v).max() <= 0.02 * np.abs(v[:, -1] - v[:, 0]).max() * (1 + 1e-9)
+
+
+def test_interactions_of_several_runs_keep_them_apart(tmp_path):
+    """Two runs of two inputs: the file's part of a run is what that run alone gives."""
+    runs = [
+        Measurement(
+            sparse_outputs(4, 3, seed).reshape(2, 2, 8), [0, 4], train_loss=[seed, seed / 2]
+        )
+        for seed in (1, 2)
+    ]
+    both = Measurement.of_runs(runs)
+    Interactions(both, extract_interactions(both.outputs), {"prefer": "low"}).save(tmp_path / "i")
+    loaded = Interactions.load(tmp_path / "i")
+    assert (loaded.measurement.runs, loaded.measurement.input_count) == (2, 2)
+    assert loaded.measurement.train_loss.tolist() == [[1, 0.5], [2, 1]]
+    for run, one in enumerate(runs):
+        alone = extract_interactions(one.outputs)
+        of_run = loaded.extraction.i_and.reshape(2, 2, 2, 8)[:, run]
+        np.testing.assert_allclose(of_run, alone.i_and, atol=1e-9)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from sim.checks import ArgumentError
 from sim.measurement.measurement import Measurement
 from sim.measurement.players import image_patches, tabular_features
 from sim.measurement.scoring import log_odds, measure_outputs
@@ -119,6 +120,113 @@ def test_round_trip(measurement, tmp_path):
     assert (loaded.n, loaded.checkpoints, loaded.samples) == (3, 4, 3)
 
 
+def trained_again(seed, **change):
+    """One training run: outputs that tell run, checkpoint, input and set apart."""
+    outputs = 1000 * seed + np.arange(4 * 3 * 8.0).reshape(4, 3, 8)
+    fields = {
+        "labels": np.array([1, 0, 1], np.int32),
+        "train_loss": np.arange(4.0) + seed,
+        "test_accuracy": np.full(4, 0.1 * seed),
+        "metadata": {"network": "none", "seed": seed},
+    }
+    return Measurement(**{"outputs": outputs, "epochs": [0, 2, 3, 10]} | fields | change)
+
+
+def test_runs_follow_each_other_and_keep_their_inputs_and_losses():
+    joined = Measurement.of_runs([trained_again(seed) for seed in (4, 2, 9)])
+    assert (joined.runs, joined.input_count, joined.samples) == (3, 3, 9)
+    for run, seed in enumerate((4, 2, 9)):
+        for sample in range(3):
+            np.testing.assert_array_equal(
+                joined.outputs[:, run * joined.input_count + sample],
+                trained_again(seed).outputs[:, sample],
+            )
+        assert joined.train_loss[run].tolist() == [seed, seed + 1, seed + 2, seed + 3]
+    assert joined.train_loss.shape == joined.test_accuracy.shape == (3, 4)
+    assert joined.test_loss is None
+    assert joined.labels.tolist() == [1, 0, 1] * 3
+    assert joined.metadata == {"network": "none", "joined": [{"seed": 4}, {"seed": 2}, {"seed": 9}]}
+    assert "3 runs × 3 inputs × 2^3" in repr(joined)
+
+
+def test_runs_can_be_joined_in_steps():
+    a, b, c = (trained_again(seed, metadata={}) for seed in range(3))
+    for steps in ([Measurement.of_runs([a, b]), c], [a, Measurement.of_runs([b, c])]):
+        joined, whole = Measurement.of_runs(steps).arrays(), Measurement.of_runs([a, b, c]).arrays()
+        assert joined.keys() == whole.keys()
+        for name in whole:
+            np.testing.assert_array_equal(joined[name], whole[name])
+    alone = Measurement.of_runs([a])
+    assert alone.runs == 1
+    assert alone.train_loss.shape == (4,)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"epochs": [0, 2, 3, 11]},
+            r"the same epochs, but .*\[0\] has \[0.0, .* 10.0\] and .*11.0",
+        ),
+        ({"outputs": np.ones((4, 3, 4))}, r"number of players, but .* has 3 and .*\[1\] has 2"),
+        (
+            {"outputs": np.ones((4, 2, 8)), "labels": None},
+            r"number of inputs, but measurements\[0\] has 3 and measurements\[1\] has 2",
+        ),
+        ({"labels": np.array([1, 1, 0])}, r"the same labels, but .*\[1, 0, 1\] and .*\[1, 1, 0\]"),
+        ({"labels": None}, r"the same labels, .* has None"),
+        ({"train_loss": None}, r"losses and accuracies, but .*\['test_accuracy'\]"),
+    ],
+)
+def test_runs_that_do_not_belong_together(change, message):
+    with pytest.raises(ArgumentError, match=rf"`measurements` must have .*{message}") as raised:
+        Measurement.of_runs([trained_again(0), trained_again(1, **change)])
+    assert "\n" not in str(raised.value)
+
+
+def test_what_cannot_be_joined():
+    with pytest.raises(ArgumentError, match="`measurements` must be at least one, but is empty"):
+        Measurement.of_runs([])
+    with pytest.raises(TypeError, match="must hold Measurements, but holds a str"):
+        Measurement.of_runs([trained_again(0), "m.npz"])
+
+
+def test_runs_in_the_file(tmp_path):
+    joined = Measurement.of_runs([trained_again(seed) for seed in range(3)])
+    joined.save(tmp_path / "m.npz", dtype=np.float32)
+    loaded = Measurement.load(tmp_path / "m.npz")
+    assert isinstance(loaded.runs, int)
+    assert (loaded.runs, loaded.input_count) == (3, 3)
+    assert loaded.labels.dtype == np.int32
+    np.testing.assert_array_equal(loaded.outputs, joined.outputs)  # whole numbers
+    np.testing.assert_array_equal(loaded.train_loss, joined.train_loss)
+    assert loaded.metadata == joined.metadata
+
+
+def test_a_file_of_one_run_has_the_keys_it_always_had(measurement, tmp_path):
+    measurement.save(tmp_path / "m.npz")
+    with np.load(tmp_path / "m.npz") as arrays:
+        assert set(arrays) == {"outputs", "epochs", "labels", "train_loss", "metadata"}
+    assert Measurement.load(tmp_path / "m.npz").runs == 1
+
+
+def test_several_runs_written_with_numpy_alone(tmp_path):
+    runs = [np.full((2, 3, 4), float(run)) for run in (5, 6)]
+    np.savez(
+        tmp_path / "m.npz",
+        outputs=np.concatenate(runs, axis=1),
+        epochs=[0, 1],
+        runs=2,
+        test_loss=[[3, 1], [4, 2]],
+    )
+    loaded = Measurement.load(tmp_path / "m.npz")
+    assert loaded.outputs.reshape(2, loaded.runs, loaded.input_count, 4)[0, :, 0, 0].tolist() == [
+        5,
+        6,
+    ]
+    assert loaded.test_loss[1].tolist() == [4, 2]
+
+
 def test_a_file_written_with_numpy_alone(tmp_path):
     np.savez(tmp_path / "m.npz", outputs=np.zeros((2, 1, 4), np.float32), epochs=[0, 1])
     assert Measurement.load(tmp_path / "m.npz").outputs.dtype == np.float64
@@ -141,6 +249,14 @@ def test_a_file_written_with_numpy_alone(tmp_path):
         ({"labels": np.array([0.0, 1.0, 2.0])}, "one integer for each"),
         ({"train_loss": [1.0]}, "`train_loss` must have one entry for each of the 2"),
         ({"test_loss": [1.0, np.nan]}, "`test_loss` must be finite"),
+        ({"runs": 2}, "`outputs` must hold the same number of inputs in each of the 2 training"),
+        ({"runs": 0}, "`runs` must be at least 1, but is 0"),
+        ({"runs": 1.5}, "`runs` must be a whole number, but is"),
+        ({"runs": [3]}, r"`runs` must be a whole number, but is .*\[3\]"),
+        ({"runs": 3, "train_loss": [1.0, 2.0]}, r"\(runs, checkpoints\) = \(3, 2\), but has shape"),
+        ({"runs": 3, "test_loss": [[1.0, 2.0, 3.0]] * 2}, r"must have shape .* shape \(2, 3\)"),
+        ({"train_loss": [[1.0, 2.0]]}, r"one entry for each of the 2 .*has shape \(1, 2\)"),
+        ({"runs": 3, "labels": np.array([4, 4, 5])}, "the same in every .*the runs 0 and 2"),
     ],
 )
 def test_what_is_not_a_measurement(change, message, tmp_path):

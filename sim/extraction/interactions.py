@@ -23,6 +23,9 @@ RESULTS = ("objective", "gap", "iterations", "converged")
 class Interactions:
     """AND and OR interactions of every checkpoint and sample, with their certificates.
 
+    Of several training runs they are those of all of them, one run after the other: a sample is
+    what it is in the measurement, which tells the runs apart (`measurement.runs`).
+
     Attributes:
         measurement: what they were extracted from.
         extraction: the interactions and the multipliers that certify them (checkpoints, samples,
@@ -70,7 +73,7 @@ class Interactions:
                 )
 
     def save(self, path: str | Path) -> None:
-        """Writes one `.npz`: the measurement's keys and those of the extraction."""
+        """Writes one `.npz`: the measurement's keys, `runs` among them, and the extraction's."""
         names = (*SETS, *RESULTS)
         extracted = {name: np.asarray(getattr(self.extraction, name)) for name in names}
         metadata = {**self.measurement.metadata, "extraction": dict(self.settings)}

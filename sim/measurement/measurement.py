@@ -6,14 +6,22 @@ import dataclasses
 import difflib
 import json
 import warnings
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from sim.checks import ArgumentError, check_epochs, check_finite, check_labels, check_outputs
+from sim.checks import (
+    ArgumentError,
+    as_array,
+    check_epochs,
+    check_finite,
+    check_labels,
+    check_outputs,
+    check_whole,
+)
 from sim.files import read_npz, write_npz
 
 
@@ -25,18 +33,25 @@ class ProbabilityWarning(UserWarning):
 class Measurement:
     """A network's outputs on all masked versions of some inputs, at several checkpoints.
 
+    It may hold several training runs of the network, from other initial parameters, each measured
+    on the same inputs in the same order. A sample is then one input in one run, and the runs
+    follow each other: sample = run · input_count + input.
+
     Attributes:
         outputs: (checkpoints, samples, 2^n), v(S): for classifiers the log-odds of the true class.
         epochs: (checkpoints,), strictly increasing.
-        labels: (samples,), integers, or None.
-        train_loss: (checkpoints,), or None.
-        test_loss: (checkpoints,), or None.
-        train_accuracy: (checkpoints,), fractions, or None.
-        test_accuracy: (checkpoints,), fractions, or None.
+        labels: (samples,), integers, the same in every run, or None.
+        train_loss: (checkpoints,), or (runs, checkpoints) of several runs, or None; the next three
+            likewise.
+        test_loss: see `train_loss`.
+        train_accuracy: fractions.
+        test_accuracy: fractions.
         metadata: anything that JSON can hold: network, data, seed, versions.
+        runs: number of training runs.
 
     Raises:
-        ValueError: shapes that do not match, values that are not finite, epochs out of order.
+        ValueError: shapes that do not match, values that are not finite, epochs out of order,
+            samples that are not the same inputs in every run.
 
     Warns:
         ProbabilityWarning: all outputs lie between 0 and 1.
@@ -45,6 +60,9 @@ class Measurement:
         >>> m = Measurement(outputs=np.zeros((2, 3, 8)), epochs=[0, 5])
         >>> m.n, m.checkpoints, m.samples
         (3, 2, 3)
+        >>> several = Measurement(np.zeros((2, 6, 8)), [0, 5], runs=2)
+        >>> several.input_count
+        3
     """
 
     outputs: np.ndarray
@@ -55,13 +73,15 @@ class Measurement:
     train_accuracy: np.ndarray | None = None
     test_accuracy: np.ndarray | None = None
     metadata: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    runs: int = 1
 
     def __post_init__(self) -> None:
         outputs = check_outputs(self.outputs)
         object.__setattr__(self, "outputs", outputs)
         object.__setattr__(self, "epochs", check_epochs(self.epochs, len(outputs)))
+        object.__setattr__(self, "runs", self._checked_runs())
         if self.labels is not None:
-            object.__setattr__(self, "labels", check_labels(self.labels, outputs.shape[1]))
+            object.__setattr__(self, "labels", self._checked_labels(self.labels))
         for name in CURVES:
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, self._curve(name))
@@ -69,15 +89,42 @@ class Measurement:
         if outputs.min() >= 0 and outputs.max() <= 1 and np.ptp(outputs) > 0:
             warnings.warn(PROBABILITIES, ProbabilityWarning, stacklevel=3)
 
-    def _curve(self, name: str) -> np.ndarray:
-        curve = np.asarray(getattr(self, name), dtype=np.float64)
-        if curve.shape != self.epochs.shape:
+    def _checked_runs(self) -> int:
+        runs = as_array(self.runs, "runs")
+        if runs.shape != () or not np.issubdtype(runs.dtype, np.integer):
+            raise ArgumentError("runs", "be a whole number", f"is {self.runs!r}", opening="")
+        check_whole(int(runs), "runs", 1)
+        if self.samples % int(runs):
             raise ArgumentError(
-                name,
-                f"have one entry for each of the {len(self.epochs)} checkpoints",
-                f"has shape {curve.shape}",
+                "outputs",
+                f"hold the same number of inputs in each of the {runs} training runs",
+                f"has {self.samples} samples",
                 opening="",
             )
+        return int(runs)
+
+    def _checked_labels(self, labels: np.ndarray) -> np.ndarray:
+        labels = check_labels(labels, self.samples)
+        by_run = labels.reshape(self.runs, self.input_count)
+        if (by_run != by_run[0]).any():
+            at = int((by_run != by_run[0]).any(axis=1).argmax())
+            raise ArgumentError(
+                "labels",
+                "be the same in every training run, whose samples are the same inputs in the same "
+                "order",
+                f"differ between the runs 0 and {at}",
+                opening="",
+            )
+        return labels
+
+    def _curve(self, name: str) -> np.ndarray:
+        curve = np.asarray(getattr(self, name), dtype=np.float64)
+        expected = (self.checkpoints,) if self.runs == 1 else (self.runs, self.checkpoints)
+        if curve.shape != expected:
+            must = f"have one entry for each of the {self.checkpoints} checkpoints"
+            if self.runs > 1:
+                must = f"have shape (runs, checkpoints) = {expected}"
+            raise ArgumentError(name, must, f"has shape {curve.shape}", opening="")
         check_finite(curve, name, opening="")
         if name.endswith("accuracy") and not ((curve >= 0) & (curve <= 1)).all():
             raise ArgumentError(
@@ -100,9 +147,21 @@ class Measurement:
 
     def __repr__(self) -> str:
         return (
-            f"Measurement({self.checkpoints} checkpoints × {self.samples} samples × 2^{self.n} "
-            f"masked inputs, epochs {self.epochs[0]:g} to {self.epochs[-1]:g})"
+            f"Measurement({self.shape_in_words()}, epochs {self.epochs[0]:g} to "
+            f"{self.epochs[-1]:g})"
         )
+
+    def shape_in_words(self) -> str:
+        """How many checkpoints, samples and masked inputs there are, for people.
+
+        Example:
+            >>> Measurement(np.zeros((2, 6, 8)), [0, 5], runs=2).shape_in_words()
+            '2 checkpoints × 2 runs × 3 inputs × 2^3 masked inputs'
+        """
+        samples = f"{self.samples} samples"
+        if self.runs > 1:
+            samples = f"{self.runs} runs × {self.input_count} inputs"
+        return f"{self.checkpoints} checkpoints × {samples} × 2^{self.n} masked inputs"
 
     @property
     def n(self) -> int:
@@ -116,8 +175,13 @@ class Measurement:
 
     @property
     def samples(self) -> int:
-        """Number of inputs."""
+        """Number of inputs, counted anew in each training run."""
         return self.outputs.shape[1]
+
+    @property
+    def input_count(self) -> int:
+        """Number of inputs in each training run: samples / runs."""
+        return self.samples // self.runs
 
     def arrays(self, dtype: DTypeLike = np.float64) -> dict[str, np.ndarray]:
         """The file's content: one array for each attribute that is there, metadata as JSON."""
@@ -133,6 +197,8 @@ class Measurement:
                 present["outputs"] = self.outputs.astype(dtype)
             if not np.isfinite(present["outputs"]).all():
                 raise ValueError(f"`outputs` are too large for {np.dtype(dtype)}.")
+        if self.runs > 1:  # left out of one run's file, which then has the keys it always had
+            present["runs"] = np.array(self.runs)
         return present | {"metadata": np.array(json.dumps(dict(self.metadata)))}
 
     def save(self, path: str | Path, dtype: DTypeLike = np.float64) -> None:
@@ -154,9 +220,15 @@ class Measurement:
 
         The file needs the keys `outputs` (checkpoints, samples, 2^n) and `epochs` (checkpoints,);
         `labels`, `train_loss`, `test_loss`, `train_accuracy`, `test_accuracy` and `metadata` (a
-        JSON text) may be there. Other keys are ignored. With numpy alone:
+        JSON text) may be there, and `runs`, the number of training runs; without it there is one.
+        Other keys are ignored. With numpy alone:
 
             np.savez("measurement.npz", outputs=outputs, epochs=epochs)
+
+        and of several training runs, each of shape (checkpoints, inputs, 2^n):
+
+            outputs = np.concatenate([first, second, third], axis=1)
+            np.savez("measurement.npz", outputs=outputs, epochs=epochs, runs=3)
 
         Raises:
             FileNotFoundError: there is no such file.
@@ -165,13 +237,85 @@ class Measurement:
         return cls.from_arrays(read_npz(path, required=("outputs", "epochs")), path)
 
     @classmethod
+    def of_runs(cls, measurements: Sequence[Measurement]) -> Measurement:
+        """Joins training runs of the same settings, measured one by one, into one measurement.
+
+        The inputs must be the same, in the same order, and so must be the players; only their
+        number and the labels can be checked here.
+
+        Args:
+            measurements: in the order that their runs are to have; each may hold several already.
+
+        Returns:
+            All their runs. Of the metadata, what is the same in all of them is kept; the rest is
+            listed under "joined", one entry for each measurement.
+
+        Raises:
+            ValueError: there is no measurement, or two of them differ in their epochs, number of
+                players or of inputs, labels, or in which losses and accuracies they hold.
+            TypeError: something else than measurements.
+
+        Example:
+            >>> one, other = (Measurement(np.full((2, 3, 8), seed), [0, 5]) for seed in (7, 8))
+            >>> both = Measurement.of_runs([one, other])
+            >>> both.runs, both.samples, both.outputs[0, :, 0].tolist()
+            (2, 6, [7.0, 7.0, 7.0, 8.0, 8.0, 8.0])
+        """
+        measurements = list(measurements)
+        for one in measurements:
+            if not isinstance(one, cls):
+                raise TypeError(
+                    f"Argument `measurements` must hold Measurements, but holds a "
+                    f"{type(one).__name__}."
+                )
+        if not measurements:
+            raise ArgumentError("measurements", "be at least one", "is empty")
+        for at, one in enumerate(measurements):
+            measurements[0]._check_joins(one, at)
+        first, runs = measurements[0], sum(one.runs for one in measurements)
+        curves = {
+            name: np.concatenate([np.atleast_2d(getattr(one, name)) for one in measurements])
+            for name in _curves_held(first)
+        }
+        labels = first.labels
+        return cls(
+            outputs=np.concatenate([one.outputs for one in measurements], axis=1),
+            epochs=first.epochs,
+            labels=None if labels is None else np.tile(labels[: first.input_count], runs),
+            **{name: curve if runs > 1 else curve[0] for name, curve in curves.items()},
+            metadata=_joined_metadata([one.metadata for one in measurements]),
+            runs=runs,
+        )
+
+    def _check_joins(self, other: Measurement, at: int) -> None:
+        """Raises unless the other one, number `at`, can be further runs of this one."""
+        values = {
+            "epochs": (self.epochs.tolist(), other.epochs.tolist()),
+            "number of players": (self.n, other.n),
+            "number of inputs": (self.input_count, other.input_count),
+            "labels": (self._input_labels(), other._input_labels()),
+            "losses and accuracies": (_curves_held(self), _curves_held(other)),
+        }
+        for what, (ours, theirs) in values.items():
+            if ours != theirs:
+                raise ArgumentError(
+                    "measurements",
+                    f"have the same {what}",
+                    f"measurements[0] has {ours} and measurements[{at}] has {theirs}",
+                )
+
+    def _input_labels(self) -> list[int] | None:
+        return None if self.labels is None else self.labels[: self.input_count].tolist()
+
+    @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray], path: str | Path) -> Measurement:
         """Builds a measurement from a file's arrays; errors name the file."""
         known = {f.name for f in dataclasses.fields(cls)} - {"metadata"}
         try:
             _check_keys(arrays, known | {"metadata"})
             metadata = _read_metadata(str(arrays.get("metadata", "{}")))
-            return cls(**{k: v for k, v in arrays.items() if k in known}, metadata=metadata)
+            fields: dict[str, Any] = {k: v for k, v in arrays.items() if k in known}
+            return cls(**fields, metadata=metadata)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
 
@@ -182,6 +326,17 @@ def _check_keys(names: Iterable[str], known: Collection[str]) -> None:
         meant = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
         if name not in known and meant:
             raise ValueError(f"There is no key `{name}`; `{meant[0]}` is meant, it seems.")
+
+
+def _curves_held(measurement: Measurement) -> list[str]:
+    return [name for name in CURVES if getattr(measurement, name) is not None]
+
+
+def _joined_metadata(each: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What is the same in all, and under "joined" what is not, by measurement."""
+    shared = {k: v for k, v in each[0].items() if all(k in m and m[k] == v for m in each)}
+    rest = [{k: v for k, v in m.items() if k not in shared} for m in each]
+    return shared | ({"joined": rest} if any(rest) else {})
 
 
 def _read_metadata(text: str) -> dict[str, Any]:
