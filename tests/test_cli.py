@@ -371,6 +371,7 @@ def test_interactions_that_do_not_fit_together(run, tmp_path):
         (["--samples", "0"], "interdyn: --samples must be at least 1"),
         (["--samples", "5000"], "interdyn: --samples must be at most the 797 test inputs"),
         (["--label-noise", "1.5"], "interdyn: --label-noise must be in [0, 1)"),
+        (["--seeds", "0"], "interdyn: --seeds must be at least 1, but is 0"),
     ],
 )
 def test_bad_options_of_measure(tmp_path, arguments, message):
@@ -478,8 +479,12 @@ def test_an_interruption_leaves_nothing_half_written(run, tmp_path, monkeypatch)
     assert list((tmp_path / "new").iterdir()) == []
 
 
-def test_an_interrupted_measurement_goes_on_by_the_same_command(tmp_path, monkeypatch):
+@pytest.mark.parametrize(("seeds", "total"), [(1, 3), (2, 6)])
+def test_an_interrupted_measurement_goes_on_by_the_same_command(
+    tmp_path, monkeypatch, seeds, total
+):
     command = ("measure", "--out", tmp_path, "--epochs", "0,1,2", "--samples", 2, "--players", 2)
+    command = (*command, "--seeds", seeds)
     savez, saved = np.savez, []
 
     def until_the_second_checkpoint(*arguments, **named):
@@ -493,8 +498,8 @@ def test_an_interrupted_measurement_goes_on_by_the_same_command(tmp_path, monkey
         stopped = interdyn(*command)
     assert stopped.exit_code == 130
     assert stopped.stderr.strip() == (
-        "interdyn: interrupted; 1 of 3 checkpoints are kept, and the same command goes on from "
-        "there."
+        f"interdyn: interrupted; 1 of {total} checkpoints are kept, and the same command goes on "
+        "from there."
     )
     assert interdyn(*command).exit_code == 0
 

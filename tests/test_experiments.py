@@ -1,5 +1,6 @@
 """The bundled networks: they train, they are scored as they say, and they can be added to."""
 
+import dataclasses
 import functools
 import itertools
 import pkgutil
@@ -16,7 +17,7 @@ from scipy.special import softmax
 from sklearn.datasets import load_digits
 
 import sim.experiments
-from sim.experiments import Experiment, Settings, experiment_names, prepare, register
+from sim.experiments import Experiment, Settings, State, experiment_names, prepare, register
 from sim.experiments._digits import digits
 from sim.experiments._training import Data, split, train
 from sim.measurement.players import tabular_features
@@ -153,6 +154,30 @@ def test_training_learns_and_is_the_same_again(trained, name):
     assert resumed.epoch == 3
     for one, other in zip(resumed.state.arrays, checkpoints[2].state.arrays, strict=True):
         assert one.tobytes() == other.tobytes()
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_another_seed_changes_the_start_and_the_order_but_not_the_data(trained, name):
+    experiment, own = trained[name]
+    other = list(experiment.seeded(9)(None, None))
+    theirs = next(prepare(name, dataclasses.replace(SETTINGS, seed=9)).train(None, None))
+    for one, two in zip(other[0].state.arrays, theirs.state.arrays, strict=True):
+        assert one.tobytes() == two.tobytes()  # starts as a network of that seed does
+    assert other[0].train_loss != theirs.train_loss  # on other data than that one
+
+    begun = State(-1, own[0].state.arrays)  # our start, and their data: the losses say which
+    start = next(experiment.seeded(9)(None, begun))
+    assert (start.train_loss, start.test_loss) == (own[0].train_loss, own[0].test_loss)
+
+    reordered = next(experiment.seeded(9)(None, own[1].state))
+    assert reordered.epoch == own[2].epoch
+    assert any(
+        (one != two).any()
+        for one, two in zip(reordered.state.arrays, own[2].state.arrays, strict=True)
+    )
+    again = list(experiment.seeded(SETTINGS.seed)(None, None))
+    for one, two in zip(again[-1].state.arrays, own[-1].state.arrays, strict=True):
+        assert one.tobytes() == two.tobytes()
 
 
 @pytest.mark.parametrize("name", BUNDLED)

@@ -53,7 +53,25 @@ def test_the_command_studies_the_last_checkpoint(tmp_path):
 
     refused = extract("--split", "2")
     assert refused.exit_code == 2
-    assert "--split must be between 0 and the 1 samples, but is 2." in refused.stderr
+    assert "--split must be between 0 and the 1 inputs, but is 2." in refused.stderr
+
+
+def test_the_command_studies_the_first_inputs_of_every_run(tmp_path):
+    """Two runs of two inputs: one leaves a choice in the first run, the other in none."""
+    measurement = tmp_path / "measurement.npz"
+    flat = np.array([0.0, 1.0] * 4)  # player 0 alone
+    np.savez(measurement, outputs=[[CHOICE, 9 * flat, flat, 9 * flat]], epochs=[0], runs=2)
+
+    def extract(*more):
+        arguments = ["extract", str(measurement), "--noise-bound", "0", "--overwrite", *more]
+        return CliRunner().invoke(app, arguments)
+
+    found = json.loads(extract("--split", "1", "--json").stdout)["split"]
+    assert found["samples"] == 2
+    total = [row["total"]["attained"] for row in found["orders"]]
+    np.testing.assert_allclose(total, (EXACT[TOTAL] + [[1, 1], [0, 0], [0, 0]]) / 2, atol=5e-3)
+    refused = extract("--split", "3")
+    assert "--split must be between 0 and the 2 inputs, but is 3." in refused.stderr
 
 
 @pytest.mark.parametrize("kind", [AND, OR])

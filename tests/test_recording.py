@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from sim import machine
+from sim.checks import ArgumentError
 from sim.cli import app
 from sim.experiments import Checkpoint, Experiment, Settings, State, prepare
 from sim.experiments._recording import record
@@ -56,6 +57,37 @@ class Run:
             self.train,
             {"label_noise": self.label_noise},
         )
+
+
+class Runs(Run):
+    """The same from several seeds; the run that is to stop is that of the seed `stop_seed`."""
+
+    def __init__(self, stop_seed=None, stop_after=None, states=True):
+        super().__init__(states=states)
+        self.stop = (stop_seed, stop_after)
+
+    def seeded(self, seed):
+        def train(progress, state):
+            start = 0 if state is None else state.epoch + 1
+            weights = np.full((4, 3), float(seed)) if state is None else state.arrays[0]
+            for epoch in range(start, EPOCHS[-1] + 1):
+                if epoch:
+                    weights = weights + np.random.default_rng((epoch, seed)).normal(size=(4, 3))
+                    self.trained.append((seed, epoch))
+                    progress(epoch, EPOCHS[-1])
+                if epoch in EPOCHS:
+                    kept = State(epoch, (weights,)) if self.states else None
+                    yield Checkpoint(
+                        epoch, lambda x, w=weights: x @ w, epoch + seed, 2.0, 0.1, 0.2, state=kept
+                    )
+                    if (seed, epoch) == self.stop:
+                        raise KeyboardInterrupt
+
+        return train
+
+    @property
+    def experiment(self):
+        return dataclasses.replace(super().experiment, seeded=self.seeded)
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +141,93 @@ def test_a_killed_run_ends_with_the_same_bytes(tmp_path, whole, stop_after, stat
     measured = [s[1] for s in steps if s[0] == "measure"]
     assert measured == sorted(set(measured))
     assert measured[-1] == 12
+
+
+def test_several_runs_are_those_of_their_seeds_one_after_the_other():
+    steps = []
+    got = record(
+        Runs().experiment, {"seed": 5}, lambda *step: steps.append(step), seeds=range(5, 8)
+    )
+    assert (got.runs, got.input_count) == (3, 3)
+    assert got.metadata == {"label_noise": 0.05, "seed": 5, "seeds": [5, 6, 7]}
+    assert got.labels.tolist() == [0, 2, 1] * 3
+    alone = [
+        record(dataclasses.replace(Runs().experiment, train=Runs().seeded(seed)), {})
+        for seed in (5, 6, 7)
+    ]
+    np.testing.assert_array_equal(got.outputs, np.hstack([one.outputs for one in alone]))
+    np.testing.assert_array_equal(got.train_loss, np.add.outer([5, 6, 7], EPOCHS))
+    names = list(dict.fromkeys(step[0] for step in steps))
+    assert names == [f"run {i} of 3: {what}" for i in (1, 2, 3) for what in ("measure", "train")]
+    measured = [step for step in steps if step[0] == "run 2 of 3: measure"]
+    assert measured == [("run 2 of 3: measure", i, 12) for i in range(1, 13)]
+
+
+@pytest.mark.parametrize("stop_after", EPOCHS)
+@pytest.mark.parametrize("states", [True, False])
+def test_several_runs_that_were_killed_go_on_in_the_run_they_had_come_to(
+    tmp_path, stop_after, states
+):
+    folder, seeds = tmp_path / "parts", [5, 6, 7]
+    never = saved(record(Runs().experiment, {}, seeds=seeds), tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        record(Runs(6, stop_after, states).experiment, {}, seeds=seeds, folder=folder)
+    again = Runs(states=states)
+    done = record(again.experiment, {}, seeds=seeds, folder=folder)
+    assert saved(done, tmp_path) == never
+    left = range(stop_after + 1 if states else 1, EPOCHS[-1] + 1)
+    second = [] if stop_after == EPOCHS[-1] else [(6, epoch) for epoch in left]
+    assert [at for at in again.trained if at[0] != 7] == second  # nothing of the first run
+    assert [at for at in again.trained if at[0] == 7] == [(7, epoch) for epoch in range(1, 8)]
+
+
+def test_checkpoints_of_other_seeds_are_never_used(tmp_path):
+    folder = tmp_path / "out" / "parts"
+    with pytest.raises(KeyboardInterrupt):
+        record(Runs(6, 3).experiment, {}, seeds=[5, 6], folder=folder)
+    for seeds in ([6, 5], [5, 6, 7], None):
+        with pytest.raises(ValueError, match="holds an unfinished measurement with other settings"):
+            record(Runs().experiment, {}, seeds=seeds, folder=folder)
+    done = record(Runs().experiment, {}, seeds=[6, 5], folder=folder, discard=True)
+    fresh = record(Runs().experiment, {}, seeds=[6, 5])
+    np.testing.assert_array_equal(done.outputs, fresh.outputs)
+
+
+@pytest.mark.parametrize(
+    ("run", "seeds", "message"),
+    [
+        (Run, [0, 1], r"`seeds` must be left out for an experiment .* but is \[0, 1\]"),
+        (Runs, [], r"`seeds` must be at least one, and each another, but is \[\]"),
+        (Runs, [3, 4, 3], r"each another, but is \[3, 4, 3\]"),
+        (Runs, [-1, 0], "`seeds` must be at least 0, but is -1"),
+        (Runs, [0.5], "`seeds` must be a whole number"),
+    ],
+)
+def test_seeds_that_nothing_can_be_trained_from(tmp_path, run, seeds, message):
+    one = run()
+    with pytest.raises(ArgumentError, match=message):
+        record(one.experiment, {}, seeds=seeds, folder=tmp_path / "parts")
+    assert one.trained == []
+    assert not (tmp_path / "parts").exists()
+
+
+def test_runs_that_make_no_use_of_their_seed_are_refused():
+    """They would pass for networks that agree."""
+    run = Runs()
+    same = dataclasses.replace(run.experiment, seeded=lambda seed: run.seeded(4))
+    with pytest.raises(
+        ValueError, match=r"seeds 0 and 1 gave the same outputs at every checkpoint"
+    ):
+        record(same, {}, seeds=range(3))
+
+
+def test_several_runs_that_would_not_fit_are_refused_before_training(monkeypatch):
+    monkeypatch.setattr(machine, "available_memory", lambda: 2000)  # room for one run
+    run = Runs()
+    record(run.experiment, {})
+    with pytest.raises(ValueError, match=r"Measuring 4 × 6 × 2\^3 outputs needs"):
+        record(run.experiment, {}, seeds=[0, 1])
+    assert all(isinstance(epoch, int) for epoch in run.trained)
 
 
 def test_a_state_older_than_the_last_checkpoint_will_do(tmp_path, whole):
@@ -227,14 +346,17 @@ from sim import tabular_features
 
 @register("wandering")
 def wandering(settings):
-    def train(progress, state):
+    def seeded(seed):
+        return lambda progress, state: train(seed, state)
+
+    def train(seed, state):
         weights = np.ones(4) if state is None else state.arrays[0]
         start = 0 if state is None else state.epoch + 1
         for epoch in range(start, settings.epochs[-1] + 1):
-            weights = weights + np.random.default_rng(epoch).normal(size=4)
+            weights = weights + np.random.default_rng((epoch, seed)).normal(size=4)
             if epoch in settings.epochs:
                 def score(x, weights=weights, epoch=epoch):
-                    if epoch == 4 and os.environ.get("KILLED"):
+                    if epoch == 4 and os.environ.get("KILLED") == str(seed):
                         os.kill(os.getpid(), signal.SIGKILL)
                     return np.tanh(x @ weights)
                 yield Checkpoint(epoch, score, 1.0, 1.0, 0.5, 0.5, state=State(epoch, (weights,)))
@@ -242,7 +364,9 @@ def wandering(settings):
     inputs = np.random.default_rng(settings.seed).normal(size=(settings.samples, 4))
     labels = np.ones(settings.samples, dtype=int)
     masking = tabular_features(4, settings.players)
-    return Experiment(inputs, labels, masking, settings.epochs, train, {"network": "none"})
+    run = seeded(settings.seed)
+    metadata = {"network": "none"}
+    return Experiment(inputs, labels, masking, settings.epochs, run, metadata, seeded=seeded)
 """
 
 
@@ -260,7 +384,7 @@ def test_a_killed_command_resumes_with_a_users_own_experiment(tmp_path):
 
     killed = subprocess.run(
         [sys.executable, "-m", "sim", *arguments(tmp_path / "killed")],
-        env=os.environ | {"KILLED": "1"},
+        env=os.environ | {"KILLED": "0"},
         capture_output=True,
         check=False,
     )
@@ -289,6 +413,58 @@ def test_a_killed_command_resumes_with_a_users_own_experiment(tmp_path):
     )
     with np.load(small) as arrays:
         assert arrays["outputs"].dtype == np.float32
+
+
+def test_a_command_killed_in_its_second_run_goes_on_there(tmp_path):
+    arguments = functools.partial(wandering, tmp_path, "0,1,4,6")
+    several = ("--seed", "2", "--seeds", "3")
+    killed = subprocess.run(
+        [sys.executable, "-m", "sim", *arguments(tmp_path / "killed", *several)],
+        env=os.environ | {"KILLED": "3"},
+        capture_output=True,
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL
+    parts = tmp_path / "killed" / ".measurement-parts"
+    kept = sorted(str(path.relative_to(parts)) for path in parts.rglob("epoch*"))
+    assert kept == [
+        *(f"seed-2/epoch-{epoch}.npz" for epoch in (0, 1, 4, 6)),
+        *(f"seed-3/epoch-{epoch}.npz" for epoch in (0, 1)),
+    ]
+    for folder in ("killed", "whole"):
+        result = CliRunner().invoke(app, arguments(tmp_path / folder, *several))
+        assert result.exit_code == 0, result.stderr
+        assert "4 checkpoints × 3 runs × 2 inputs × 2^3 masked inputs" in result.stdout
+        assert [p.name for p in (tmp_path / folder).iterdir()] == ["measurement.npz"]
+    resumed, whole = (tmp_path / f / "measurement.npz" for f in ("killed", "whole"))
+    assert resumed.read_bytes() == whole.read_bytes()
+
+    found = Measurement.load(whole)
+    assert found.metadata["seeds"] == [2, 3, 4]
+    assert found.metadata["seed"] == 2
+    assert CliRunner().invoke(app, arguments(tmp_path / "one", "--seed", "2")).exit_code == 0
+    one = Measurement.load(tmp_path / "one" / "measurement.npz")
+    np.testing.assert_array_equal(found.outputs[:, :2], one.outputs)
+    inputs = np.random.default_rng(2).normal(size=(2, 4))  # of --seed, in every run
+    for run, seed in enumerate((2, 3, 4)):
+        drawn = [np.random.default_rng((epoch, seed)).normal(size=4) for epoch in range(7)]
+        weights = 1 + np.cumsum(drawn, axis=0)[[0, 1, 4, 6]]
+        shown = found.outputs[:, 2 * run : 2 * run + 2, -1]
+        np.testing.assert_allclose(shown, np.tanh(weights @ inputs.T), atol=1e-12)
+
+
+def test_a_script_that_knows_no_seeds_is_trained_once(tmp_path):
+    arguments = wandering(tmp_path, "0,1", tmp_path / "out", "--seeds", "2")
+    script = tmp_path / "mine.py"
+    script.write_text(SCRIPT.replace(", seeded=seeded", ""))
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 2
+    assert result.stderr.strip().splitlines() == [
+        "interdyn: --seeds must be left out for an experiment that does not say how to train from "
+        "another seed (its `seeded` is None), but is [0, 1]."
+    ]
+    assert not (tmp_path / "out").exists()
+    assert CliRunner().invoke(app, [*arguments[:-2], "--seeds", "1"]).exit_code == 0
 
 
 def test_a_full_disk_is_one_plain_line_and_leaves_nothing_half_written(tmp_path, monkeypatch):

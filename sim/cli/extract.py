@@ -60,8 +60,9 @@ def extract(
     split: Annotated[
         int,
         typer.Option(
-            help="At the last checkpoint, for so many samples: how far strength could move between "
-            "AND and OR, and between orders, at 0.1 % more cost. Takes some seconds a sample."
+            help="At the last checkpoint, for so many inputs of every training run: how far "
+            "strength could move between AND and OR, and between orders, at 0.1 % more cost. Takes "
+            "some seconds an input."
         ),
     ] = 0,
     overwrite: Overwrite = False,
@@ -70,9 +71,9 @@ def extract(
     """Extract sparse AND–OR interactions, each with a certified gap to the optimum."""
     path = (folder or source.parent) / INTERACTIONS
     measurement = Measurement.load(source)
-    if not 0 <= split <= measurement.samples:
+    if not 0 <= split <= measurement.input_count:
         raise ValueError(
-            f"--split must be between 0 and the {measurement.samples} samples, but is {split}."
+            f"--split must be between 0 and the {measurement.input_count} inputs, but is {split}."
         )
     refuse_existing([path], overwrite)
     with progress_bars() as progress:
@@ -122,14 +123,18 @@ def run_extract(
     return interactions
 
 
-def run_split(interactions: Interactions, samples: int, progress: NamedProgress) -> dict[str, Any]:
-    """How far the split of the last checkpoint is determined, in the mean over its first samples.
+def run_split(interactions: Interactions, inputs: int, progress: NamedProgress) -> dict[str, Any]:
+    """How far the split of the last checkpoint is determined: a mean over samples.
 
-    Samples are explained one by one, so that the range of their mean is the mean of their ranges.
+    They are the first inputs of every training run. Samples are explained one by one, so that the
+    range of their mean is the mean of their ranges.
     """
-    last = jax.tree.map(lambda x: x[-1, :samples], interactions.extraction)
+    measurement = interactions.measurement
+    every = np.arange(measurement.samples).reshape(measurement.runs, measurement.input_count)
+    samples = every[:, :inputs].ravel()
+    last = jax.tree.map(lambda x: x[-1, samples], interactions.extraction)
     found = split_uncertainty(
-        interactions.measurement.outputs[-1, :samples],
+        measurement.outputs[-1, samples],
         last,
         noise_bound=interactions.settings["noise_bound"],
         progress=lambda done, total: progress("split", done, total),
@@ -139,8 +144,8 @@ def run_split(interactions: Interactions, samples: int, progress: NamedProgress)
         for name in ("strength", "attained", "bound")
     }  # (kinds, n) and (kinds, n, 2)
     return {
-        "epoch": float(interactions.measurement.epochs[-1]),
-        "samples": samples,
+        "epoch": float(measurement.epochs[-1]),
+        "samples": len(samples),
         "slack": float(found.slack),
         "orders": [
             {"order": k + 1}
@@ -148,7 +153,7 @@ def run_split(interactions: Interactions, samples: int, progress: NamedProgress)
                 kind: {name: values[i, k].tolist() for name, values in means.items()}
                 for i, kind in enumerate(KINDS)
             }
-            for k in range(interactions.measurement.n)
+            for k in range(measurement.n)
         ],
     }
 

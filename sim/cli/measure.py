@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from sim.checks import check_whole
 from sim.cli._console import (
     MEASUREMENT,
     AsJson,
@@ -56,6 +57,14 @@ def measure(
         float, typer.Option(help="Fraction of training labels replaced by another class.")
     ] = Settings.label_noise,
     seed: Seed = 0,
+    seeds: Annotated[
+        int,
+        typer.Option(
+            help="Number of training runs, from --seed, --seed + 1, …: other initial parameters "
+            "and another order of the data. The data, their label noise, the measured inputs and "
+            "the players stay those of --seed."
+        ),
+    ] = 1,
     part: Annotated[
         str,
         typer.Option(
@@ -75,21 +84,34 @@ def measure(
 ) -> None:
     """Train a network and measure it on all masked inputs, checkpoint by checkpoint.
 
-    A run that was killed goes on from its last checkpoint when the same command is given again.
+    With --seeds, train several networks, one after the other, so that statements about more than
+    one network can be made. A run that was killed goes on from its last checkpoint when the same
+    command is given again.
     """
+    check_whole(seeds, "seeds", 1)
     settings = Settings(parse_epochs(epochs), samples, players, label_noise, seed, part)
     path = folder / MEASUREMENT
     refuse_existing([path], overwrite)
     extra = {} if script is None else run_script(script)
     with progress_bars() as progress:
         measurement = run_measure(
-            experiment, settings, path, progress, overwrite=overwrite, single=single, extra=extra
+            experiment,
+            settings,
+            path,
+            progress,
+            seeds=seeds,
+            overwrite=overwrite,
+            single=single,
+            extra=extra,
         )
     finish(
         as_json,
-        {"measurement": str(path), "shape": list(measurement.outputs.shape)},
-        f"Measured {measurement.checkpoints} checkpoints × {measurement.samples} samples × "
-        f"2^{measurement.n} masked inputs: {path}",
+        {
+            "measurement": str(path),
+            "shape": list(measurement.outputs.shape),
+            "runs": measurement.runs,
+        },
+        f"Measured {measurement.shape_in_words()}: {path}",
         command_line("interdyn", "extract", path),
     )
 
@@ -119,18 +141,25 @@ def run_measure(
     path: Path,
     progress: NamedProgress,
     *,
+    seeds: int = 1,
     overwrite: bool = False,
     single: bool = False,
     extra: Mapping[str, Any] | None = None,
 ) -> Measurement:
-    """Trains, measures and saves; goes on from the checkpoints that a killed run left behind."""
+    """Trains, measures and saves; goes on from the checkpoints that a killed run left behind.
+
+    One run is the experiment's own; several are from the settings' seed on.
+    """
     experiment = prepare(name, settings)
     metadata = {"seed": settings.seed, "versions": versions(), **(extra or {})}
     unfinished = path.parent / UNFINISHED
+    several = None if seeds == 1 else range(settings.seed, settings.seed + seeds)
     try:
-        measurement = record(experiment, metadata, progress, folder=unfinished, discard=overwrite)
+        measurement = record(
+            experiment, metadata, progress, seeds=several, folder=unfinished, discard=overwrite
+        )
     except KeyboardInterrupt:
-        kept, total = len(list(unfinished.glob("epoch-*.npz"))), len(settings.epochs)
+        kept, total = len(list(unfinished.rglob("epoch-*.npz"))), seeds * len(settings.epochs)
         raise KeyboardInterrupt(
             f"{kept} of {total} checkpoints are kept, and the same command goes on from there."
         ) from None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from sim.experiments._registry import Checkpoint, Experiment
+from sim.checks import ArgumentError, check_whole
+from sim.experiments._registry import Checkpoint, Experiment, Train
 from sim.experiments._unfinished import Unfinished, identity
 from sim.measurement import CURVES, Measurement, check_memory_for_outputs, measure_outputs
 from sim.progress import NamedProgress, Progress
@@ -22,10 +23,14 @@ def record(
     metadata: Mapping[str, Any],
     progress: NamedProgress | None = None,
     *,
+    seeds: Sequence[int] | None = None,
     folder: str | Path | None = None,
     discard: bool = False,
 ) -> Measurement:
     """Trains the experiment's network and measures it at each of its checkpoints.
+
+    With seeds, it trains once from each of them, in turn: initial parameters and the order of the
+    data are others, the data with their label noise, the measured inputs and the players are not.
 
     With a folder, every checkpoint is kept there as soon as it is measured. The same call, made
     again after the first was killed, goes on from the last of them, and ends with the same result
@@ -35,40 +40,114 @@ def record(
         experiment: what trains, and on which inputs it is measured.
         metadata: added to the experiment's own, such as versions.
         progress: called with ("train", epochs done, epochs) and ("measure", inputs done, …), where
-            every input counts at each checkpoint.
+            every input counts at each checkpoint; with seeds, with ("run 2 of 3: train", …).
+        seeds: of the training runs, all different; the metadata keep them. None is one run, the
+            experiment's own.
         folder: for the checkpoints of an unfinished run; made if it is not there.
         discard: throw away the checkpoints of a run with other settings.
 
     Raises:
         ValueError: a score that is not finite or of the wrong shape (names epoch and sample); the
             outputs do not fit into memory; the folder holds a run with other settings; training
-            skips a checkpoint.
+            skips a checkpoint; seeds that are given twice, that the experiment cannot train from,
+            or that make no difference.
+
+    Example:
+        >>> from sim.experiments import Settings, prepare
+        >>> experiment = prepare("breast-cancer-mlp", Settings((0, 1), samples=2, players=3))
+        >>> measurement = record(experiment, {}, seeds=[7, 8])
+        >>> measurement.runs, measurement.input_count, measurement.metadata["seeds"]
+        (2, 2, [7, 8])
     """
-    shape = (len(experiment.epochs), len(experiment.inputs), 2**experiment.masking.n)
+    chosen = [] if seeds is None else _checked_seeds(seeds, experiment)
+    count = 1 if seeds is None else len(chosen)
+    shape = (len(experiment.epochs), count * len(experiment.inputs), 2**experiment.masking.n)
     check_memory_for_outputs(shape)
+    added = dict(metadata) | ({} if seeds is None else {"seeds": chosen})
     unfinished = None
     if folder is not None:
-        run = identity(experiment, metadata)
-        unfinished = Unfinished.open(Path(folder), run, discard=discard)
-    pieces = dict(_pieces(experiment, unfinished, progress))
+        unfinished = Unfinished.open(Path(folder), identity(experiment, added), discard=discard)
+    if experiment.seeded is None or seeds is None:
+        runs = [_run(experiment, experiment.train, unfinished, progress)]
+    else:
+        runs = _runs(experiment, experiment.seeded, chosen, unfinished, progress)
+    curves: dict[str, Any] = {
+        name: np.array([[float(piece[name]) for piece in run] for run in runs]) for name in CURVES
+    }
+    return Measurement(
+        outputs=np.concatenate([[piece["outputs"] for piece in run] for run in runs], axis=1),
+        epochs=np.array(experiment.epochs),
+        labels=None if experiment.labels is None else np.tile(experiment.labels, count),
+        **{name: curve if count > 1 else curve[0] for name, curve in curves.items()},
+        metadata=experiment.metadata | added,
+        runs=count,
+    )
+
+
+def _checked_seeds(seeds: Sequence[int], experiment: Experiment) -> list[int]:
+    chosen = list(seeds)
+    if experiment.seeded is None:
+        raise ArgumentError(
+            "seeds",
+            "be left out for an experiment that does not say how to train from another seed (its "
+            "`seeded` is None)",
+            f"is {chosen}",
+        )
+    for seed in chosen:
+        check_whole(seed, "seeds", 0)
+    if not chosen or len(set(chosen)) < len(chosen):
+        raise ArgumentError("seeds", "be at least one, and each another", f"is {chosen}")
+    return [int(seed) for seed in chosen]
+
+
+def _runs(
+    experiment: Experiment,
+    seeded: Callable[[int], Train],
+    seeds: Sequence[int],
+    unfinished: Unfinished | None,
+    progress: NamedProgress | None,
+) -> list[list[Piece]]:
+    """One training run from each seed, in turn: side by side they take as long on two cores."""
+    runs: list[list[Piece]] = []
+    for at, seed in enumerate(seeds):
+
+        def named(what: str, done: int, total: int, run: int = at + 1) -> None:
+            if progress is not None:
+                progress(f"run {run} of {len(seeds)}: {what}", done, total)
+
+        part = None if unfinished is None else unfinished.of_seed(seed)
+        runs.append(_run(experiment, seeded(seed), part, named))
+        pairs = zip(runs[0], runs[at], strict=True)
+        if at and all(np.array_equal(a["outputs"], b["outputs"]) for a, b in pairs):
+            raise ValueError(
+                f"Training from the seeds {seeds[0]} and {seed} gave the same outputs at every "
+                f"checkpoint: the experiment's `seeded` must make use of its seed."
+            )
+    return runs
+
+
+def _run(
+    experiment: Experiment,
+    train: Train,
+    unfinished: Unfinished | None,
+    progress: NamedProgress | None,
+) -> list[Piece]:
+    """One training run, checkpoint by checkpoint."""
+    pieces = dict(_pieces(experiment, train, unfinished, progress))
     missing = [epoch for epoch in experiment.epochs if epoch not in pieces]
     if missing or len(pieces) > len(experiment.epochs):
         raise ValueError(
             f"Training must yield a checkpoint at each of the epochs {list(experiment.epochs)}, but"
             f" yielded {sorted(pieces)}."
         )
-    ordered = [pieces[epoch] for epoch in experiment.epochs]
-    return Measurement(
-        outputs=np.array([piece["outputs"] for piece in ordered]),
-        epochs=np.array(experiment.epochs),
-        labels=experiment.labels,
-        **{name: np.array([float(piece[name]) for piece in ordered]) for name in CURVES},
-        metadata=experiment.metadata | dict(metadata),
-    )
+    return [pieces[epoch] for epoch in experiment.epochs]
 
 
 def _pieces(
-    experiment: Experiment, unfinished: Unfinished | None, progress: NamedProgress | None
+    experiment: Experiment,
+    train: Train,
+    unfinished: Unfinished | None,
+    progress: NamedProgress | None,
 ) -> Iterator[tuple[int, Piece]]:
     """Outputs and curves by epoch: first those that are on disk, then the newly measured."""
     inputs, size = len(experiment.inputs), 2**experiment.masking.n
@@ -95,7 +174,7 @@ def _pieces(
     if len(kept) == len(experiment.epochs):
         return
     state = None if unfinished is None else unfinished.state()
-    for checkpoint in experiment.train(trained, state):
+    for checkpoint in train(trained, state):
         if checkpoint.epoch in kept:
             continue
         piece = _measured(experiment, checkpoint, measured)

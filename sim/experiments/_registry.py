@@ -37,7 +37,8 @@ class Settings:
         samples: number of inputs that are measured.
         players: number of players.
         label_noise: fraction of the training labels that are replaced by another class.
-        seed: of the data split, the initial parameters and the order of training.
+        seed: of the data split with its label noise, the players, the initial parameters and the
+            order of training. Of several training runs the last two have seeds of their own.
         part: whether `test` or `train` inputs are measured, by their labels without noise.
     """
 
@@ -118,6 +119,8 @@ class Experiment:
         epochs: of the checkpoints, strictly increasing.
         train: trains, the same way each time it is called; see `Train`.
         metadata: what was trained on what, for the record.
+        seeded: from a seed to the training run with its initial parameters and its order of the
+            data, which stay the same with their label noise; None if there is no run but `train`.
     """
 
     inputs: np.ndarray
@@ -126,6 +129,7 @@ class Experiment:
     epochs: tuple[int, ...]
     train: Train
     metadata: dict[str, Any]
+    seeded: Callable[[int], Train] | None = None
 
 
 _EXPERIMENTS: dict[str, Callable[[Settings], Experiment]] = {}

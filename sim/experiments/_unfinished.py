@@ -39,7 +39,8 @@ class Unfinished:
     """The checkpoints of an unfinished measurement, in a folder of their own.
 
     Every file is written whole or not at all, and the state after the checkpoint it belongs to, so
-    a run that is killed at any moment can go on from what is there.
+    a run that is killed at any moment can go on from what is there. Of several training runs,
+    each has a folder of its own inside.
     """
 
     folder: Path
@@ -58,7 +59,7 @@ class Unfinished:
         """
         unfinished = cls(folder)
         if folder.exists() and unfinished._run() != run:
-            if not discard and any(folder.glob("epoch-*.npz")):
+            if not discard and any(folder.rglob("epoch-*.npz")):
                 raise ValueError(
                     f"{folder.parent}: holds an unfinished measurement with other settings; finish "
                     f"it by the command that began it, choose another --out, or add --overwrite to "
@@ -68,6 +69,10 @@ class Unfinished:
         if not folder.exists():
             write_json(folder / RUN, {"run": run})
         return unfinished
+
+    def of_seed(self, seed: int) -> Unfinished:
+        """The checkpoints of one of several training runs."""
+        return Unfinished(self.folder / f"seed-{seed}")
 
     def _run(self) -> str | None:
         """Identity of the run whose folder it is; None where that is not to be known."""

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import optax
 from sklearn.datasets import load_breast_cancer
 
-from sim.experiments._registry import Experiment, Settings, register
+from sim.experiments._registry import Experiment, Settings, Train, register
 from sim.experiments._training import description, split, train
 from sim.measurement import tabular_features
 
@@ -34,17 +34,21 @@ def breast_cancer_mlp(settings: Settings) -> Experiment:
         columns=True,
     )
     inputs, labels = data.measured(settings)
-    key = jax.random.key(settings.seed)
-    model = eqx.nn.MLP(FEATURES, 2, width_size=128, depth=3, dtype=jnp.float32, key=key)
     optimiser = optax.sgd(0.01, momentum=0.9)
+
+    def seeded(seed: int) -> Train:
+        key = jax.random.key(seed)
+        model = eqx.nn.MLP(FEATURES, 2, width_size=128, depth=3, dtype=jnp.float32, key=key)
+        return functools.partial(
+            train, model, data, settings.epochs, optimiser, batch_size=64, seed=seed
+        )
+
     return Experiment(
         inputs=inputs,
         labels=labels,
         masking=tabular_features(FEATURES, settings.players, seed=settings.seed),
         epochs=settings.epochs,
-        train=functools.partial(
-            train, model, data, settings.epochs, optimiser, batch_size=64, seed=settings.seed
-        ),
+        train=seeded(settings.seed),
         metadata=description(
             "breast-cancer-mlp",
             settings,
@@ -53,4 +57,5 @@ def breast_cancer_mlp(settings: Settings) -> Experiment:
             optimiser="SGD, learning rate 0.01, momentum 0.9, batch 64",
             masking=f"{settings.players} of ten features, baseline 0 (mean value)",
         ),
+        seeded=seeded,
     )

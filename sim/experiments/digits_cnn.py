@@ -11,7 +11,7 @@ import optax
 
 from sim.experiments._digits import DIGITS, digits
 from sim.experiments._feature_map import Cut
-from sim.experiments._registry import Experiment, Settings, register
+from sim.experiments._registry import Experiment, Settings, Train, register
 from sim.experiments._training import description, train
 from sim.measurement import image_patches
 
@@ -73,23 +73,24 @@ def digits_cnn(settings: Settings) -> Experiment:
     """
     data = digits(settings)
     inputs, labels = data.measured(settings)
-    first, second, head = jax.random.split(jax.random.key(settings.seed), 3)
-    model = Cut(
-        Front(Convolution(1, CHANNELS[0], first)),
-        Back(
-            Convolution(*CHANNELS, second),
-            eqx.nn.MLP(4 * CHANNELS[1], 10, width_size=64, depth=1, dtype=jnp.float32, key=head),
-        ),
-    )
     optimiser = optax.sgd(0.01, momentum=0.9)
+
+    def seeded(seed: int) -> Train:
+        first, second, head = jax.random.split(jax.random.key(seed), 3)
+        dense = eqx.nn.MLP(4 * CHANNELS[1], 10, width_size=64, depth=1, dtype=jnp.float32, key=head)
+        model = Cut(
+            Front(Convolution(1, CHANNELS[0], first)), Back(Convolution(*CHANNELS, second), dense)
+        )
+        return functools.partial(
+            train, model, data, settings.epochs, optimiser, seed=seed, measured=inputs
+        )
+
     return Experiment(
         inputs=inputs,
         labels=labels,
         masking=image_patches((CHANNELS[0], 8, 8), 2, settings.players, seed=settings.seed),
         epochs=settings.epochs,
-        train=functools.partial(
-            train, model, data, settings.epochs, optimiser, seed=settings.seed, measured=inputs
-        ),
+        train=seeded(settings.seed),
         metadata=description(
             "digits-cnn",
             settings,
@@ -99,4 +100,5 @@ def digits_cnn(settings: Settings) -> Experiment:
             masking=f"{settings.players} of sixteen 2×2 patches of the feature map after the first "
             f"ReLU, baseline 0",
         ),
+        seeded=seeded,
     )

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import optax
 
 from sim.experiments._digits import DIGITS, digits
-from sim.experiments._registry import Experiment, Settings, register
+from sim.experiments._registry import Experiment, Settings, Train, register
 from sim.experiments._training import description, train
 from sim.measurement import image_patches
 
@@ -24,16 +24,20 @@ def digits_mlp(settings: Settings) -> Experiment:
     """
     data = digits(settings)
     inputs, labels = data.measured(settings)
-    key = jax.random.key(settings.seed)
-    network = eqx.nn.MLP(64, 10, width_size=256, depth=3, dtype=jnp.float32, key=key)
-    model = eqx.nn.Sequential([eqx.nn.Lambda(jnp.ravel), network])
     optimiser = optax.sgd(0.01, momentum=0.9)
+
+    def seeded(seed: int) -> Train:
+        key = jax.random.key(seed)
+        network = eqx.nn.MLP(64, 10, width_size=256, depth=3, dtype=jnp.float32, key=key)
+        model = eqx.nn.Sequential([eqx.nn.Lambda(jnp.ravel), network])
+        return functools.partial(train, model, data, settings.epochs, optimiser, seed=seed)
+
     return Experiment(
         inputs=inputs,
         labels=labels,
         masking=image_patches((8, 8), 2, settings.players, seed=settings.seed),
         epochs=settings.epochs,
-        train=functools.partial(train, model, data, settings.epochs, optimiser, seed=settings.seed),
+        train=seeded(settings.seed),
         metadata=description(
             "digits-mlp",
             settings,
@@ -42,4 +46,5 @@ def digits_mlp(settings: Settings) -> Experiment:
             optimiser="SGD, learning rate 0.01, momentum 0.9, batch 128",
             masking=f"{settings.players} of sixteen 2×2 patches, baseline 0 (mean grey)",
         ),
+        seeded=seeded,
     )

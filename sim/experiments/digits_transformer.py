@@ -12,7 +12,7 @@ import numpy as np
 import optax
 
 from sim.experiments._digits import DIGITS, digits
-from sim.experiments._registry import Experiment, Settings, register
+from sim.experiments._registry import Experiment, Settings, Train, register
 from sim.experiments._training import description, train
 from sim.measurement import tokens
 
@@ -97,14 +97,18 @@ def digits_transformer(settings: Settings) -> Experiment:
         test_inputs=_patches(images.test_inputs),
     )
     inputs, labels = data.measured(settings)
-    model = Transformer(jax.random.key(settings.seed))
     optimiser = optax.adam(1e-3)
+
+    def seeded(seed: int) -> Train:
+        model = Transformer(jax.random.key(seed))
+        return functools.partial(train, model, data, settings.epochs, optimiser, seed=seed)
+
     return Experiment(
         inputs=inputs,
         labels=labels,
         masking=tokens((TOKENS, PIXELS), settings.players, mask=0.0, seed=settings.seed),
         epochs=settings.epochs,
-        train=functools.partial(train, model, data, settings.epochs, optimiser, seed=settings.seed),
+        train=seeded(settings.seed),
         metadata=description(
             "digits-transformer",
             settings,
@@ -113,4 +117,5 @@ def digits_transformer(settings: Settings) -> Experiment:
             optimiser="Adam, learning rate 0.001, batch 128",
             masking=f"{settings.players} of sixteen tokens, baseline 0 (mean grey)",
         ),
+        seeded=seeded,
     )
