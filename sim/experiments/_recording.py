@@ -107,7 +107,10 @@ def _runs(
     unfinished: Unfinished | None,
     progress: NamedProgress | None,
 ) -> list[list[Piece]]:
-    """One training run from each seed, in turn: side by side they take as long on two cores."""
+    """One training run from each seed, in turn.
+
+    Side by side, under `jax.vmap`, three or five digits MLPs took 1.05 times as long on two cores.
+    """
     runs: list[list[Piece]] = []
     for at, seed in enumerate(seeds):
 
