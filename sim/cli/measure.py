@@ -84,9 +84,9 @@ def measure(
 ) -> None:
     """Train a network and measure it on all masked inputs, checkpoint by checkpoint.
 
-    With --seeds, train several networks, one after the other, so that statements about more than
-    one network can be made. A run that was killed goes on from its last checkpoint when the same
-    command is given again.
+    With --seeds it trains several networks, one after the other, on the same data.
+
+    A run that was killed goes on from its last checkpoint when the same command is given again.
     """
     check_whole(seeds, "seeds", 1)
     settings = Settings(parse_epochs(epochs), samples, players, label_noise, seed, part)
