@@ -8,120 +8,143 @@ from typing import Any
 import jax
 import numpy as np
 from jax.typing import ArrayLike
+from scipy.special import stdtr
 
-from sim.checks import ArgumentError, check_epochs, check_finite, check_fraction
-from sim.phases.boundary import COVERAGE, boundary_ends, pattern_p_value, shared_jitter
-from sim.phases.loss_gap import ROUGH, gap_onset, loss_gap
+from sim.checks import ArgumentError, check_epochs, check_finite, check_fraction, check_whole
+from sim.phases.boundary import (
+    boundary_ends,
+    local_noise,
+    lowest_checkpoint,
+    paired_error,
+)
+from sim.phases.loss_gap import ROUNDING, checked_losses, gap_onset
+from sim.phases.wandering import fewest_checkpoints, trend_chance, valley_chance
+from sim.phases.words import loss_sentences, pattern_sentences
+
+PATTERNS = ("two-phase", "rises", "falls", "flat", "undetermined")
+"""What a mean order can do over training."""
+
+FLAT = 0.1
+"""A mean order that moves by less than so many orders, with its standard errors, is called flat."""
+
+DRAWS = 9_999
+"""Signs that are drawn, where there are more patterns of them than so many."""
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Phases:
-    """Whether training had two phases, and where the second began.
+    """What the mean order does over training, and where a second phase began.
 
     Returned by `find_phases`, whose example shows it in use.
 
     Attributes:
-        boundary: epoch of the smallest mean order, or None where there is no two-phase pattern.
-        low: lower end of the boundary's interval (epoch), or None.
-        high: upper end of it, or None. The interval reaches to the checkpoints next to the
-            bootstrap's minima, since a minimum is known no better than the epochs measured.
-        p_value: chance of a fall and a rise this large in a training run without two phases.
-        level: there is a pattern where `p_value` is at most this.
+        pattern: one of `two-phase`, `rises` (no first phase), `falls` (no second), `flat` and
+            `undetermined`.
+        reason: why it is undetermined, as half a sentence; else empty.
+        boundary: epoch of the smallest mean order, from which orders rise, or None unless there
+            are two phases.
+        low: lower end of the boundary's interval over inputs (epoch), or None.
+        high: upper end of it, or None. The interval reaches to the neighbours of the checkpoints
+            that may be the lowest, since a minimum is known no better than the epochs measured.
+        without: what dropping the checkpoint of the boundary does where the minimum rests on it
+            alone: the epoch to which the boundary moves, or −1 where no two phases are left. None
+            where it stays between the neighbours, or there is none.
+        p_value: chance of such a valley where there are no two phases.
+        trend_p_value: chance of such a change from the first checkpoint to the last where the mean
+            order does nothing but wander.
+        level: there is a pattern where its chance is at most this.
         epochs: (checkpoints,).
         mean_order: (checkpoints,), m(t).
-        spread: (checkpoints,), standard error of m(t) over samples.
-        jitter: standard deviation of m(t) from checkpoint to checkpoint beyond that, common to
-            all samples; 0 where fewer than 7 checkpoints leave it unknown.
+        spread: (checkpoints,), standard error of m(t) over inputs.
+        noise: (checkpoints,), standard deviation of m(t) about a smooth course near a checkpoint.
         fall: m(first) − m(t₀) at the smallest interior mean order t₀, in orders.
         rise: m(last) − m(t₀).
+        run_boundaries: (runs,), epoch of the smallest interior mean order in each training run, or
+            None with a single run.
+        run_low: lower end of the boundary's interval over training runs, or None.
+        run_high: upper end of it, or None.
+        least_test_loss: epoch at which the test loss is least, or None where it is not known.
         loss_gap: (checkpoints,), test loss − training loss, or None.
-        onset: epoch from which the loss gap stays above its own noise, or None where it never
+        gap_onset: epoch from which the loss gap stays above its own noise, or None where it never
             does or the losses are not known.
     """
 
+    pattern: str = dataclasses.field(metadata={"static": True})
+    reason: str = dataclasses.field(metadata={"static": True})
     boundary: float | None
     low: float | None
     high: float | None
+    without: float | None
     p_value: float
+    trend_p_value: float
     level: float = dataclasses.field(metadata={"static": True})
     epochs: np.ndarray
     mean_order: np.ndarray
     spread: np.ndarray
-    jitter: float
+    noise: np.ndarray
     fall: float
     rise: float
+    run_boundaries: np.ndarray | None = None
+    run_low: float | None = None
+    run_high: float | None = None
+    least_test_loss: float | None = None
     loss_gap: np.ndarray | None = None
-    onset: float | None = None
-
-    @property
-    def lag(self) -> float | None:
-        """Epochs from the boundary to the onset of the loss gap; None where either is missing."""
-        if self.boundary is None or self.onset is None:
-            return None
-        return self.onset - self.boundary
+    gap_onset: float | None = None
 
     def verdict(self) -> str:
-        """The finding in one or two sentences."""
-        if self.boundary is None:
-            text = (
-                f"No two-phase pattern: the mean order does not fall and then rise by more than "
-                f"its noise (p = {self.p_value:.2g})."
-            )
-        else:
-            text = (
-                f"Two phases: the mean order falls by {self.fall:.2f} to its minimum at epoch "
-                f"{self.boundary:g} ({COVERAGE} interval {self.low:g} to {self.high:g}) and then "
-                f"rises by {self.rise:.2f} (p = {self.p_value:.2g})."
-            )
-        if self.loss_gap is None:
-            return text
-        if self.onset is None:
-            return f"{text} The loss gap never rises above its noise."
-        text = f"{text} The loss gap rises from epoch {self.onset:g}"
-        return text + ("." if self.lag is None else f", {self.lag:+g} epochs from the boundary.")
+        """The pattern in a few sentences."""
+        return pattern_sentences(self)
+
+    def losses(self) -> str:
+        """Where the test loss is least and its gap leaves its noise; empty without losses."""
+        return loss_sentences(self)
 
     def record(self) -> dict[str, Any]:
-        """A plain dictionary, as written to `fit.json`."""
-        return {
-            "boundary": self.boundary,
-            "low": self.low,
-            "high": self.high,
-            "p_value": self.p_value,
-            "level": self.level,
-            "fall": self.fall,
-            "rise": self.rise,
-            "jitter": self.jitter,
-            "mean_order": self.mean_order.tolist(),
-            "spread": self.spread.tolist(),
-            "loss_gap": None if self.loss_gap is None else self.loss_gap.tolist(),
-            "loss_gap_onset": self.onset,
-            "lag": self.lag,
-            "verdict": self.verdict(),
+        """A plain dictionary, as written to `fit.json`, where the epochs stand beside it."""
+        plain = {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(self)
+            if field.name != "epochs"
         }
+        plain = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in plain.items()}
+        return plain | {"verdict": self.verdict(), "losses": self.losses()}
 
 
 def find_phases(
     epochs: ArrayLike,
     distributions: ArrayLike,
     *,
+    runs: int = 1,
     train_loss: ArrayLike | None = None,
     test_loss: ArrayLike | None = None,
     level: float = 0.05,
-    resamples: int = 1999,
+    look: int | None = None,
+    draws: int = DRAWS,
     seed: int = 0,
 ) -> Phases:
-    """Finds the boundary between the two phases of training, or says that there is none.
+    """Says what the mean order does over training, and where the second of two phases began.
 
     The mean order m(t) = Σ_k k·d^(k)(t) of a two-phase training run falls from the start to an
-    interior minimum and rises after it [Zhang24]. Both changes must exceed their noise: with
-    A_t = (m(first) − m(t)) / se and B_t = (m(last) − m(t)) / se, the statistic is max_t min(A_t,
-    B_t), and its null distribution is that of the largest of all the A_t and B_t when m is
-    constant, so the choice of the minimum is paid for, and neither a monotone nor a constant m(t)
-    is called two-phase more often than `level`. The noise has two parts. Differences between
-    samples are followed through by flipping the signs of whole samples, the same for all
-    checkpoints. Jitter that all samples share (one checkpoint is one draw of a network) is
-    estimated from how far m(t) strays from the middle of its neighbours. (Ours.)
+    interior minimum and rises after it [Zhang24]. Chance can do the same, and two things must be
+    told from it. (Both ours.)
+
+    *Wandering.* Checkpoints are draws of one network: their jitter is common to all samples, may be
+    large early and small late, and a mean order that wanders falls and rises too. So the increments
+    of m are held against themselves with other signs, whatever their sizes: the valley's depth is
+    min(x_first, x_last) − min x of the path x of signed square roots of the increments, and its
+    chance, doubled, the share of all sign patterns that make one as deep. That is exact for a
+    random walk with independent symmetric steps, and on the safe side for jitter about a constant
+    or monotone mean. Doubled, since a mean order that drifts one way leaves one side to chance
+    alone; what false alarms are left then, `make calibrate` measures. The price is power: fewer
+    than 7 checkpoints never tell at the level of 0.05, and a fall or a rise must take several.
+
+    *Inputs.* The fall and the rise must be more than the differences between inputs explain: a
+    one-sided t test of each, over inputs. With a single input nothing is said of others.
+
+    The pattern is two-phase where both chances are at most `level`; else `rises` or `falls` where
+    the change from first to last passes the same two tests; else `flat` where m moves by less than
+    0.1 orders; else `undetermined`.
 
     Args:
         epochs: (checkpoints,), increasing; at least 3.
@@ -129,73 +152,182 @@ def find_phases(
             interactions, such as `NoiseFit.strength`, which is averaged over samples before it is
             normalised; or each sample's shares. Strength without a threshold of salience holds the
             many weak interactions of every order too, and may show other phases.
-        train_loss: (checkpoints,), to find the onset of the loss gap.
-        test_loss: (checkpoints,), the same.
-        level: rate of false alarms that is accepted.
-        resamples: draws of the null distribution and of the bootstrap.
-        seed: of both.
+        runs: how many training runs the samples hold, one after the other, with the same inputs in
+            each; `Measurement.runs`. The boundary then has an interval over runs beside that over
+            inputs.
+        train_loss: (checkpoints,) or (runs, checkpoints).
+        test_loss: the same.
+        level: rate of false alarms that is accepted, of two phases and of a trend each.
+        look: which look this is at a run that goes on, from 1: the level is then
+            level / (look·(look + 1)), which adds up to `level` over any number of looks. Looks
+            before the seventh checkpoint cannot tell and need not be counted.
+        draws: of signs, where there are more patterns of them than so many.
+        seed: of the draws.
 
     Returns:
-        The phases; `boundary` is None where there is no two-phase pattern.
+        The phases; `boundary` is None unless there are two.
 
     Raises:
         ValueError: shapes that do not match, values that are negative or not finite, a checkpoint
-            without any strength, or too little data to know the noise.
+            without any strength, or fewer than 3 checkpoints.
 
     Example:
         >>> rng = np.random.default_rng(0)
         >>> centre = np.array([4, 3.5, 3, 2.5, 2, 2.5, 3, 3.5])[:, None, None]
         >>> shares = np.exp(-((np.arange(1, 7) - centre + 0.3 * rng.normal(size=(8, 20, 1))) ** 2))
         >>> phases = find_phases(range(8), shares)
-        >>> phases.boundary, phases.low, phases.high
-        (4.0, 3.0, 5.0)
+        >>> phases.pattern, phases.boundary, phases.low, phases.high
+        ('two-phase', 4.0, 3.0, 5.0)
     """
     shares = _check_distributions(distributions)
-    epochs = check_epochs(epochs, len(shares))
-    check_fraction(level, "level")
     checkpoints, samples, _ = shares.shape
-    if (fault := too_few_for_phases(checkpoints, samples)) is not None:
+    epochs = check_epochs(epochs, checkpoints)
+    check_fraction(level, "level")
+    check_whole(runs, "runs", 1)
+    if samples % runs:
+        raise ArgumentError("runs", f"divide the {samples} samples", f"is {runs}")
+    if look is not None:
+        check_whole(look, "look", 1)
+        level = level / (look * (look + 1))
+    check_whole(draws, "draws", 1)
+    if (fault := too_few_for_phases(checkpoints)) is not None:
         raise ValueError(fault)
+    losses = checked_losses(train_loss, test_loss, checkpoints)
+    draws = max(draws, int(np.ceil(20 / level)))  # a chance below the level must be in reach
+
     moments = shares @ np.arange(1.0, shares.shape[-1] + 1), shares.sum(axis=-1)
     mean = moments[0].sum(axis=1) / moments[1].sum(axis=1)
     # What one sample contributes to m(t): the ratio of means, linearised.
     influence = (moments[0] - mean[:, None] * moments[1]) / moments[1].mean(axis=1)[:, None]
-    rng = np.random.default_rng(seed)
+    by_run = influence.reshape(checkpoints, runs, -1)
+    inputs = by_run.mean(axis=1)
+    spread = np.sqrt((inputs**2).mean(axis=1) / max(inputs.shape[1] - 1, 1))
 
-    jitter = shared_jitter(mean, influence)
-    p_value = pattern_p_value(mean, influence, jitter, resamples, rng)
-    lowest = 1 + int(np.argmin(mean[1:-1]))
-    boundary = low = high = None
-    if p_value <= level:
+    chances = _Chances(mean, inputs, draws, seed)
+    pattern, reason = _pattern(chances, mean, spread, level)
+    lowest = lowest_checkpoint(mean)
+    noise = local_noise(np.log1p(epochs), mean)
+    boundary = low = high = without = run_boundaries = run_low = run_high = None
+    if runs > 1:
+        of_run = [x.sum(axis=-1) for x in (m.reshape(checkpoints, runs, -1) for m in moments)]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            courses = np.where(of_run[1] > 0, of_run[0] / of_run[1], np.inf)
+        run_boundaries = np.array([epochs[lowest_checkpoint(one)] for one in courses.T])
+    if pattern == "two-phase":
         boundary = float(epochs[lowest])
-        ends = boundary_ends(moments, lowest, jitter, resamples, rng)
-        low, high = (float(epochs[end]) for end in ends)
-    gap = loss_gap(train_loss, test_loss, checkpoints)
+        low, high = (float(epochs[end]) for end in boundary_ends(mean, inputs, noise))
+        without = _without(lowest, epochs, mean, inputs, level, draws, seed)
+        if runs > 1:
+            ends = boundary_ends(mean, by_run.mean(axis=2), None)
+            run_low, run_high = (float(epochs[end]) for end in ends)
+    gap = None if losses is None else losses[1] - losses[0]
     return Phases(
+        pattern=pattern,
+        reason=reason,
         boundary=boundary,
         low=low,
         high=high,
-        p_value=p_value,
+        without=without,
+        p_value=chances.valley,
+        trend_p_value=chances.trend,
         level=level,
         epochs=epochs,
         mean_order=mean,
-        spread=np.sqrt((influence**2).mean(axis=1) / max(samples - 1, 1)),
-        jitter=jitter,
+        spread=spread,
+        noise=noise,
         fall=float(mean[0] - mean[lowest]),
         rise=float(mean[-1] - mean[lowest]),
+        run_boundaries=run_boundaries,
+        run_low=run_low,
+        run_high=run_high,
+        least_test_loss=None if losses is None else float(epochs[np.argmin(losses[1])]),
         loss_gap=gap,
-        onset=None if gap is None else gap_onset(epochs, gap),
+        gap_onset=None if gap is None else gap_onset(epochs, gap),
     )
 
 
-def too_few_for_phases(checkpoints: int, samples: int) -> str | None:
+def too_few_for_phases(checkpoints: int) -> str | None:
     """What is missing to look for phases, as a sentence; None where it is enough."""
-    if checkpoints >= 3 and (samples >= 2 or checkpoints >= ROUGH):
+    if checkpoints >= 3:
         return None
-    return (
-        f"Phases need at least 3 checkpoints of several samples, or {ROUGH} checkpoints of one, "
-        f"but there are {checkpoints} checkpoints of {samples}."
-    )
+    return f"Phases need at least 3 checkpoints, but there are {checkpoints}."
+
+
+class _Chances:
+    """Chances of a valley and of a trend: by wandering, by the choice of inputs, and by both."""
+
+    def __init__(self, mean: np.ndarray, inputs: np.ndarray, draws: int, seed: int) -> None:
+        lowest = lowest_checkpoint(mean)
+        rng = np.random.default_rng(seed)
+        self.valley_wanders = valley_chance(mean, draws, rng)
+        self.trend_wanders = trend_chance(mean, draws, rng)
+        self.valley_inputs = max(
+            _t_chance(mean[end] - mean[lowest], paired_error(inputs, lowest)[end], inputs.shape[1])
+            for end in (0, -1)
+        )
+        change = abs(mean[-1] - mean[0])
+        self.trend_inputs = min(
+            1.0, 2 * _t_chance(change, paired_error(inputs, 0)[-1], inputs.shape[1])
+        )
+
+    @property
+    def valley(self) -> float:
+        return max(self.valley_wanders, self.valley_inputs)
+
+    @property
+    def trend(self) -> float:
+        return max(self.trend_wanders, self.trend_inputs)
+
+
+def _t_chance(change: float, error: float, units: int) -> float:
+    """One-sided chance of a change in so many units; 0 with a single one, of which nothing more is
+    known.
+    """
+    if units == 1:
+        return 0.0
+    if error < ROUNDING:
+        return 0.0 if change > ROUNDING else 1.0
+    return float(stdtr(units - 1, -change / error))
+
+
+def _pattern(
+    chances: _Chances, mean: np.ndarray, spread: np.ndarray, level: float
+) -> tuple[str, str]:
+    """The pattern, and the reason where it is undetermined."""
+    if chances.valley <= level:
+        return "two-phase", ""
+    if chances.trend <= level:
+        return ("rises" if mean[-1] > mean[0] else "falls"), ""
+    if np.ptp(mean) + 2 * spread.max() < FLAT:
+        return "flat", ""
+    needed = fewest_checkpoints(level)
+    if len(mean) < needed:
+        return "undetermined", (
+            f"{len(mean)} checkpoints are too few to tell a pattern from chance, which takes at "
+            f"least {needed}"
+        )
+    if min(chances.valley_wanders, chances.trend_wanders) <= level:
+        return "undetermined", "the inputs differ too much, or are too few"
+    return "undetermined", "the mean order moves no more steadily than one that only wanders"
+
+
+def _without(
+    lowest: int,
+    epochs: np.ndarray,
+    mean: np.ndarray,
+    inputs: np.ndarray,
+    level: float,
+    draws: int,
+    seed: int,
+) -> float | None:
+    """Where the boundary would be without its checkpoint; see `Phases.without`."""
+    rest = np.arange(len(mean)) != lowest
+    left = mean[rest]
+    enough = len(left) >= fewest_checkpoints(level)
+    if enough and _Chances(left, inputs[rest], draws, seed).valley > level:
+        return -1.0
+    moved = np.flatnonzero(rest)[lowest_checkpoint(left)]
+    return None if abs(moved - lowest) <= 1 else float(epochs[moved])
 
 
 def _check_distributions(distributions: ArrayLike) -> np.ndarray:

@@ -1,0 +1,89 @@
+"""What chance does to a mean order that only wanders: its increments may as well turn their sign.
+
+Nothing is assumed of the sizes of the increments, so jitter may be large early and small late. What
+they are taken for are steps of a random walk, independent and symmetric; jitter about a constant or
+a monotone mean goes back on itself and passes more rarely still. (Ours.)
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sim.phases.loss_gap import ROUNDING
+
+DOUBLED = 2
+"""A valley's chance is doubled: where m(t) drifts one way, chance is left one half of it alone."""
+
+
+def valley_chance(mean: np.ndarray, draws: int, rng: np.random.Generator) -> float:
+    """Chance of a valley as deep where m(t) wanders: at most `level` in a share `level` of walks.
+
+    The signed square roots of the increments, so that one large step does not outweigh many, are
+    added up to a path x; its depth is min(x_first, x_last) − min x between them, and its null
+    distribution that of the same steps with other signs.
+
+    Args:
+        mean: (checkpoints,), m(t).
+        draws: of signs, where there are more than so many.
+        rng: of the draws.
+    """
+    steps = _steps(mean)
+    depth = _depth(_paths(steps[None]))[0]
+    if not depth > 0:
+        return 1.0
+    signs, exhaustive = _signs(len(steps), draws, rng)
+    return min(1.0, DOUBLED * _share(_depth(_paths(signs * steps)), depth, exhaustive))
+
+
+def trend_chance(mean: np.ndarray, draws: int, rng: np.random.Generator) -> float:
+    """Chance of as large a change from the first to the last, up or down, where m(t) wanders.
+
+    Args:
+        mean: (checkpoints,), m(t).
+        draws: of signs, where there are more than so many.
+        rng: of the draws.
+    """
+    steps = _steps(mean)
+    change = steps.sum()
+    if change * (mean[-1] - mean[0]) <= 0:  # one large step against many small ones: no trend
+        return 1.0
+    signs, exhaustive = _signs(len(steps), draws, rng)
+    return _share(np.abs(signs @ steps), abs(change), exhaustive)
+
+
+def fewest_checkpoints(level: float) -> int:
+    """From how many checkpoints chance can be told: with fewer, even one pattern of signs is more
+    likely than `level`.
+
+    Example:
+        >>> fewest_checkpoints(0.05)
+        7
+    """
+    return 1 + int(np.ceil(np.log2(DOUBLED / level)))
+
+
+def _steps(mean: np.ndarray) -> np.ndarray:
+    steps = np.diff(mean)
+    steps[np.abs(steps) < ROUNDING] = 0.0
+    return np.sign(steps) * np.sqrt(np.abs(steps))
+
+
+def _signs(steps: int, draws: int, rng: np.random.Generator) -> tuple[np.ndarray, bool]:
+    """Signs (m, steps) of the increments, and whether they are all that there are."""
+    if 2**steps <= draws:
+        return 1.0 - 2.0 * ((np.arange(2**steps)[:, None] >> np.arange(steps)) & 1), True
+    return rng.choice((-1.0, 1.0), size=(draws, steps)), False
+
+
+def _paths(steps: np.ndarray) -> np.ndarray:
+    return np.concatenate([np.zeros((len(steps), 1)), np.cumsum(steps, axis=1)], axis=1)
+
+
+def _depth(paths: np.ndarray) -> np.ndarray:
+    return np.minimum(paths[:, 0], paths[:, -1]) - paths[:, 1:-1].min(axis=1)
+
+
+def _share(of_chance: np.ndarray, observed: float, exhaustive: bool) -> float:
+    """How often chance comes as far; drawn signs count the observation itself as one draw."""
+    as_far = np.sum(of_chance >= observed - ROUNDING)
+    return float(as_far / len(of_chance) if exhaustive else (1 + as_far) / (1 + len(of_chance)))

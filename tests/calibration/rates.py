@@ -1,0 +1,74 @@
+"""Rates with their standard errors, and the tables that they are shown in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Rate(NamedTuple):
+    """How often something came out, in how many tries."""
+
+    share: float
+    tries: int
+
+    @classmethod
+    def of(cls, outcomes: Sequence[bool]) -> Rate:
+        return cls(float(np.mean(outcomes)) if len(outcomes) else float("nan"), len(outcomes))
+
+    @property
+    def error(self) -> float:
+        """Standard error; of a share of 0 or 1, what one outcome more would have made of it."""
+        if not self.tries:
+            return float("nan")
+        return max(np.sqrt(self.share * (1 - self.share) / self.tries), 1 / self.tries)
+
+    def __str__(self) -> str:
+        if not self.tries:
+            return "–"
+        return f"{100 * self.share:.1f} ± {100 * self.error:.1f}"
+
+
+class Section(NamedTuple):
+    """One table: rows of rates (or of plain numbers), and what is promised of all of them."""
+
+    title: str
+    note: str
+    columns: Sequence[str]
+    rows: Sequence[tuple[str, Sequence[Rate | float]]]
+    at_most: float | None = None
+    at_least: float | None = None
+
+    def broken(self, slack: float = 0.02, errors: float = 3.0) -> list[str]:
+        """Where a promise is missed by more than the slack and its own standard errors."""
+        found = []
+        for name, rates in self.rows:
+            for column, rate in zip(self.columns, rates, strict=True):
+                if not isinstance(rate, Rate) or not rate.tries:
+                    continue
+                reach = slack + errors * rate.error
+                over = self.at_most is not None and rate.share > self.at_most + reach
+                under = self.at_least is not None and rate.share < self.at_least - reach
+                if over or under:
+                    found.append(f"{self.title}: {name}, {column}: {rate} %")
+        return found
+
+    def markdown(self) -> str:
+        """The table in markdown; rates in per cent."""
+        tries = {rate.tries for _, rates in self.rows for rate in rates if isinstance(rate, Rate)}
+        count = f"{min(tries):,} to {max(tries):,}" if len(tries) > 1 else f"{max(tries):,}"
+        head = " | ".join(["", *self.columns])
+        lines = [
+            f"### {self.title}",
+            "",
+            f"{self.note} Per cent ± standard error, {count} runs each.",
+            "",
+            f"|{head} |",
+            "|" + " --- |" * (1 + len(self.columns)),
+        ]
+        for name, rates in self.rows:
+            cells = [str(r) if isinstance(r, Rate) else f"{r:.2g}" for r in rates]
+            lines.append(f"| {name} | " + " | ".join(cells) + " |")
+        return "\n".join(lines)
