@@ -32,9 +32,9 @@ CAPTIONS = {
     "trains, with its losses and the mean order.",
     "theory_vs_network": "Measured distribution beside the theory's, at the fitted σ².",
     "noise_level": "Fitted noise variance σ² of each checkpoint, and how far the theory and the "
-    "null models are from the measured distribution. Crosses and the dashed line are fits at the "
-    "other end of the preference. A hollow mark of a null model is one that the theory is not "
-    "told apart from, or not at both ends.",
+    "null models are from the measured distribution. Crosses and the dashed line, where there are "
+    "any, are fits at the other end of the preference. A hollow mark of a null model is one that "
+    "the theory is not told apart from, or not at both ends.",
     "size": "What shares do not show. Left: size of the interactions of each order since the "
     "start, and of the mean effect |v(N) − v(∅)|. Right: size of what is learned beside the "
     "theory's.",
@@ -101,13 +101,15 @@ def _template() -> jinja2.Template:
 def _content(document: Document) -> dict[str, Any]:
     """What the template shows, as texts."""
     records, versions = document.checkpoints, document.known_settings.versions
-    verdict = document.phases.verdict
+    losses = document.phases.losses
     return {
         "subtitle": _subtitle(document),
-        "findings": [paragraphs(document), [verdict] if verdict else []],
+        "findings": [paragraphs(document), [losses] if losses else []],
         "comparison": _comparison(document),
         "nulls": [short_label(name) for name in records[0].nulls],
-        "sized": document.options.through != "direct",
+        "both_ends": records[0].other is not None,
+        "starts": document.options.start,
+        "sized": any(record.scale is not None for record in records),
         "checkpoints": [_checkpoint(document, record) for record in records],
         "orders": list(range(1, len(records[0].measured) + 1)),
         "distributions": [

@@ -451,6 +451,7 @@ def test_every_option_of_fit_and_extract_arrives(run, tmp_path, monkeypatch):
         "start": False,
         "both_ends": False,
         "noise_bound": 0.02,
+        "tolerance": 0.001,
         "prefer": "low",
         "distance": "least_squares",
         "parts": "or",

@@ -68,11 +68,11 @@ def test_noise_levels_are_where_they_were_fitted_and_mere_bounds_at_the_edge(ax,
 def test_filled_marks_are_told_apart(ax, fit, document):
     verdicts = ["better", "not distinguishable", "worse", "not distinguishable", "better"]
     for record, verdict in zip(document["checkpoints"], verdicts, strict=True):
-        record["nulls"]["tilt"]["verdict"] = verdict
+        record["nulls"] = {"tilt": record["nulls"]["shares_tilt"] | {"verdict": verdict}}
     misfit_curves(ax, document)
     theory = labelled(ax, "theory")
     np.testing.assert_array_equal(theory.get_ydata(), fit.total_variation[:-1])
-    away = fit.nulls["tilt"].total_variation
+    away = fit.nulls["shares_tilt"].total_variation
     marks = [line for line in ax.lines if line.get_marker() == "^" and len(line.get_xdata())]
     filled, hollow = (
         next(mark for mark in marks if (mark.get_markerfacecolor() == "white") == white)

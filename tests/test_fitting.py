@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from theory_oracles import learning_matrix, permuted_indices
 
-from sim.fitting.bootstrap import bootstrap_weights
+from sim.extraction import extract_interactions
+from sim.fitting.bootstrap import DEPENDS, bootstrap_weights
 from sim.fitting.distances import DISTANCES, total_variation
 from sim.fitting.noise_fit import fit_noise
 from sim.fitting.prediction import (
@@ -22,7 +23,7 @@ from sim.strength import measured_strength
 from theory import NoiseModel, optimal_interactions, orders, reconstruct, zeta
 
 N, SAMPLES = 5, 8
-fit_directly = functools.partial(fit_noise, through="direct")
+fit_directly = functools.partial(fit_noise, through="direct", both_ends=False)
 SIGMA2 = np.array([8e-2, 3.3e-3, 2.1e-4])
 NOISES = [NoiseModel(), NoiseModel(correlation=-(0.5**0.5)), NoiseModel(3.0, 0.3)]
 
@@ -250,7 +251,7 @@ def test_permuting_players_changes_nothing():
     np.testing.assert_allclose(second.sigma2[:-1], first.sigma2[:-1], rtol=1e-6)
     np.testing.assert_allclose(second.predicted, first.predicted, atol=1e-9)
     assert second.verdicts == first.verdicts
-    assert "better" in first.verdicts["frozen"]
+    assert "better (at one end only)" in first.verdicts["shares_frozen"]
 
 
 def test_without_spread_between_samples_intervals_close_on_the_truth():
@@ -260,8 +261,8 @@ def test_without_spread_between_samples_intervals_close_on_the_truth():
     low, high = fit.comparison.sigma2_interval
     np.testing.assert_allclose(low[:-1], SIGMA2, rtol=0.02)  # interpolated in steps of 0.1
     np.testing.assert_allclose(high[:-1], SIGMA2, rtol=0.02)
-    for null in ("frozen", "tilt", "binomial"):
-        assert fit.verdicts[null] == ["better", "better", "better", None]
+    for null in ("shares_frozen", "shares_tilt", "shares_binomial"):
+        assert fit.comparison.verdicts[null] == ["better", "better", "better", None]
         assert fit.comparison.overall()[null]["verdict"] == "better"
 
 
@@ -296,17 +297,41 @@ def test_records_are_plain_and_complete():
     record = fit.records()[1]
     low, high = record["sigma2_interval"]
     assert low <= record["sigma2"] <= high
-    assert set(record["nulls"]) == {"frozen", "tilt", "binomial", "cut_off"}
+    free = {"shares_frozen": 0, "shares_tilt": 1, "shares_binomial": 1, "shares_cut_off": 1}
+    assert set(record["nulls"]) == set(free)
     assert len(record["measured"]) == len(record["predicted"]) == N
     ends = np.quantile(fit.comparison.measured[:, 1], [0.025, 0.975], axis=0)
     np.testing.assert_allclose(record["measured_interval"], ends)
+    ends = np.quantile(fit.comparison.total_variation[:, 1], [0.025, 0.975])
+    np.testing.assert_allclose(record["total_variation_interval"], ends)
     for name, null in fit.nulls.items():
         assert record["nulls"][name]["predicted"] == null.predicted[1].tolist()
         assert record["nulls"][name]["total_variation"] == null.total_variation[1]
-    assert record["nulls"]["tilt"]["verdict"] in ("better", "worse", "not distinguishable")
-    assert fit.parameters == {"theory": 1, "frozen": 0, "tilt": 1, "binomial": 1, "cut_off": 1}
+        verdict = fit.comparison.verdicts[name][1]
+        assert record["nulls"][name]["verdict"] == f"{verdict} (at one end only)"
+    assert fit.parameters == {"theory": 1} | free
     single = fit_directly(*(a[:, :1] for a in _learned(_target(), SIGMA2)), range(4))
     assert single.comparison is None
+
+
+def test_a_direct_comparison_has_two_ends_as_well():
+    """Beside the AND interactions given, the outputs' explanation of the highest orders."""
+    i_and, i_or, outputs = _learned(_target() * np.array([1, 0])[:, None, None], SIGMA2)
+    fit = fit_noise(i_and, i_or, outputs, range(4), through="direct", resamples=20)
+    assert fit.other.settings == fit.settings | {"prefer": "high"}
+    found = extract_interactions(outputs, prefer="high")
+    alone = fit_directly(found.i_and, found.i_or, outputs, range(4), resamples=20, prefer="high")
+    np.testing.assert_allclose(fit.other.sigma2, alone.sigma2)
+    assert np.abs(fit.other.measured - fit.measured).max() > 0.05
+    for name, said in fit.verdicts.items():
+        both = zip(fit.comparison.verdicts[name], alone.comparison.verdicts[name], strict=True)
+        expected = [one if one in (two, None) else DEPENDS for one, two in both]
+        assert said == expected
+    assert any(DEPENDS in said for said in fit.verdicts.values())
+    beside = fit.records()[1]["other"]["nulls"]
+    for name, null in alone.nulls.items():
+        away, verdict = null.total_variation[1], alone.comparison.verdicts[name][1]
+        assert beside[name] == {"total_variation": away, "verdict": verdict}
 
 
 def test_results_are_pytrees():

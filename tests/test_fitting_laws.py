@@ -26,7 +26,7 @@ from theory import (
 )
 
 N, SAMPLES = 5, 8
-DIRECT = {"through": "direct", "resamples": 0, "salience": 0.0}
+DIRECT = {"through": "direct", "both_ends": False, "resamples": 0, "salience": 0.0}
 EPOCHS = np.array([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0])
 
 

@@ -80,7 +80,7 @@ def model_of(i_and, i_or, outputs, start=True):
     """The forward model of the last checkpoint."""
     initial = (outputs[0] - outputs[0][:, :1]) * start
     target = whole_target(i_and[-1], i_or[-1], outputs[-1] - initial)
-    return ForwardModel(target, initial, PAPER, Instrument(0.02, "low", "both", 0.03, False))
+    return ForwardModel(target, initial, PAPER, Instrument(0.02, 1e-3, "low", "both", 0.03, False))
 
 
 @functools.cache
@@ -188,7 +188,8 @@ def test_rivals_hold_the_truth_and_weaken_it_by_definition():
 
 def follow(sweep, tool):
     """Shares along a sweep by `Follower`, and certified."""
-    follower = Follower(SAMPLES, sweep.shape[-1].bit_length() - 1, tool.noise_bound, tool.prefer)
+    options = tool.noise_bound, tool.tolerance, tool.prefer
+    follower = Follower(SAMPLES, sweep.shape[-1].bit_length() - 1, *options)
     followed = []
     for outputs in sweep:
         i_and, i_or = follower(outputs)
@@ -275,8 +276,9 @@ def test_what_a_tilt_made_a_tilt_explains():
     assert tilt.total_variation[1:].max() <= 0.02
     np.testing.assert_allclose(tilt.parameter[2:4], betas[1:], atol=0.15)
     assert (fit.total_variation[2:4] > 2 * tilt.total_variation[2:4]).all()
-    assert fit.verdicts["tilt"][0] is fit.verdicts["tilt"][-1] is None
-    assert fit.verdicts["tilt"][1:4].count(BETTER) == 0
+    first, *between, last = fit.comparison.verdicts["tilt"]
+    assert first is last is None
+    assert BETTER not in between
     assert fit.overall()["tilt"]["high"] > 0.01
 
 
@@ -306,7 +308,9 @@ def test_a_verdict_stands_where_both_ends_give_it():
     other = comparison({"tilt": [0.0, -0.2, 0.2, -0.2, 0.0]}, tested)
     fit = dataclasses.replace(fitted(), comparison=one)
     assert fit.other.comparison is None
-    assert fit.verdicts["tilt"] == [None, BETTER, BETTER, SAME, None]
+    alone = [f"{said} (at one end only)" for said in (BETTER, BETTER, SAME)]
+    assert fit.verdicts["tilt"] == [None, *alone, None]
+    assert fit.overall(np.array([2]))["tilt"]["verdict"] == alone[1]
     fit = dataclasses.replace(fit, other=dataclasses.replace(fit.other, comparison=other))
     assert fit.verdicts["tilt"] == [None, BETTER, DEPENDS, DEPENDS, None]
     assert DEPENDS == "depends on the split of orders 1 and 2"

@@ -2,9 +2,11 @@
 
 import base64
 import copy
+import dataclasses
 import html
 import html.parser
 import json
+import pathlib
 import re
 import shutil
 import subprocess
@@ -20,11 +22,13 @@ from sim.document.schema import as_document, check_document
 from sim.document.words import conclusion, label, noise_text, second_phase
 from sim.figures.measured import FIGURES
 from sim.figures.style import figure_bytes
+from sim.fitting import BETTER, DEPENDS, SAME, WORSE
 from sim.fitting.noise_fit import fit_noise
 from sim.phases.phases import find_phases
 from sim.report import write_report
 from theory import optimal_interactions, orders, reconstruct
 
+MEASUREMENTS = pathlib.Path(__file__).parents[1] / "notebooks" / "measurements"
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
@@ -120,18 +124,19 @@ def test_the_page_is_whole_and_loads_nothing(tmp_path, document):
 
 def test_the_numbers_of_the_fit_are_on_the_page(tmp_path, document):
     page = _Page(_written(tmp_path, document))
-    by_epoch = {row[0]: row for row in page.rows if len(row) == 8}
-    levels = [noise_text(fitted) for fitted in as_document(document).checkpoints]
-    for record, level in zip(document["checkpoints"], levels, strict=True):
+    by_epoch = {row[0]: row for row in page.rows if len(row) == 9}
+    fitted = as_document(document).checkpoints
+    for record, one in zip(document["checkpoints"], fitted, strict=True):
         row = by_epoch[f"{record['epoch']:g}"]
         low, high = record["sigma2_interval"]
         beside = "a bound only" if record["bound"] else f"{low:.1e} to {high:.1e}"
-        assert row[1] == f"{level}{beside}"
+        assert row[1] == f"{noise_text(one)}{beside}({noise_text(one.other)})"
         for name in ("measured", "predicted"):
             shares = [f"{share:.3f}" for share in record[name]]
             assert [row[0], name, *shares] in page.rows
-        assert row[3] == f"{record['total_variation']:.3f}"
-        tilt = record["nulls"]["tilt"]
+        other = record["other"]
+        assert row[3] == f"{record['total_variation']:.3f}({other['total_variation']:.3f})"
+        tilt = record["nulls"]["shares_tilt"]
         assert row[5] == f"{tilt['total_variation']:.3f}{tilt['verdict'] or ''}"
     assert {record["bound"] for record in document["checkpoints"]} == {None, "zero"}
     shaded = [row[0] for row, shaded in zip(page.rows, page.shaded, strict=True) if shaded]
@@ -221,9 +226,63 @@ def _checked_overall(overall, fit, chosen):
         low, high = np.quantile(draws, [0.025, 0.975])
         np.testing.assert_allclose([entry["low"], entry["high"]], [low, high], rtol=1e-9)
         # Corrected for their number, so a verdict needs more than an interval that leaves 0 out.
-        assert entry["verdict"] in ("not distinguishable", "better" if high < 0 else "worse")
+        verdict = fit.comparison.overall(chosen)[name]["verdict"]
+        assert verdict in ("not distinguishable", "better" if high < 0 else "worse")
+        assert entry["verdict"] in (verdict, DEPENDS)
         far = draws.std(ddof=1) * 5 < abs(fit.comparison.differences[name].observed[chosen].mean())
-        assert not far or entry["verdict"] != "not distinguishable"
+        assert not far or verdict != "not distinguishable"
+
+
+def test_with_one_end_alone_the_page_claims_no_agreement(tmp_path, fit, document):
+    assert "only where the fits at both ends" in _written(tmp_path, document)
+    alone = dataclasses.replace(fit, other=None)
+    content = document | {"checkpoints": alone.records(), "overall": alone.overall()}
+    text = _written(tmp_path, content)
+    assert "They are at one end only" in text
+    for claim in ("both ends", "In brackets", "other end of the preference among"):
+        assert claim not in text
+    verdicts = {row[4] for row in _Page(text).rows if len(row) == 5 and row[0] != "null model"}
+    assert verdicts <= {f"{one} (at one end only)" for one in (BETTER, WORSE, SAME)}
+    assert verdicts
+
+
+def test_phases_at_the_other_end_are_held_and_checked(fit, document):
+    assert document["other_phases"] is None
+    phases, beside = (find_phases(end.epochs, end.strength) for end in (fit, fit.other))
+    content = document | findings(fit, phases, beside)
+    assert content["other_phases"] == beside.record()
+    assert content["phases"] == phases.record()
+    check_document(content, "fit.json")
+    assert as_document(content).other_phases.boundary == beside.boundary
+    content["other_phases"] = beside.record() | {"mean_order": [1.0]}
+    with pytest.raises(ValueError, match="other_phases: `mean_order` must be null or 9 finite"):
+        check_document(content, "fit.json")
+    content["other_phases"] = beside.record() | {"boundary": 4.0, "low": None}
+    with pytest.raises(ValueError, match="other_phases: `low` must be a finite number"):
+        check_document(content, "fit.json")
+
+
+def test_what_is_said_of_the_other_end_fits_the_checkpoint(document):
+    content = copy.deepcopy(document)
+    content["checkpoints"][3]["other"]["measured"] = [1.0]
+    with pytest.raises(ValueError, match="checkpoint 3: other: `measured` must be 4 numbers"):
+        check_document(content, "fit.json")
+    content = copy.deepcopy(document)
+    content["checkpoints"][3]["other"]["nulls"]["shares_tilt"] = {"verdict": "better"}
+    with pytest.raises(ValueError, match="other: nulls: shares_tilt lacks total_variation"):
+        check_document(content, "fit.json")
+
+
+@pytest.mark.parametrize("network", ["digits-mlp", "digits-transformer"])
+def test_fits_of_an_earlier_version_are_read(tmp_path, network):
+    """They hold neither null models nor phases of the other end."""
+    path = MEASUREMENTS / f"{network}.fit.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content.pop("other_phases", None)
+    for record in content["checkpoints"]:
+        record.pop("total_variation_interval", None)
+        record["other"].pop("nulls", None)
+    assert "In brackets: the other end" in _written(tmp_path, content)
 
 
 def test_overall_verdicts_are_those_of_the_second_phase(fit, document):
@@ -251,9 +310,9 @@ def test_nothing_of_the_document_is_taken_for_markup(tmp_path, document):
     content["settings"] |= {mark: mark, "versions": {mark: mark}}
     content["phases"]["verdict"] = mark
     content["parameters"] = {mark: 1}
-    content["overall"] = {mark: content["overall"]["tilt"] | {"verdict": mark}}
+    content["overall"] = {mark: content["overall"]["shares_tilt"] | {"verdict": mark}}
     for record in content["checkpoints"]:
-        record["nulls"] = {mark: record["nulls"]["tilt"] | {"verdict": mark}}
+        record["nulls"] = {mark: record["nulls"]["shares_tilt"] | {"verdict": mark}}
     page = _Page(_written(tmp_path, content, figures={mark: PNG}, title=mark))
     assert "i" not in page.tags
     assert [mark, mark] in page.rows
@@ -268,15 +327,15 @@ FAULTS = [
     (("settings", "seed"), [10**5000], "`settings.seed` must be of finite numbers"),
     (("parameters",), {"tilt": "<b>"}, "`parameters` must be a mapping of names to whole numbers"),
     (("fit", "level"), 95, "fit: `level` must be between 0 and 1, but is 95"),
-    (("overall", "tilt", "verdict"), None, "overall: tilt: `verdict` must be a text"),
+    (("overall", "shares_tilt", "verdict"), None, "overall: shares_tilt: `verdict` must be a text"),
     (("overall", "own"), {"low": 0, "high": 1, "verdict": ""}, "`overall` must be of the models"),
     (("phases", "verdict"), 1, "phases: `verdict` must be null or a text, but is 1"),
     (("phases", "spread"), [[1]] * 9, "phases: `spread` must be null or 9 finite numbers"),
     (("checkpoints", 3, "gap"), float("inf"), "checkpoint 3: `gap` must be null or a finite"),
     (
-        ("checkpoints", 3, "nulls", "tilt", "verdict"),
+        ("checkpoints", 3, "nulls", "shares_tilt", "verdict"),
         ["worse"],
-        "checkpoint 3: nulls: tilt: `verdict` must be null or a text, but is ['worse']",
+        "checkpoint 3: nulls: shares_tilt: `verdict` must be null or a text, but is ['worse']",
     ),
 ]
 

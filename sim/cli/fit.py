@@ -36,11 +36,12 @@ from sim.document import (
     short_label,
     size_text,
 )
-from sim.extraction import NOISE_BOUND, Interactions
+from sim.extraction import NOISE_BOUND, TOLERANCE, Interactions
 from sim.figures import FIGURES, figure_bytes
 from sim.files import write_json
-from sim.fitting import DISTANCES, RESAMPLES, THROUGH, fit_noise
-from sim.phases import find_phases, too_few_for_phases
+from sim.fitting import DISTANCES, RESAMPLES, SHARES, THROUGH, NoiseFit, fit_noise
+from sim.measurement import Measurement
+from sim.phases import Phases, find_phases, too_few_for_phases
 from sim.progress import NamedProgress
 from sim.report import write_report
 from sim.strength import PARTS
@@ -159,20 +160,14 @@ def run_fit(
         measurement.epochs,
         noise,
         noise_bound=interactions.settings.get("noise_bound", NOISE_BOUND),
+        tolerance=interactions.settings.get("tolerance", TOLERANCE),
         prefer=interactions.settings.get("prefer"),
         progress=progress,
         **options,
     )
-    phases = None
-    if too_few_for_phases(measurement.checkpoints, measurement.samples) is None:
-        train_loss, test_loss = measurement.train_loss, measurement.test_loss
-        if train_loss is None or test_loss is None:
-            train_loss = test_loss = None  # one alone makes no gap
-        phases = find_phases(
-            result.epochs, result.strength, train_loss=train_loss, test_loss=test_loss
-        )
+    phases, other_phases = (_phases(measurement, end) for end in (result, result.other))
     progress("report", 0, 1)
-    document = fit_document(interactions, result, phases)
+    document = fit_document(interactions, result, phases, other_phases)
     drawn = {name: figure_bytes(draw(document)) for name, draw in FIGURES.items()}
     write_json(folder / FIT, document)
     write_report(folder / REPORT, document, drawn)
@@ -180,11 +175,22 @@ def run_fit(
     return document
 
 
+def _phases(measurement: Measurement, fit: NoiseFit | None) -> Phases | None:
+    """The phases at one end of the preference; None without a fit there, or with too little."""
+    if fit is None or too_few_for_phases(measurement.checkpoints) is not None:
+        return None
+    train_loss, test_loss = measurement.train_loss, measurement.test_loss
+    if train_loss is None or test_loss is None:
+        train_loss = test_loss = None  # one alone makes no gap
+    return find_phases(fit.epochs, fit.strength, train_loss=train_loss, test_loss=test_loss)
+
+
 def print_fit(document: Document | Mapping[str, Any]) -> None:
     """A table that a person can read, and a few sentences of conclusion."""
     document = as_document(document)
     checkpoints, boundary = document.checkpoints, document.phases.boundary
-    nulls = [name for name in checkpoints[0].nulls if not name.startswith("shares_")]
+    direct = document.options.through == "direct"
+    nulls = [name for name in checkpoints[0].nulls if direct or not name.startswith(SHARES)]
     both = any(fitted.other is not None for fitted in checkpoints)
     notes = [
         "* start or target, part of every prediction: no test.",

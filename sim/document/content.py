@@ -15,7 +15,10 @@ from sim.phases import Phases, too_few_for_phases
 
 
 def fit_document(
-    interactions: Interactions, fit: NoiseFit, phases: Phases | None
+    interactions: Interactions,
+    fit: NoiseFit,
+    phases: Phases | None,
+    other_phases: Phases | None = None,
 ) -> dict[str, Any]:
     """Gathers a fit into one plain dictionary.
 
@@ -27,6 +30,7 @@ def fit_document(
         interactions: that were fitted, with their measurement.
         fit: of their arrays, by `fit_noise`.
         phases: by `find_phases`, or None where there is too little to look for them.
+        other_phases: the same of `fit.other`, or None where that was not looked at.
 
     Example:
         >>> from sim import Measurement, extract_interactions, fit_noise
@@ -39,7 +43,7 @@ def fit_document(
         [0.0, 1.0]
     """
     measurement, extraction = interactions.measurement, interactions.extraction
-    found = findings(fit, phases)
+    found = findings(fit, phases, other_phases)
     until = None
     if phases is not None and phases.boundary is not None:
         until = int(np.searchsorted(measurement.epochs, phases.boundary))
@@ -66,13 +70,16 @@ def fit_document(
     }
 
 
-def findings(fit: NoiseFit, phases: Phases | None) -> dict[str, Any]:
+def findings(
+    fit: NoiseFit, phases: Phases | None, other_phases: Phases | None = None
+) -> dict[str, Any]:
     """What a fit and its phases amount to, as plain values: what tables and curves are made of.
 
     Keys: `checkpoints` (one record each: `epoch`, `sigma2`, `scale`, `measured` and `predicted`
     over the orders 1..n, `total_variation`, `mean_order`, `nulls`, and the same at the `other` end
-    of the preference), `phases` (`Phases.record`), `fit` (the options of the fit), `parameters`
-    (free parameters that each model spends on each checkpoint) and `overall`: for every null model
+    of the preference), `phases` (`Phases.record`) and `other_phases` (the same at that other end,
+    or None), `fit` (the options of the fit), `parameters` (free parameters that each model spends
+    on each checkpoint) and `overall`: for every null model
     the interval and verdict of (theory − null), averaged over all checkpoints that are tested; in a
     direct comparison, which claims nothing of the first phase, over those of the second phase, or
     over all where there are no two. None without bootstrap intervals. `phases` is None where there
@@ -85,6 +92,7 @@ def findings(fit: NoiseFit, phases: Phases | None) -> dict[str, Any]:
     return {
         "checkpoints": fit.records(),
         "phases": _unknown_phases(fit) if phases is None else phases.record(),
+        "other_phases": None if other_phases is None else other_phases.record(),
         "fit": dict(fit.settings),
         "parameters": fit.parameters,
         "overall": overall,
@@ -92,5 +100,5 @@ def findings(fit: NoiseFit, phases: Phases | None) -> dict[str, Any]:
 
 
 def _unknown_phases(fit: NoiseFit) -> dict[str, Any]:
-    fault = too_few_for_phases(*fit.strength.shape[:2])
+    fault = too_few_for_phases(len(fit.epochs))
     return {"boundary": None, "low": None, "high": None, "p_value": None, "verdict": fault}

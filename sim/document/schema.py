@@ -14,6 +14,7 @@ import numpy as np
 from msgspec import Meta, Struct
 
 from sim.fitting import BOUNDS, LEVEL
+from sim.phases import PATTERNS
 
 KEYS = ("checkpoints", "phases", "curves", "settings")
 
@@ -62,6 +63,10 @@ class Null(Struct, frozen=True, kw_only=True):
     verdict: OptionalText = None
 
 
+NullModels = Annotated[
+    dict[str, Null],
+    Meta(description="a mapping of names to mappings with a number `total_variation`"),
+]
 Bound = Annotated[
     Annotated[str, Meta(pattern=f"^({'|'.join(BOUNDS)})$")] | None,
     Meta(description=f"null or one of {', '.join(BOUNDS)}"),
@@ -69,7 +74,10 @@ Bound = Annotated[
 
 
 class OtherEnd(Struct, frozen=True, kw_only=True):
-    """The same checkpoint at the other end of `prefer`; see `Checkpoint`."""
+    """The same checkpoint at the other end of `prefer`; see `Checkpoint`.
+
+    The verdicts on its null models are those of this end by itself.
+    """
 
     sigma2: Annotated[float, Meta(gt=0, le=LARGEST, description="a finite, positive number")]
     measured: Shares
@@ -77,6 +85,7 @@ class OtherEnd(Struct, frozen=True, kw_only=True):
     total_variation: Number
     mean_order: Number
     bound: Bound = None
+    nulls: NullModels = msgspec.field(default_factory=dict)
 
 
 class Checkpoint(Struct, frozen=True, kw_only=True):
@@ -92,6 +101,7 @@ class Checkpoint(Struct, frozen=True, kw_only=True):
         bound: what `sigma2` is where the data do not determine it; see `NoiseFit.bound`.
         mean_order: of the measured distribution.
         sigma2_interval: from bootstrap resamples.
+        total_variation_interval: of the theory's, from the same resamples.
         measured_interval: lower and upper ends of `measured`.
         gap: largest certified gap of a sample's extraction.
         scale: how large the learned interactions are beside what the theory predicts.
@@ -104,13 +114,11 @@ class Checkpoint(Struct, frozen=True, kw_only=True):
     measured: Shares
     predicted: Shares
     total_variation: Number
-    nulls: Annotated[
-        dict[str, Null],
-        Meta(description="a mapping of names to mappings with a number `total_variation`"),
-    ]
+    nulls: NullModels
     bound: Bound = None
     mean_order: OptionalNumber = None
     sigma2_interval: OptionalPair = None
+    total_variation_interval: OptionalPair = None
     measured_interval: Annotated[
         Annotated[list[Shares], Meta(min_length=2, max_length=2)] | None,
         Meta(description="null or two lists of finite, nonnegative numbers"),
@@ -140,19 +148,32 @@ class FoundPhases(Struct, frozen=True, kw_only=True):
     """
 
     boundary: OptionalNumber
+    pattern: Annotated[
+        Annotated[str, Meta(pattern=f"^({'|'.join(PATTERNS)})$")] | None,
+        Meta(description=f"null or one of {', '.join(PATTERNS)}"),
+    ] = None
+    reason: OptionalText = None
     low: OptionalNumber = None
     high: OptionalNumber = None
+    without: OptionalNumber = None
     p_value: OptionalNumber = 1.0
+    trend_p_value: OptionalNumber = None
     level: OptionalNumber = None
     fall: OptionalNumber = None
     rise: OptionalNumber = None
-    jitter: OptionalNumber = None
     mean_order: Series = None
     spread: Series = None
+    noise: Series = None
+    run_boundaries: Annotated[list[Number] | None, Meta(description="null or a list of epochs")] = (
+        None
+    )
+    run_low: OptionalNumber = None
+    run_high: OptionalNumber = None
+    least_test_loss: OptionalNumber = None
     loss_gap: Series = None
-    loss_gap_onset: OptionalNumber = None
-    lag: OptionalNumber = None
+    gap_onset: OptionalNumber = None
     verdict: OptionalText = None
+    losses: OptionalText = None
 
 
 class Kept(Struct, frozen=True, kw_only=True):
@@ -196,6 +217,7 @@ class Document(Struct, frozen=True, kw_only=True):
     Attributes:
         checkpoints: one record each.
         phases: what was found of them.
+        other_phases: the same at the other end of `prefer`, or None where that was not looked at.
         curves: losses and accuracies by name, each None or one number a checkpoint.
         settings: of the measurement, the extraction and the noise, and the versions.
         fit: options of the fit.
@@ -217,6 +239,7 @@ class Document(Struct, frozen=True, kw_only=True):
     ] = msgspec.field(default_factory=dict)
     overall: Annotated[dict[str, Standing] | None, Meta(description="null or a mapping")] = None
     retention: Annotated[Kept | None, Meta(description="null or a mapping")] = None
+    other_phases: Annotated[FoundPhases | None, Meta(description="null or a mapping")] = None
 
     @property
     def known_settings(self) -> Settings:
@@ -331,7 +354,7 @@ def _inside(name: str, value: Any) -> Iterator[tuple[str, Any, type[Struct]]]:
     match name, value:
         case "checkpoints", [_, _, *_]:
             yield from ((f"checkpoint {at}", one, Checkpoint) for at, one in enumerate(value))
-        case "phases", dict():
+        case "phases" | "other_phases", dict():
             yield name, value, FoundPhases
         case "other", dict():
             yield name, value, OtherEnd
@@ -354,10 +377,14 @@ def _check_records(records: list[Any], path: str | Path, keys: Iterable[str]) ->
             )
         if not record["epoch"] > before:
             raise _fault(where, "epoch", f"later than {before}", record["epoch"])
-        for name in ("measured", "predicted"):
-            if len(record[name]) != orders:
-                must = f"{orders} numbers, one for each order"
-                raise _fault(where, name, must, record[name])
+        ends = [(where, record)]
+        if record.get("other") is not None:
+            ends.append((f"{where}: other", record["other"]))
+        for end, held in ends:
+            for name in ("measured", "predicted"):
+                if len(held[name]) != orders:
+                    must = f"{orders} numbers, one for each order"
+                    raise _fault(end, name, must, held[name])
         if not models <= record["nulls"].keys():
             must = f"of the models {', '.join(sorted(models))}"
             raise _fault(where, "nulls", must, record["nulls"])
@@ -371,22 +398,32 @@ def _check_series(plain: Mapping[str, Any], path: str | Path) -> None:
     kind = Annotated[each, Meta(description=f"null or {count} finite numbers, one a checkpoint")]
     for name, curve in plain["curves"].items():
         _check_entry(curve, name, kind, f"{path}: curves")
-    for name in ("mean_order", "spread", "loss_gap"):
-        _check_entry(plain["phases"].get(name), name, kind, f"{path}: phases")
+    for of_end, phases in _of_phases(plain):
+        for name in ("mean_order", "spread", "noise", "loss_gap"):
+            _check_entry(phases.get(name), name, kind, f"{path}: {of_end}")
 
 
 def _check_phases(plain: Mapping[str, Any], path: str | Path) -> None:
-    """Raises where a boundary has no interval, or the loss gap opens between the checkpoints."""
-    phases, where = plain["phases"], f"{path}: phases"
-    onset = phases.get("loss_gap_onset")
-    if onset is not None and onset not in [record["epoch"] for record in plain["checkpoints"]]:
-        raise _fault(where, "loss_gap_onset", "null or one of the epochs", onset)
-    if phases["boundary"] is None:
-        return
-    if missing := sorted({"low", "high"} - set(phases)):
-        raise ValueError(f"{where} lacks {', '.join(missing)}.")
-    for end in ("low", "high"):
-        _check_entry(phases[end], end, Number, where)
+    """Raises where a boundary has no interval, or a mark of the losses lies between checkpoints."""
+    epochs = [record["epoch"] for record in plain["checkpoints"]]
+    for of_end, phases in _of_phases(plain):
+        where = f"{path}: {of_end}"
+        for name in ("least_test_loss", "gap_onset"):
+            if (epoch := phases.get(name)) is not None and epoch not in epochs:
+                raise _fault(where, name, "null or one of the epochs", epoch)
+        if phases["boundary"] is None:
+            continue
+        if missing := sorted({"low", "high"} - set(phases)):
+            raise ValueError(f"{where} lacks {', '.join(missing)}.")
+        for end in ("low", "high"):
+            _check_entry(phases[end], end, Number, where)
+
+
+def _of_phases(plain: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The phases at each end of `prefer` at which they were looked for, by their key."""
+    for name in ("phases", "other_phases"):
+        if plain.get(name) is not None:
+            yield name, plain[name]
 
 
 def _check_retention(plain: Mapping[str, Any], path: str | Path) -> None:

@@ -46,6 +46,7 @@ class Follower:
         samples: how many outputs there are in every call.
         n: number of players.
         noise_bound: as in `extract_interactions`.
+        tolerance: the same; only the preference depends on it.
         prefer: the same.
 
     Example:
@@ -60,13 +61,14 @@ class Follower:
         samples: int,
         n: int,
         noise_bound: float = NOISE_BOUND,
+        tolerance: float = TOLERANCE,
         prefer: str | None = "low",
     ) -> None:
         self._bound = noise_bound
         self._geometry = geometry(n, noise_bound > 0, SINGLE)
         costs = even_costs(n, SINGLE)
         if prefer is not None:
-            costs = leaning_costs(costs, n, prefer, TOLERANCE)
+            costs = leaning_costs(costs, n, prefer, tolerance)
         self._costs = Costs(*(jnp.asarray(cost) for cost in costs))
         batches = -(-samples // lanes_wide(2**n))
         width = -(-samples // batches)

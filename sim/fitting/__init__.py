@@ -1,4 +1,4 @@
-"""The theory fitted to measured interactions, beside models that know nothing of it."""
+"""The theory fitted to measured interactions, beside null models."""
 
 from sim.fitting.bootstrap import (
     BETTER as BETTER,
@@ -12,6 +12,7 @@ from sim.fitting.distances import (
     DISTANCES as DISTANCES,
 )
 from sim.fitting.noise_fit import (
+    ONE_END as ONE_END,
     OTHER_END as OTHER_END,
     RESAMPLES as RESAMPLES,
     THROUGH as THROUGH,
@@ -29,6 +30,9 @@ from sim.fitting.noise_profile import (
     PAPER as PAPER,
     NoiseProfile as NoiseProfile,
     profile_noise as profile_noise,
+)
+from sim.fitting.nulls import (
+    SHARES as SHARES,
 )
 from sim.fitting.outcome import (
     BOUNDS as BOUNDS,

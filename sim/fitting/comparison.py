@@ -110,9 +110,11 @@ class Comparison:
     def record(self, c: int) -> dict[str, Any]:
         """Plain values of one checkpoint, as written to `fit.json`; the nulls' are their own."""
         sigma2 = self.sigma2_interval
+        away = interval(self.total_variation[:, c], self.level)
         shares = interval(self.measured[:, c], self.level)
         return {
             "sigma2_interval": [float(end[c]) for end in sigma2],
+            "total_variation_interval": [float(end) for end in away],
             "measured_interval": [end.tolist() for end in shares],
         }
 

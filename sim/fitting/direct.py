@@ -12,7 +12,7 @@ import numpy as np
 
 from sim.fitting.bootstrap import MATERIAL
 from sim.fitting.distances import Distance, Match, Table, nearest_member, total_variation
-from sim.fitting.nulls import NULLS, fit_nulls
+from sim.fitting.nulls import NULLS, SHARES, fit_nulls
 from sim.fitting.outcome import Fitted, bounds
 from sim.fitting.prediction import (
     Target,
@@ -51,7 +51,8 @@ def fit_direct(
     effect = np.asarray(predicted_effect(target, jnp.asarray(sigma2), noise))
     beyond = np.broadcast_to(np.asarray(ends), (len(measured), *ends.shape))
     reached = np.asarray(total_variation(jnp.asarray(measured), jnp.asarray(match.predicted)))
-    nulls = fit_nulls(measured, measured[-1], away, total_variation)
+    of_shares = fit_nulls(measured, measured[-1], away, total_variation)
+    nulls = {SHARES + name: null for name, null in of_shares.items()}
     return Fitted(
         sigma2=sigma2,
         bound=bounds(measured, match.predicted, beyond, away, MATERIAL),
@@ -61,7 +62,7 @@ def fit_direct(
         nulls=nulls,
         differences={name: reached - null.total_variation for name, null in nulls.items()},
         tables=[table] * len(measured),
-        models=NULLS,
+        models={SHARES + name: null for name, null in NULLS.items()},
         material=MATERIAL,
     )
 

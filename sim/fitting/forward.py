@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sim.cores import Errand, on_every_core
-from sim.extraction import TOLERANCE, Follower, extract_interactions
+from sim.extraction import Follower, extract_interactions
 from sim.fitting.distances import Distance, Table
 from sim.fitting.families import Family
 from sim.fitting.prediction import Target
@@ -34,6 +34,7 @@ class Instrument:
 
     Attributes:
         noise_bound: of the extraction.
+        tolerance: of the extraction.
         prefer: of the extraction.
         parts: whose strength is counted.
         salience: factor of the threshold of salience.
@@ -41,6 +42,7 @@ class Instrument:
     """
 
     noise_bound: float
+    tolerance: float
     prefer: str | None
     parts: str
     salience: float
@@ -61,7 +63,7 @@ class Instrument:
     def certified(self, outputs: np.ndarray, progress: Progress | None = None) -> np.ndarray:
         """Strength by order of outputs (checkpoints, samples, 2^n), certified as a measurement."""
         found = extract_interactions(
-            outputs, self.noise_bound, TOLERANCE, prefer=self.prefer, progress=progress
+            outputs, self.noise_bound, self.tolerance, prefer=self.prefer, progress=progress
         )
         return self.strength(np.asarray(found.i_and), np.asarray(found.i_or), outputs)
 
@@ -142,7 +144,8 @@ class ForwardModel:
 
     def _follower(self) -> Follower:
         tool = self.instrument
-        return Follower(len(self.start), self.target.n, tool.noise_bound, tool.prefer)
+        count, n = len(self.start), self.target.n
+        return Follower(count, n, tool.noise_bound, tool.tolerance, tool.prefer)
 
     def _strength(
         self, family: Family, parameter: float, observed: float, follow: Follower

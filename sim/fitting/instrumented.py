@@ -10,7 +10,7 @@ import numpy as np
 from sim.fitting.distances import Distance, Table, total_variation
 from sim.fitting.families import RIVALS, THEORY
 from sim.fitting.forward import ForwardModel, tables
-from sim.fitting.nulls import NULLS, NullFit, fit_nulls
+from sim.fitting.nulls import NULLS, SHARES, NullFit, fit_nulls
 from sim.fitting.outcome import Fitted, bounds
 from sim.fitting.prediction import Target
 from sim.progress import NamedProgress, Progress
@@ -18,8 +18,6 @@ from sim.strength import averaged_distribution
 from theory import and_interactions, or_interactions, reconstruct
 
 MATERIAL = 0.01  # what a table's strengths may be off, as a total variation of distributions
-SHARES = "shares_"
-"""Before the names of families of shares, which no instrument looks at."""
 
 
 def whole_target(

@@ -13,11 +13,13 @@ from numpy.typing import ArrayLike
 
 from sim.checks import (
     ArgumentError,
+    as_number,
     check_choice,
     check_epochs,
     check_fraction,
     check_nonnegative,
     check_outputs,
+    check_positive,
 )
 from sim.extraction import NOISE_BOUND, TOLERANCE, check_noise_bound, extract_interactions
 from sim.fitting.bootstrap import LEVEL, agreed
@@ -37,6 +39,9 @@ THROUGH = ("extraction", "direct")
 """What predictions go through before they are compared."""
 
 OTHER_END = {"low": "high", "high": "low"}
+
+ONE_END = " (at one end only)"
+"""Added to a verdict where no fit at the other end of `prefer` is beside it."""
 
 RESAMPLES = 200
 """Bootstrap resamples behind the intervals of a fit, by default."""
@@ -64,7 +69,8 @@ class NoiseFit:
         total_variation: (checkpoints,), between the two.
         scale: (checkpoints,), s: how large the learned interactions are beside what the theory
             predicts at `sigma2`, from the mean of |v(N) − v(∅)|. The theory predicts shares only.
-        nulls: by name, the null models fitted to the same distributions.
+        nulls: by name, the null models fitted to the same distributions; families of shares are
+            `shares_…`.
         noise: the noise's covariance.
         target: the true interactions w*.
         settings: the options of the fit, for the record.
@@ -126,33 +132,27 @@ class NoiseFit:
         """By null model, for each checkpoint, where the theory stands; empty without resamples.
 
         `better`, `worse` or `not distinguishable`, corrected for the number of verdicts, and None
-        where nothing is tested. Where the other end of `prefer` was fitted too, a verdict stands
-        only if both ends give it.
+        where nothing is tested. A verdict stands only if both ends of `prefer` give it; where only
+        one explanation was fitted, it says so: `better (at one end only)`.
         """
-        if self.comparison is None:
-            return {}
-        found = self.comparison.verdicts
-        if self.other is None or self.other.comparison is None:
-            return found
-        beside = self.other.comparison.verdicts
+        ends = [end.verdicts for end in self._ends()]
         return {
-            name: [
-                None if one is None or two is None else agreed(one, two)
-                for one, two in zip(found[name], beside[name], strict=True)
-            ]
-            for name in found
+            name: [_standing(*said) for said in zip(*(end[name] for end in ends), strict=True)]
+            for name in (ends[0] if ends else ())
         }
 
     def overall(self, checkpoints: np.ndarray | None = None) -> dict[str, dict[str, Any]]:
-        """`Comparison.overall`, with verdicts that stand at both ends of `prefer`."""
-        if self.comparison is None:
-            return {}
-        found = self.comparison.overall(checkpoints)
-        if self.other is not None and self.other.comparison is not None:
-            beside = self.other.comparison.overall(checkpoints)
-            for name, entry in found.items():
-                entry["verdict"] = agreed(entry["verdict"], beside[name]["verdict"])
-        return found
+        """`Comparison.overall`, with verdicts as those of `verdicts`; empty without resamples."""
+        ends = [end.overall(checkpoints) for end in self._ends()]
+        return {
+            name: entry | {"verdict": _standing(*(end[name]["verdict"] for end in ends))}
+            for name, entry in (ends[0] if ends else {}).items()
+        }
+
+    def _ends(self) -> list[Comparison]:
+        """The comparisons at the ends of `prefer` that were fitted."""
+        fits = (self, self.other)
+        return [fit.comparison for fit in fits if fit is not None and fit.comparison is not None]
 
     def records(self) -> list[dict[str, Any]]:
         """One plain dictionary a checkpoint, as written to `fit.json`."""
@@ -185,8 +185,20 @@ class NoiseFit:
                 "predicted": self.other.predicted[c].tolist(),
                 "total_variation": float(self.other.total_variation[c]),
                 "mean_order": float(self.other.mean_order[c]),
+                "nulls": self.other.null_standings(c),
             }
         return record
+
+    def null_standings(self, c: int) -> dict[str, dict[str, Any]]:
+        """By null model, its distance at a checkpoint and the verdict of this end by itself."""
+        said = {} if self.comparison is None else self.comparison.verdicts
+        return {
+            name: {
+                "total_variation": float(null.total_variation[c]),
+                "verdict": said[name][c] if said else None,
+            }
+            for name, null in self.nulls.items()
+        }
 
     def _beside(
         self, name: str, c: int, verdicts: Mapping[str, list[str | None]]
@@ -211,6 +223,7 @@ def fit_noise(
     through: str = "extraction",
     start: bool | None = None,
     noise_bound: float = NOISE_BOUND,
+    tolerance: float = TOLERANCE,
     prefer: str | None = "low",
     both_ends: bool = True,
     distance: str = "total_variation",
@@ -226,22 +239,25 @@ def fit_noise(
 ) -> NoiseFit:
     """Fits the noise variance σ² of every checkpoint  [Ren24 Sec. 4, Fig. 4].
 
-    The last checkpoint's interactions are the true interactions w*, and at each checkpoint σ² is
-    chosen so that the predicted distribution over orders comes nearest to the measured one, by a
-    global search over the whole range in which the prediction changes.
+    The true interactions w* are those of the last checkpoint, and at each checkpoint σ² is chosen
+    so that the predicted distribution over orders comes nearest to the measured one, by a global
+    search over the whole range in which the prediction changes.
 
     The theory predicts outputs, and what is measured is what an extraction finds in outputs. So the
-    predicted outputs are extracted too: with the same bound, the same preference and the same
-    threshold of salience (`through="extraction"`). They are v̂ = v₀ + s·J ŵ(σ²), the initial outputs
-    with the learned ones on top (`theory.superpose`), s being such that the mean of |v(N) − v(∅)|
-    is the observed one: σ² is the only free number of a checkpoint, in both phases. With
-    `through="direct"` ŵ(σ²) itself is compared, as the paper does.
+    predicted outputs are extracted too: with the same bound, tolerance and preference, and with the
+    same threshold of salience (`through="extraction"`). They are v̂ = v₀ + s·J ŵ(σ²), the initial
+    outputs with the learned ones on top (`theory.superpose`), s being such that the mean of
+    |v(N) − v(∅)| is the observed one: σ² is the only free number of a checkpoint, in both phases.
+    There w* is the last checkpoint less the first, so that the last one itself is what is predicted
+    without noise. It follows that the start is not kept for good: w* holds the start with a minus
+    sign, and as s·ŵ(σ²) grows, it fades. With `through="direct"` ŵ(σ²) itself is compared, as the
+    paper does.
 
     Null models know the same w* and the same start: w* weaker by a factor with every order
     (`tilt`), up to an order (`cut_off`), or as it is (`frozen`), all through the same instrument;
-    beside them families of shares, named so. Which explanation of outputs is found is not
-    determined by the outputs; `prefer` says which, and verdicts are given where the fits at both of
-    its ends agree.
+    beside them families of shares (`shares_…`), the only ones in the direct comparison. Which
+    explanation of outputs is found is not determined by the outputs; `prefer` says which, and
+    verdicts are given where the fits at both of its ends agree.
 
     Intervals come from drawing the samples anew, the same ones for all checkpoints, for the target
     and for the null models. The thresholds of salience and the scales s, which are conventions and
@@ -259,14 +275,16 @@ def fit_noise(
         start: whether the initial outputs are part of every prediction; only through the
             extraction, where it is the default.
         noise_bound: of the extraction that `i_and` and `i_or` come from.
+        tolerance: of that extraction, which its preference depends on.
         prefer: of that extraction.
-        both_ends: extract and fit at the other end of `prefer` too.
+        both_ends: extract and fit at the other end of `prefer` too. Without it, and with `prefer`
+            None, whose explanation is no end of anything, verdicts are `at one end only`.
         distance: `total_variation`, `jensen_shannon` or `least_squares`.
         parts: whose strength is compared: AND and OR added (`both`), `and` or `or`.
         target: what w* is made of: the last checkpoint's `salient` interactions, as in the paper
             and by default in the direct comparison, or `all` of them; through the extraction, `all`
-            holds also what that leaves unexplained, less what was there at the start, so that
-            without noise the prediction is the target.
+            holds also what that leaves unexplained, less what was there at the start where that is
+            part of the prediction, so that without noise the prediction is the target.
         centred: leave v(∅) out of w*.
         salience: factor of the threshold of salience, 0.03 in the paper.
         per_sample: give every sample its own threshold, instead of the mean over samples.
@@ -305,12 +323,14 @@ def fit_noise(
     target = target or ("all" if through == "extraction" else "salient")
     if prefer is not None:
         check_choice(prefer, "prefer", tuple(OTHER_END))
-    noise_bound = check_noise_bound(noise_bound)
+    noise_bound, tolerance = check_noise_bound(noise_bound), as_number(tolerance, "tolerance")
+    check_positive(tolerance, "tolerance")
     _check_options(parts, target, salience, resamples, level)
     settings = {
         "through": through,
         "start": start,
         "noise_bound": noise_bound,
+        "tolerance": tolerance,
         "prefer": prefer,
         "distance": distance,
         "parts": parts,
@@ -323,13 +343,13 @@ def fit_noise(
         "seed": seed,
     }
     fit = _fit(i_and, i_or, outputs, epochs, noise, settings, progress)
-    if not both_ends or through == "direct" or prefer is None:
+    if not both_ends or prefer is None:
         return fit
     end = OTHER_END[prefer]
     found = extract_interactions(
         outputs,
         noise_bound,
-        TOLERANCE,
+        tolerance,
         prefer=end,
         progress=None if progress is None else _named(progress, f"extract, prefer {end}"),
     )
@@ -343,6 +363,13 @@ def judged_checkpoints(count: int, start: bool) -> np.ndarray:
     inside = np.arange(count) < count - 1
     inside[0] &= not start
     return inside
+
+
+def _standing(first: str | None, second: str | None = None) -> str | None:
+    """What the verdicts at the ends of `prefer` amount to; None where nothing is tested."""
+    if first is None:
+        return None
+    return f"{first}{ONE_END}" if second is None else agreed(first, second)
 
 
 def _named(progress: NamedProgress, what: str) -> Progress:
@@ -385,7 +412,12 @@ def _fit(
         fitted = fit_direct(measured, observed, target, noise, away, settings["parts"])
     else:
         tool = Instrument(
-            settings["noise_bound"], settings["prefer"], settings["parts"], salience, per_sample
+            settings["noise_bound"],
+            settings["tolerance"],
+            settings["prefer"],
+            settings["parts"],
+            salience,
+            per_sample,
         )
         model = ForwardModel(target, initial, noise, tool)
         fitted = fit_instrumented(measured, observed, model, away, progress=progress)

@@ -19,6 +19,9 @@ from jax.typing import ArrayLike
 
 from sim.fitting.distances import Distance, nearest_member
 
+SHARES = "shares_"
+"""Before the names of these families in a fit, whose own are families of interactions."""
+
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
