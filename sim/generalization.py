@@ -24,6 +24,11 @@ def similarity_by_order(train: ArrayLike, test: ArrayLike) -> np.ndarray:
     negative parts: Σ_S [min(a⁺,b⁺) + min(a⁻,b⁻)] / Σ_S [max(a⁺,b⁺) + max(a⁻,b⁻)] over the sets S
     of an order. 1 where the two agree, 0 where they share nothing, not even a sign.
 
+    Means of few samples are noisy, and the more so the more an order differs from sample to sample,
+    so that the similarity falls with order even if both sides come from the same samples. Hold it
+    against that of two halves of either side, of the same sizes (ours; see
+    `notebooks/generalization.ipynb`).
+
     Args:
         train: (samples, 2^n), interactions of training samples of one class, or (..., samples, 2^n)
             for classes or checkpoints apart. The players must mean the same in every sample.
@@ -124,8 +129,8 @@ def generalizable_strength(
         reference_and: (references, samples, 2^n), the same of the trained reference networks.
         reference_or: (references, samples, 2^n).
         reference_outputs: (references, samples, 2^n).
-        rule: how many references must agree: `any` (at least one), `majority` (more than half) or
-            `all`.
+        rule: how many references must agree: `any` (at least one), `majority` (more than half, so
+            that half of an even number is not enough: three of four, both of two) or `all`.
         salience: factor of the thresholds, 0.03 in the paper; each network has its own.
 
     Returns:

@@ -68,6 +68,22 @@ def test_generalizable_strength_by_definition(rule):
     np.testing.assert_allclose(found.own_negative, expected[False, -1], rtol=1e-12)
 
 
+def test_half_of_an_even_number_of_references_is_no_majority():
+    mine = np.array([[[0.0, 2.0, 0.0, 3.0]]])
+    with_one, with_both = np.array([[0.0, 1.0, 0.0, 0.0]]), np.array([[0.0, 1.0, 0.0, 1.0]])
+    for references, shared in (
+        ([with_one, with_both], [2.0, 0.0]),  # order 2: one of two
+        ([with_one, with_one, with_both, with_both], [2.0, 0.0]),  # two of four
+        ([with_one, with_both, with_both, with_both], [2.0, 3.0]),  # three of four
+    ):
+        theirs = np.stack(references)
+        none, outputs = np.zeros_like(theirs), np.cumsum(theirs, axis=-1)
+        found = generalizable_strength(
+            mine, np.zeros_like(mine), mine, theirs, none, outputs, rule="majority"
+        )
+        np.testing.assert_array_equal(found.shared, [shared])
+
+
 def test_stricter_rules_share_less_and_oneself_shares_everything():
     mine, theirs = _interactions(3, 2, 1, 6, 8), _interactions(4, 2, 3, 6, 8)
     outputs, reference = 9 * _interactions(5, 1, 6, 8), 9 * _interactions(6, 3, 6, 8)
