@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.stats
 from theory_oracles import learning_matrix, permuted_indices
 
 from sim.extraction import extract_interactions
@@ -285,11 +286,18 @@ def test_resamples_are_fits_to_samples_drawn_anew():
         for name, null in again.nulls.items():
             expected = again.total_variation - null.total_variation
             np.testing.assert_allclose(found.differences[name].draws[draw], expected, atol=2e-3)
-    ends = np.quantile(found.log_sigma2, [0.1, 0.9], axis=0)
-    np.testing.assert_allclose(np.log(found.sigma2_interval), ends)
+    inside = np.clip(_by_students_t(np.log(fit.sigma2), found.log_sigma2, 0.8), *found.range)
+    np.testing.assert_allclose(np.log(found.sigma2_interval), inside)
     for difference in found.differences.values():
-        ends = np.quantile(difference.draws, [0.1, 0.9], axis=0)
+        ends = _by_students_t(difference.observed, difference.draws, 0.8)
         np.testing.assert_allclose([difference.low, difference.high], ends)
+
+
+def _by_students_t(observed, draws, level):
+    """About the observed value, with the standard error that the mean of SAMPLES would have."""
+    error = np.std(draws, axis=0) * np.sqrt(len(draws) / (len(draws) - 1))
+    error = error * np.sqrt(SAMPLES / (SAMPLES - 1))
+    return observed + np.array([[-1], [1]]) * scipy.stats.t.ppf((1 + level) / 2, 7) * error
 
 
 def test_records_are_plain_and_complete():
@@ -300,10 +308,10 @@ def test_records_are_plain_and_complete():
     free = {"shares_frozen": 0, "shares_tilt": 1, "shares_binomial": 1, "shares_cut_off": 1}
     assert set(record["nulls"]) == set(free)
     assert len(record["measured"]) == len(record["predicted"]) == N
-    ends = np.quantile(fit.comparison.measured[:, 1], [0.025, 0.975], axis=0)
-    np.testing.assert_allclose(record["measured_interval"], ends)
-    ends = np.quantile(fit.comparison.total_variation[:, 1], [0.025, 0.975])
-    np.testing.assert_allclose(record["total_variation_interval"], ends)
+    ends = _by_students_t(fit.measured[1], fit.comparison.measured[:, 1], 0.95)
+    np.testing.assert_allclose(record["measured_interval"], np.clip(ends, 0, 1))
+    ends = _by_students_t(fit.total_variation[1], fit.comparison.total_variation[:, 1], 0.95)
+    np.testing.assert_allclose(record["total_variation_interval"], np.clip(ends[:, 0], 0, 1))
     for name, null in fit.nulls.items():
         assert record["nulls"][name]["predicted"] == null.predicted[1].tolist()
         assert record["nulls"][name]["total_variation"] == null.total_variation[1]
@@ -312,6 +320,36 @@ def test_records_are_plain_and_complete():
     assert fit.parameters == {"theory": 1} | free
     single = fit_directly(*(a[:, :1] for a in _learned(_target(), SIGMA2)), range(4))
     assert single.comparison is None
+
+
+def test_several_runs_have_intervals_of_their_own():
+    """Runs that differ less than inputs do: the intervals over runs are the narrower ones."""
+    one = _learned(_target(9), SIGMA2)
+    rng = np.random.default_rng(4)
+    runs = [_learned(_target(9), s * SIGMA2) for s in (0.98, 1.0, 1.02)]
+    three = [np.concatenate(parts, axis=1) for parts in zip(*runs, strict=True)]
+    options = {"salience": 0.0, "resamples": 200}
+    fit = fit_directly(*three, range(4), runs=3, **options)
+    alone = fit_directly(*one, range(4), **options)
+    assert (fit.comparison.units, fit.over_runs.units) == (SAMPLES, 3)
+    width, beside, of_runs = (
+        np.ptp(np.log(found.sigma2_interval), axis=0)[:3]
+        for found in (fit.comparison, alone.comparison, fit.over_runs)
+    )
+    np.testing.assert_allclose(width, beside, rtol=0.2)  # three times the samples, no more inputs
+    assert (of_runs < width).all()
+    assert (of_runs > 0).all()
+    record = fit.records()[0]
+    low, high = record["run_sigma2_interval"]
+    assert low < record["sigma2"] < high
+    assert alone.over_runs is None
+    assert "run_sigma2_interval" not in alone.records()[0]
+    order = rng.permutation(SAMPLES)
+    shuffled = [a.reshape(4, 3, SAMPLES, -1)[:, :, order].reshape(a.shape) for a in three]
+    again = fit_directly(*shuffled, range(4), runs=3, salience=0.0, resamples=0)
+    np.testing.assert_allclose(again.sigma2, fit.sigma2)
+    with pytest.raises(ValueError, match="`runs` must divide the 24 samples, but is 5"):
+        fit_directly(*three, range(4), runs=5)
 
 
 def test_a_direct_comparison_has_two_ends_as_well():

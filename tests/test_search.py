@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import scipy.spatial.distance
 
-from sim.fitting.bootstrap import bootstrap_weights, verdicts
+from sim.fitting.bootstrap import bootstrap_weights, input_weights, run_weights
 from sim.fitting.distances import (
     DISTANCES,
     distance_named,
@@ -120,6 +120,12 @@ def test_bootstrap_weights_are_draws_with_replacement():
     assert abs(weights.var(axis=0).mean() * 49 - 6 / 7) < 0.05
 
 
-def test_verdicts_need_an_interval_that_leaves_zero_out():
-    low, high = np.array([-0.2, -0.1, 0.05, -1e-9]), np.array([-0.1, 0.1, 0.2, -1e-10])
-    assert verdicts(low, high) == ["better", "not distinguishable", "worse", "not distinguishable"]
+def test_inputs_are_drawn_with_all_their_runs_and_runs_with_all_their_inputs():
+    inputs, runs = input_weights(12, 3, 50, seed=3), run_weights(12, 3, 50, seed=3)
+    for weights in (inputs, runs):
+        np.testing.assert_allclose(weights.sum(axis=1), 1.0, rtol=1e-12)
+    by_run, by_input = inputs.reshape(50, 3, 4), runs.reshape(50, 3, 4)
+    np.testing.assert_array_equal(by_run, np.broadcast_to(by_run[:, :1], by_run.shape))
+    np.testing.assert_array_equal(by_input, np.broadcast_to(by_input[..., :1], by_input.shape))
+    np.testing.assert_allclose(3 * by_run[:, 0], bootstrap_weights(4, 50, seed=3))
+    np.testing.assert_allclose(4 * by_input[..., 0], bootstrap_weights(3, 50, seed=3))

@@ -7,7 +7,7 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.special import stdtr
+from scipy.special import stdtr, stdtrit
 
 from sim.fitting.distances import Distance, nearest_on_grid
 
@@ -17,14 +17,28 @@ LEVEL = 0.95  # coverage of intervals, where nothing else is asked for
 MATERIAL = 1e-4  # a total variation below this is nothing that a verdict should rest on
 
 
-def bootstrap_weights(samples: int, resamples: int, seed: int) -> np.ndarray:
-    """How often each sample is drawn when as many are drawn with replacement, as shares.
+def bootstrap_weights(units: int, resamples: int, seed: int) -> np.ndarray:
+    """How often each unit is drawn when as many are drawn with replacement, as shares.
 
     Returns:
-        (resamples, samples), each row summing to 1.
+        (resamples, units), each row summing to 1.
     """
     rng = np.random.default_rng(seed)
-    return rng.multinomial(samples, np.full(samples, 1 / samples), size=resamples) / samples
+    return rng.multinomial(units, np.full(units, 1 / units), size=resamples) / units
+
+
+def input_weights(samples: int, runs: int, resamples: int, seed: int) -> np.ndarray:
+    """Weights (resamples, samples) that draw the inputs anew, each with all of its runs.
+
+    Samples are runs × inputs, one run after the other.
+    """
+    return np.tile(bootstrap_weights(samples // runs, resamples, seed), runs) / runs
+
+
+def run_weights(samples: int, runs: int, resamples: int, seed: int) -> np.ndarray:
+    """Weights (resamples, samples) that draw the training runs anew, each with all its inputs."""
+    inputs = samples // runs
+    return np.repeat(bootstrap_weights(runs, resamples, seed), inputs, axis=1) / inputs
 
 
 @functools.partial(jax.jit, static_argnames=("distance", "judged_by"))
@@ -54,19 +68,32 @@ def resampled_fit(
     return jax.lax.map(one, (measured, tables))
 
 
-def interval(draws: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
-    """The middle part of bootstrap draws along their first axis: its two ends."""
-    tail = (1 - level) / 2
-    low, high = np.quantile(draws, [tail, 1 - tail], axis=0)
-    return low, high
+def t_interval(
+    observed: np.ndarray,
+    draws: np.ndarray,
+    units: int,
+    level: float,
+    least: float = -np.inf,
+    most: float = np.inf,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Student's t interval of a statistic, with the standard deviation of its bootstrap draws.
 
+    The middle part of the draws themselves covers too little where the units are few: of three,
+    no resample reaches beyond the largest.
 
-def verdicts(low: np.ndarray, high: np.ndarray) -> list[str]:
-    """What intervals of (theory − null) distances say about the theory: where they leave 0 out."""
-    return [
-        BETTER if above < -MATERIAL else WORSE if below > MATERIAL else SAME
-        for below, above in zip(low, high, strict=True)
-    ]
+    Args:
+        observed: (...), of all units.
+        draws: (resamples, ...).
+        units: how many were drawn anew, at least 2.
+        level: coverage.
+        least: the smallest value that there is.
+        most: the largest.
+
+    Returns:
+        Lower and upper end, (...).
+    """
+    reach = stdtrit(units - 1, (1 + level) / 2) * _spread(draws, units)
+    return np.clip(observed - reach, least, most), np.clip(observed + reach, least, most)
 
 
 def standing(
@@ -85,8 +112,7 @@ def standing(
         level: 1 − the accepted chance of a false verdict.
         material: a smaller difference is not spoken of.
     """
-    # A resample spreads as if n samples were n − 1.
-    spread = draws.std(axis=0, ddof=1) * np.sqrt(samples / (samples - 1))
+    spread = _spread(draws, samples)
     ratio = np.abs(difference) / np.where(spread > 0, spread, 1.0)
     chance = np.where(spread > 0, 2 * stdtr(samples - 1, -ratio), (difference == 0) * 1.0)
     told = (holm(chance) <= 1 - level) & (np.abs(difference) > material)
@@ -94,6 +120,11 @@ def standing(
         SAME if not tells else BETTER if value < 0 else WORSE
         for tells, value in zip(told, difference, strict=True)
     ]
+
+
+def _spread(draws: np.ndarray, units: int) -> np.ndarray:
+    """Standard error from bootstrap draws: a resample spreads as if n units were n − 1."""
+    return draws.std(axis=0, ddof=1) * np.sqrt(units / (units - 1))
 
 
 def holm(chance: np.ndarray) -> np.ndarray:

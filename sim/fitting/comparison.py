@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from sim.checks import ArgumentError
-from sim.fitting.bootstrap import bootstrap_weights, interval, resampled_fit, standing
+from sim.fitting.bootstrap import resampled_fit, standing, t_interval
 from sim.fitting.distances import Distance, Table, total_variation
 from sim.fitting.nulls import Null
 from sim.strength import weighted_distributions
@@ -39,34 +39,55 @@ class Difference:
     high: np.ndarray
 
 
+class Observed(NamedTuple):
+    """What a fit of all samples says, about which resamples spread.
+
+    Attributes:
+        log_sigma2: (checkpoints,), ln σ².
+        total_variation: (checkpoints,), of the theory.
+        measured: (checkpoints, n), distributions over orders.
+        differences: by null model, (checkpoints,), of total variation, theory − null.
+    """
+
+    log_sigma2: np.ndarray
+    total_variation: np.ndarray
+    measured: np.ndarray
+    differences: Mapping[str, np.ndarray]
+
+
 @dataclasses.dataclass(frozen=True)
 class Comparison:
     """Bootstrap intervals of a fit, and the theory's standing beside each null model.
 
     Attributes:
         level: coverage of the intervals, and 1 − the accepted chance of any false verdict.
-        samples: that were drawn anew.
+        units: how many inputs, or training runs, were drawn anew.
         material: a difference of distances that is smaller is not spoken of.
         tested: bool (checkpoints,): neither the target nor the start, which every model meets.
+        observed: with all samples.
         log_sigma2: (resamples, checkpoints), ln σ² fitted to each resample.
         total_variation: (resamples, checkpoints), of the theory.
         measured: (resamples, checkpoints, n), the resampled distributions.
         differences: by name of the null model.
+        range: least and largest ln σ² that were tried.
     """
 
     level: float
-    samples: int
+    units: int
     material: float
     tested: np.ndarray
+    observed: Observed
     log_sigma2: np.ndarray
     total_variation: np.ndarray
     measured: np.ndarray
     differences: Mapping[str, Difference]
+    range: tuple[float, float]
 
     @property
     def sigma2_interval(self) -> tuple[np.ndarray, np.ndarray]:
         """Lower and upper end of σ² at each checkpoint."""
-        low, high = interval(self.log_sigma2, self.level)
+        about = self.observed.log_sigma2
+        low, high = t_interval(about, self.log_sigma2, self.units, self.level, *self.range)
         return np.exp(low), np.exp(high)
 
     @functools.cached_property
@@ -78,7 +99,7 @@ class Comparison:
         names = list(self.differences)
         observed = np.concatenate([self.differences[name].observed[at] for name in names])
         draws = np.concatenate([self.differences[name].draws[:, at] for name in names], axis=1)
-        said = iter(standing(observed, draws, self.samples, self.level, self.material))
+        said = iter(standing(observed, draws, self.units, self.level, self.material))
         return {name: [next(said) if tested else None for tested in self.tested] for name in names}
 
     def overall(
@@ -100,8 +121,8 @@ class Comparison:
             raise ArgumentError("checkpoints", "select at least one checkpoint", "selects none")
         observed = np.array([one.mean() for one, _ in means.values()])
         draws = np.array([many.mean(axis=1) for _, many in means.values()]).T
-        said = standing(observed, draws, self.samples, self.level, self.material)
-        low, high = interval(draws, self.level)
+        said = standing(observed, draws, self.units, self.level, self.material)
+        low, high = t_interval(observed, draws, self.units, self.level)
         return {
             name: {"low": float(low[i]), "high": float(high[i]), "verdict": said[i]}
             for i, name in enumerate(means)
@@ -109,11 +130,13 @@ class Comparison:
 
     def record(self, c: int) -> dict[str, Any]:
         """Plain values of one checkpoint, as written to `fit.json`; the nulls' are their own."""
-        sigma2 = self.sigma2_interval
-        away = interval(self.total_variation[:, c], self.level)
-        shares = interval(self.measured[:, c], self.level)
+        low, high = self.sigma2_interval
+        of_all = self.observed
+        units = self.units, self.level, 0.0, 1.0
+        away = t_interval(of_all.total_variation[c], self.total_variation[:, c], *units)
+        shares = t_interval(of_all.measured[c], self.measured[:, c], *units)
         return {
-            "sigma2_interval": [float(end[c]) for end in sigma2],
+            "sigma2_interval": [float(low[c]), float(high[c])],
             "total_variation_interval": [float(end) for end in away],
             "measured_interval": [end.tolist() for end in shares],
         }
@@ -124,15 +147,15 @@ def compare(
     theory: Sequence[Table],
     nulls: Models,
     distance: Distance,
-    observed: Mapping[str, np.ndarray],
+    observed: Observed,
+    weights: np.ndarray,
     *,
+    units: int,
     tested: np.ndarray,
     material: float,
-    resamples: int,
     level: float,
-    seed: int,
 ) -> Comparison:
-    """Fits the theory and every null model anew to each bootstrap resample of the samples.
+    """Fits the theory and every null model anew to each bootstrap resample.
 
     What a model predicts for each sample is a table; a resample is another average over samples,
     for the measured and the predicted strength alike.
@@ -142,17 +165,17 @@ def compare(
         theory: what the theory predicts, a table of ln σ² for each checkpoint.
         nulls: by name, the models to compare with.
         distance: what is minimised.
-        observed: by name of the null model, (checkpoints,), the difference with all samples.
+        observed: with all samples.
+        weights: (resamples, samples), of `input_weights` or `run_weights`.
+        units: how many inputs or runs these draw.
         tested: bool (checkpoints,), where verdicts are given.
         material: a difference of distances that is smaller is not spoken of.
-        resamples: how many.
         level: coverage of the intervals, and 1 − the accepted chance of any false verdict.
-        seed: of the resamples.
     """
-    samples, n = strength.shape[1:]
-    weights = jnp.asarray(bootstrap_weights(samples, resamples, seed))
-    measured = weighted_distributions(weights, jnp.asarray(strength))
-    log_sigma2, away = _fitted_to_tables(measured, weights, theory, distance)
+    n = strength.shape[-1]
+    drawn = jnp.asarray(weights)
+    measured = weighted_distributions(drawn, jnp.asarray(strength))
+    log_sigma2, away = _fitted_to_tables(measured, drawn, theory, distance)
     differences = {}
     for name, null in nulls.items():
         if isinstance(null, Null):
@@ -160,18 +183,22 @@ def compare(
             of_resample = _members(measured[:, -1], points, null)
             beside = resampled_fit(measured, of_resample, points, distance, total_variation)[1]
         else:
-            beside = _fitted_to_tables(measured, weights, null, distance)[1]
+            beside = _fitted_to_tables(measured, drawn, null, distance)[1]
         draws = np.asarray(away - beside)
-        differences[name] = Difference(observed[name], draws, *interval(draws, level))
+        about = observed.differences[name]
+        differences[name] = Difference(about, draws, *t_interval(about, draws, units, level))
+    tried = [end for table in theory for end in (table.parameters[0], table.parameters[-1])]
     return Comparison(
         level,
-        samples,
+        units,
         material,
         tested,
+        observed,
         np.asarray(log_sigma2),
         np.asarray(away),
         np.asarray(measured),
         differences,
+        (float(min(tried)), float(max(tried))),
     )
 
 

@@ -11,7 +11,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from sim.checks import ArgumentError
-from sim.fitting.bootstrap import LEVEL, bootstrap_weights, interval, resampled_fit, verdicts
+from sim.fitting.bootstrap import (
+    BETTER,
+    LEVEL,
+    MATERIAL,
+    SAME,
+    WORSE,
+    bootstrap_weights,
+    resampled_fit,
+)
 from sim.fitting.distances import distance_named
 from sim.fitting.noise_fit import NoiseFit, check_direct
 from sim.fitting.prediction import noise_range, predicted_strength
@@ -130,12 +138,9 @@ def profile_noise(
         found[name] = {"distance": float(reference[0])}
         if count:
             gain = family[:, left_out][winners, np.arange(count)] - reference[left_out]
-            low, high = interval(gain, level)
-            found[name] |= {
-                "low": float(low),
-                "high": float(high),
-                "verdict": verdicts(np.array([low]), np.array([high]))[0],
-            }
+            low, high = _ends(gain, level)
+            said = BETTER if high < -MATERIAL else WORSE if low > MATERIAL else SAME
+            found[name] |= {"low": low, "high": high, "verdict": said}
     rows, columns = np.unravel_index(winners, (growth.size, correlation.size))
     return NoiseProfile(
         growth=growth,
