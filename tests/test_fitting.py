@@ -324,9 +324,11 @@ def test_records_are_plain_and_complete():
 
 def test_several_runs_have_intervals_of_their_own():
     """Runs that differ less than inputs do: the intervals over runs are the narrower ones."""
-    one = _learned(_target(9), SIGMA2)
     rng = np.random.default_rng(4)
-    runs = [_learned(_target(9), s * SIGMA2) for s in (0.98, 1.0, 1.02)]
+    own = 0.05 * rng.normal(size=(4, SAMPLES, 2**N))  # of each input, the same in all runs
+    learned = [_learned(_target(9), s * SIGMA2) for s in (0.98, 1.0, 1.02)]
+    runs = [(i_and + own, i_or, outputs) for i_and, i_or, outputs in learned]
+    one = runs[1]
     three = [np.concatenate(parts, axis=1) for parts in zip(*runs, strict=True)]
     options = {"salience": 0.0, "resamples": 200}
     fit = fit_directly(*three, range(4), runs=3, **options)
