@@ -17,11 +17,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sim.checks import ArgumentError, check_epochs, check_fraction, check_outputs, check_whole
-from sim.fitting import bootstrap_weights
+from sim.fitting import input_weights, t_interval
 from theory import and_interactions, orders, sum_by_order
 
 REMOVED = 0.5
 """Size, relative to the start, below which an order counts as removed."""
+
+REPLACED = 0.5
+"""What must be left along the initial pattern, as a share of it, for the pattern to be kept."""
 
 LOWEST = 3
 """The lowest order that is called medium or high."""
@@ -39,7 +42,10 @@ class Fate(NamedTuple):
     Attributes:
         answer: `removes` where the interval of an order's size lies wholly below `REMOVED` at some
             checkpoint; `outgrows` where all of them lie wholly above it; `undetermined` otherwise,
-            or without intervals, or where nothing counts.
+            or without intervals, or where nothing counts. Of size alone: `outgrows` does not say
+            that the initial pattern is still there.
+        replaced: whether it is not: of `Retention.kept` at the end of the first phase, the upper
+            ends of the intervals lie below `REPLACED` in the median of the orders that count.
         order: the order that fell most, and
         checkpoint: where it did; 0 for both where nothing counts.
         size: its size there, relative to the start.
@@ -47,6 +53,7 @@ class Fate(NamedTuple):
     """
 
     answer: str
+    replaced: bool
     order: int
     checkpoint: int
     size: float
@@ -66,10 +73,11 @@ class Retention:
         overlap: (checkpoints, n), cosine between the interactions and the first checkpoint's, over
             samples and sets.
         effect: (checkpoints,), mean of |v(N) − v(∅)| relative to the first checkpoint.
-        size_interval: (2, checkpoints, n), lower and upper ends from drawing the samples anew, or
-            None for a single sample or without resamples. They say nothing of another training run,
-            and those of few samples are too narrow.
+        size_interval: (2, checkpoints, n), lower and upper ends from drawing the inputs anew, or
+            None for a single sample or without resamples. They say nothing of another training
+            run.
         overlap_interval: (2, checkpoints, n), the same.
+        kept_interval: (2, checkpoints, n), the same for `kept`.
     """
 
     size: np.ndarray
@@ -77,6 +85,7 @@ class Retention:
     effect: np.ndarray
     size_interval: np.ndarray | None = None
     overlap_interval: np.ndarray | None = None
+    kept_interval: np.ndarray | None = None
 
     @property
     def kept(self) -> np.ndarray:
@@ -85,8 +94,7 @@ class Retention:
         The component of the interactions along the initial ones. Sizes do not show where initial
         interactions make room for others of the same size; this does.
         """
-        with np.errstate(invalid="ignore"):
-            return np.where(self.overlap == 0, 0.0, self.size * self.overlap)
+        return _kept(self.size, self.overlap)
 
     def fate(self, until: int | None = None) -> Fate:
         """Whether the network removes its initial medium and high orders, or outgrows them.
@@ -100,17 +108,20 @@ class Retention:
         last, counted = self._last(until), self._counted()
         sizes = self.size[1 : last + 1, counted]
         if sizes.size == 0:
-            return Fate(UNDETERMINED, 0, 0, 1.0, 1.0)
-        answer = UNDETERMINED
+            return Fate(UNDETERMINED, False, 0, 0, 1.0, 1.0)
+        answer, replaced = UNDETERMINED, False
         if self.size_interval is not None:
             low, high = self.size_interval[:, 1 : last + 1, counted]
             if (high < REMOVED).any():
                 answer = REMOVES
             elif (low > REMOVED).all():
                 answer = OUTGROWS
+        if self.kept_interval is not None:
+            replaced = bool(np.median(self.kept_interval[1, last, counted]) < REPLACED)
         row, column = np.unravel_index(np.argmin(sizes), sizes.shape)
         at, k = int(row) + 1, int(counted[column])
-        return Fate(answer, k + 1, at, float(self.size[at, k]), float(self.overlap[at, k]))
+        size, overlap = float(self.size[at, k]), float(self.overlap[at, k])
+        return Fate(answer, replaced, k + 1, at, size, overlap)
 
     def _last(self, until: int | None) -> int:
         last = len(self.size) - 1
@@ -133,6 +144,7 @@ class Retention:
             "effect": self.effect,
             "size_interval": self.size_interval,
             "overlap_interval": self.overlap_interval,
+            "kept_interval": self.kept_interval,
         }
         plain = {
             name: None if part is None else _finite(part.tolist()) for name, part in series.items()
@@ -153,25 +165,34 @@ class Retention:
         last, counted, fate = self._last(until), self._counted(), self.fate(until)
         lead = {
             REMOVES: "The network removes initial interactions of medium or high order",
-            OUTGROWS: "The network does not remove its medium and high orders in absolute size, it "
-            "outgrows them",
+            OUTGROWS: "The network does not remove its medium and high orders in absolute size "
+            f"(none falls below {REMOVED:g} of what it was), it outgrows them",
             UNDETERMINED: "Whether the network removes its initial interactions of medium and high "
             "order or outgrows them is not determined",
         }[fate.answer]
         if fate.order == 0:
             return f"{lead}: there is nothing to compare."
         left = np.median(self.kept[last, counted])
+        pattern = (
+            "But the initial pattern itself is replaced: along it"
+            if fate.replaced
+            else "Along the initial pattern itself"
+        )
         return (
             f"{lead}: until epoch {times[last]:g} the smallest of them, order {fate.order} at "
             f"epoch {times[fate.checkpoint]:g}, has {fate.size:.2g} times its initial size, while "
             f"the mean effect |v(N) − v(∅)| becomes {self.effect[last]:.3g} times the initial one. "
-            f"Along the initial pattern itself, the median of these orders then has {left:.2f} "
-            "times what it had."
+            f"{pattern}, the median of these orders then has {left:.2f} times what it had."
         )
 
 
 def retention(
-    outputs: ArrayLike, *, resamples: int = 200, level: float = 0.95, seed: int = 0
+    outputs: ArrayLike,
+    *,
+    runs: int = 1,
+    resamples: int = 200,
+    level: float = 0.95,
+    seed: int = 0,
 ) -> Retention:
     """Follows the size of plain Möbius interactions, order by order, from the first checkpoint on.
 
@@ -181,7 +202,9 @@ def retention(
 
     Args:
         outputs: (checkpoints, samples, 2^n), v(S).
-        resamples: bootstrap resamples of the samples; 0 for no intervals.
+        runs: how many training runs the samples hold, one after the other, with the same inputs in
+            each; what is drawn anew are the inputs.
+        resamples: bootstrap resamples of the inputs; 0 for no intervals.
         level: coverage of the intervals.
         seed: of the resamples.
 
@@ -201,17 +224,25 @@ def retention(
     """
     outputs = check_outputs(outputs)
     check_whole(resamples, "resamples", 0)
+    check_whole(runs, "runs", 1)
     check_fraction(level, "level")
+    if outputs.shape[1] % runs:
+        raise ArgumentError("runs", f"divide the {outputs.shape[1]} samples", f"is {runs}")
     squares, products, effect = (np.asarray(part) for part in _sums(jnp.asarray(outputs)))
     samples = outputs.shape[1]
     size, overlap = _relative(squares.mean(axis=1), products.mean(axis=1))
-    intervals: list[np.ndarray | None] = [None, None]
-    if resamples and samples > 1:
-        shares = bootstrap_weights(samples, resamples, seed)
-        drawn = _relative(*(np.einsum("rs,csn->rcn", shares, x) for x in (squares, products)))
-        ends = [(1 - level) / 2, (1 + level) / 2]
-        # Nearest, since between two infinite sizes there is no number.
-        intervals = [np.quantile(part, ends, axis=0, method="nearest") for part in drawn]
+    intervals: list[np.ndarray | None] = [None, None, None]
+    if resamples and samples > runs:
+        shares = input_weights(samples, runs, resamples, seed)
+        sums = (np.einsum("rs,csn->rcn", shares, x) for x in (squares, products))
+        sizes, overlaps = _relative(*sums)
+        drawn = sizes, overlaps, _kept(sizes, overlaps)
+        units = samples // runs, level
+        intervals = [
+            _size_interval(size, sizes, *units),
+            np.stack(t_interval(overlap, overlaps, *units, -1.0, 1.0)),
+            np.stack(t_interval(_kept(size, overlap), drawn[2], *units)),
+        ]
     mean_effect = effect.mean(axis=1)
     return Retention(
         size=size,
@@ -219,6 +250,7 @@ def retention(
         effect=_ratio(mean_effect, mean_effect[:1]),
         size_interval=intervals[0],
         overlap_interval=intervals[1],
+        kept_interval=intervals[2],
     )
 
 
@@ -240,6 +272,23 @@ def _relative(squares: np.ndarray, products: np.ndarray) -> tuple[np.ndarray, np
     """Size and overlap (..., checkpoints, n) from sums of squares and of products."""
     first = squares[..., :1, :]
     return np.sqrt(_ratio(squares, first)), _ratio(products, np.sqrt(squares * first))
+
+
+def _size_interval(size: np.ndarray, drawn: np.ndarray, units: int, level: float) -> np.ndarray:
+    """Ends (2, checkpoints, n) of the interval of a size, in logarithms.
+
+    Where a draw has none of an order, or infinitely much, the ends are those of the draws.
+    """
+    logs = (drawn > 0) & np.isfinite(drawn)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ends = np.exp(t_interval(np.log(size), np.log(drawn), units, level))
+    return np.where(logs.all(axis=0), ends, [drawn.min(axis=0), drawn.max(axis=0)])
+
+
+def _kept(size: np.ndarray, overlap: np.ndarray) -> np.ndarray:
+    """size · overlap; 0 where nothing overlaps, also where the size is infinite."""
+    with np.errstate(invalid="ignore"):
+        return np.where(overlap == 0, 0.0, size * overlap)
 
 
 def _finite(values: Any) -> Any:

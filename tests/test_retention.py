@@ -3,6 +3,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import scipy.stats
 from theory_oracles import order, permuted_indices, subsets
 
 from sim import Retention, retention
@@ -138,19 +139,41 @@ def test_a_pattern_that_is_replaced_keeps_its_size_and_not_itself():
     assert np.all(np.abs(found.size[1] - 1) < bound)
     assert np.all(np.abs(found.kept[1] - 0.2) < bound)
     assert found.fate().answer == "outgrows"  # in size
+    assert found.fate().replaced
+    text = found.verdict([0, 1])
+    assert "it outgrows them" in text
+    assert "But the initial pattern itself is replaced: along it, the median" in text
     on_top = _found(np.stack([start, start + 5 * other]))
+    assert not on_top.fate().replaced
+    assert ". Along the initial pattern itself, the median" in on_top.verdict([0, 1])
+    half = _found(np.stack([start, 0.45 * start]))  # an interval of no width
+    assert half.fate().replaced
+    assert not _found(np.stack([start, 0.55 * start])).fate().replaced
+    few = np.stack([start[:5], start[:5] * np.array([0, 1, 0, 1, 0])[:, None]])
+    assert np.median(_found(few).kept[1]) < 0.5  # but by chance it could be above
+    assert not _found(few).fate().replaced
     assert np.all(np.abs(on_top.kept[1] - 1) < 5 * bound)
     assert np.all(on_top.overlap[1] < 0.2 + bound)
 
 
 def test_intervals_are_those_of_samples_drawn_anew():
+    """Student's t about what was observed, in logarithms for the sizes."""
     outputs = _outputs(3, samples=6)
     found = retention(outputs, resamples=50, level=0.8, seed=4)
     counts = np.random.default_rng(4).multinomial(6, np.full(6, 1 / 6), size=50)
     drawn = [_enumerated(np.repeat(outputs, count, axis=1)) for count in counts]
-    for name, index in (("size_interval", 0), ("overlap_interval", 1)):
-        sorted_draws = np.sort([draw[index] for draw in drawn], axis=0)
-        np.testing.assert_allclose(getattr(found, name), sorted_draws[[5, 44]], rtol=1e-9)
+    reach = scipy.stats.t.ppf(0.9, 5) * np.sqrt(6 / 5)
+    sizes, overlaps, kept = (np.array([draw[i] for draw in drawn]) for i in range(3))
+    ends = np.array([[[-1.0]], [[1.0]]])
+    expected = np.log(found.size) + ends * reach * np.log(sizes).std(axis=0, ddof=1)
+    np.testing.assert_allclose(np.log(found.size_interval), expected, atol=1e-9)
+    expected = np.clip(found.overlap + ends * reach * overlaps.std(axis=0, ddof=1), -1, 1)
+    np.testing.assert_allclose(found.overlap_interval, expected, atol=1e-9)
+    expected = found.kept + ends * reach * kept.std(axis=0, ddof=1)
+    np.testing.assert_allclose(found.kept_interval, expected, atol=1e-9)
+    twice = np.concatenate([outputs, outputs], axis=1)  # the same inputs in two runs
+    runs = retention(twice, runs=2, resamples=50, level=0.8, seed=4)
+    np.testing.assert_allclose(runs.size_interval, found.size_interval, rtol=1e-9)
     again, other = retention(outputs, seed=4), retention(outputs, seed=5)
     np.testing.assert_array_equal(again.size_interval, retention(outputs, seed=4).size_interval)
     assert np.any(again.size_interval != other.size_interval)

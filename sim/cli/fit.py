@@ -112,12 +112,20 @@ def fit(
         int, typer.Option(help="Bootstrap resamples; 0 for no intervals.")
     ] = RESAMPLES,
     seed: Annotated[int, typer.Option(help="Of the resamples.")] = 0,
+    drop_checkpoint: Annotated[
+        list[float] | None,
+        typer.Option(
+            metavar="EPOCH",
+            help="Leave a checkpoint out, to see what rests on it; may be given several times.",
+            show_default=False,
+        ),
+    ] = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
     """Fit the noise level σ² of every checkpoint, beside null models; writes a report too."""
     folder = folder or source.parent
-    interactions = Interactions.load(source)
+    interactions = Interactions.load(source).without(drop_checkpoint or ())
     refuse_existing([folder / FIT, folder / REPORT], overwrite)
     with progress_bars() as progress:
         document = run_fit(
@@ -159,6 +167,7 @@ def run_fit(
         measurement.outputs,
         measurement.epochs,
         noise,
+        runs=measurement.runs,
         noise_bound=interactions.settings.get("noise_bound", NOISE_BOUND),
         tolerance=interactions.settings.get("tolerance", TOLERANCE),
         prefer=interactions.settings.get("prefer"),
@@ -182,7 +191,14 @@ def _phases(measurement: Measurement, fit: NoiseFit | None) -> Phases | None:
     train_loss, test_loss = measurement.train_loss, measurement.test_loss
     if train_loss is None or test_loss is None:
         train_loss = test_loss = None  # one alone makes no gap
-    return find_phases(fit.epochs, fit.strength, train_loss=train_loss, test_loss=test_loss)
+    return find_phases(
+        fit.epochs,
+        fit.strength,
+        runs=measurement.runs,
+        train_loss=train_loss,
+        test_loss=test_loss,
+        seed=fit.settings["seed"],
+    )
 
 
 def print_fit(document: Document | Mapping[str, Any]) -> None:
@@ -194,11 +210,12 @@ def print_fit(document: Document | Mapping[str, Any]) -> None:
     both = any(fitted.other is not None for fitted in checkpoints)
     notes = [
         "* start or target, part of every prediction: no test.",
+        "σ²: beside the target's own noise, which counts as none.",
         "size: what is learned, as a share of what the theory says.",
         "gap: largest certified gap of a sample.",
     ]
     if both:
-        notes.insert(1, f"Two values: prefer {document.options.prefer}, below it the other end.")
+        notes.insert(2, f"Two values: prefer {document.options.prefer}, below it the other end.")
     table = Table(
         box=SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
@@ -235,7 +252,7 @@ def print_fit(document: Document | Mapping[str, Any]) -> None:
         )
     out.print(table)
     out.print()
-    for paragraph in paragraphs(document):
+    for paragraph in filter(None, [*paragraphs(document), document.phases.losses]):
         out.print(paragraph, markup=False, soft_wrap=False, width=min(out.width, WIDTH))
 
 

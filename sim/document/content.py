@@ -47,17 +47,18 @@ def fit_document(
     until = None
     if phases is not None and phases.boundary is not None:
         until = int(np.searchsorted(measurement.epochs, phases.boundary))
-    kept = retention(measurement.outputs, seed=fit.settings["seed"])
+    kept = retention(measurement.outputs, runs=measurement.runs, seed=fit.settings["seed"])
     found["retention"] = kept.record(measurement.epochs, until)
     for record, gap in zip(found["checkpoints"], np.asarray(extraction.gap), strict=True):
         record["gap"] = float(gap.max())
     curves = {name: getattr(measurement, name) for name in CURVES}
     return {
         **found,
-        "curves": {k: None if v is None else v.tolist() for k, v in curves.items()},
+        "curves": {k: None if v is None else _over_runs(v) for k, v in curves.items()},
         "settings": {
             "players": measurement.n,
             "samples": measurement.samples,
+            "runs": measurement.runs,
             "noise": {
                 "growth": float(fit.noise.growth),
                 "correlation": float(fit.noise.correlation),
@@ -68,6 +69,11 @@ def fit_document(
             "versions": versions(),
         },
     }
+
+
+def _over_runs(curve: np.ndarray) -> list[float]:
+    """A curve (checkpoints,) or (runs, checkpoints), averaged over the runs."""
+    return curve.reshape(-1, curve.shape[-1]).mean(axis=0).tolist()
 
 
 def findings(

@@ -27,6 +27,10 @@ Share = Annotated[float, Meta(ge=0, le=LARGEST)]
 Shares = Annotated[
     list[Share], Meta(min_length=1, description="a list of finite, nonnegative numbers")
 ]
+SharesInterval = Annotated[
+    Annotated[list[Shares], Meta(min_length=2, max_length=2)] | None,
+    Meta(description="null or two lists of finite, nonnegative numbers"),
+]
 Series = Annotated[  # how many numbers there must be, and of what kind, `_check_series` knows
     list[Any] | None, Meta(description="null or finite numbers, one a checkpoint")
 ]
@@ -100,9 +104,10 @@ class Checkpoint(Struct, frozen=True, kw_only=True):
         nulls: the null models by name.
         bound: what `sigma2` is where the data do not determine it; see `NoiseFit.bound`.
         mean_order: of the measured distribution.
-        sigma2_interval: from bootstrap resamples.
+        sigma2_interval: over inputs, from bootstrap resamples.
         total_variation_interval: of the theory's, from the same resamples.
         measured_interval: lower and upper ends of `measured`.
+        run_sigma2_interval: over training runs, as are the other two; None with a single run.
         gap: largest certified gap of a sample's extraction.
         scale: how large the learned interactions are beside what the theory predicts.
         tested: whether it says something: neither the target nor a start that is predicted with.
@@ -119,10 +124,10 @@ class Checkpoint(Struct, frozen=True, kw_only=True):
     mean_order: OptionalNumber = None
     sigma2_interval: OptionalPair = None
     total_variation_interval: OptionalPair = None
-    measured_interval: Annotated[
-        Annotated[list[Shares], Meta(min_length=2, max_length=2)] | None,
-        Meta(description="null or two lists of finite, nonnegative numbers"),
-    ] = None
+    measured_interval: SharesInterval = None
+    run_sigma2_interval: OptionalPair = None
+    run_total_variation_interval: OptionalPair = None
+    run_measured_interval: SharesInterval = None
     gap: OptionalNumber = None
     scale: OptionalNumber = None
     tested: Annotated[bool, Meta(description="true or false")] = True
@@ -164,6 +169,9 @@ class FoundPhases(Struct, frozen=True, kw_only=True):
     mean_order: Series = None
     spread: Series = None
     noise: Series = None
+    run_mean_order: Annotated[
+        list[list[Number]] | None, Meta(description="null or lists of finite numbers")
+    ] = None
     run_boundaries: Annotated[list[Number] | None, Meta(description="null or a list of epochs")] = (
         None
     )
@@ -189,6 +197,7 @@ class Kept(Struct, frozen=True, kw_only=True):
     effect: Annotated[list[Number | None], Meta(description="a list of finite numbers")]
     size_interval: RowsInterval = None
     overlap_interval: RowsInterval = None
+    kept_interval: RowsInterval = None
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -436,8 +445,9 @@ def _check_retention(plain: Mapping[str, Any], path: str | Path) -> None:
         must = f"{len(records)} numbers, one a checkpoint"
         raise _fault(where, "effect", must, kept["effect"])
     must = f"{len(records)} lists of {orders} numbers, one for each order"
-    for name in ("size", "overlap"):
-        for rows in (kept[name], *(kept.get(f"{name}_interval") or ())):
+    for name in ("size", "overlap", "size_interval", "overlap_interval", "kept_interval"):
+        held = kept.get(name) or ()
+        for rows in held if name.endswith("interval") else (held,):
             if [len(row) for row in rows] != [orders] * len(records):
                 raise _fault(where, name, must, rows)
 

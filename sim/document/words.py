@@ -65,36 +65,47 @@ def paragraphs(document: Document | Mapping[str, Any]) -> list[str]:
         document: content of `fit.json`.
     """
     document = as_document(document)
-    if document.options.through == "direct":
-        return [_direct_conclusion(document)]
-    said = [_phases_sentence(document.phases)]
+    said = [_phases_sentence(document)]
     if document.retention is not None:
         said.append(document.retention.verdict)
     records = judged(document)
     if not records:
-        nothing = "There is nothing to compare: start and target are part of every prediction."
+        nothing = (
+            "There is nothing to compare: start and target are part of every prediction."
+            if document.options.start
+            else "There is nothing to compare, since the last checkpoint is the target."
+        )
         return [*said, nothing]
-    said += [_theory_sentence(records), _nulls_sentence(document, records)]
+    said += [_theory_sentence(document, records), _nulls_sentence(document, records)]
     said += [_size_sentence(records), _split_sentence(records)]
     return [sentence for sentence in said if sentence]
 
 
-def _phases_sentence(phases: FoundPhases) -> str:
-    if phases.boundary is not None:
-        return (
-            f"The mean order falls until epoch {phases.boundary:g} ({boundary_interval(phases)}) "
-            f"and rises after it."
-        )
-    known = phases.p_value is not None
-    return "No two-phase pattern was found." if known else "Phases were not looked for."
+def _phases_sentence(document: Document) -> str:
+    """What the mean order does, and whether it does the same at the other end of the preference."""
+    phases, other = document.phases, document.other_phases
+    if phases.pattern is None:
+        return phases.verdict or "Phases were not looked for."
+    said = phases.verdict or ""
+    if other is None or other.pattern is None:
+        return said
+    if other.pattern != phases.pattern:
+        return f"{said} With the other end of the preference: {other.pattern}."
+    if phases.boundary is None:
+        return f"{said} So it is with the other end of the preference."
+    beside = "the same" if other.boundary == phases.boundary else f"epoch {other.boundary:g}"
+    return f"{said} With the other end of the preference the minimum is {beside}."
 
 
-def _theory_sentence(records: Sequence[Checkpoint]) -> str:
+def _theory_sentence(document: Document, records: Sequence[Checkpoint]) -> str:
     """How σ² moves, and how far the theory is off, at both ends of the preference."""
     away = [r.total_variation for r in records]
     worst = records[int(np.argmax(away))]
+    how = ", compared with the measured interactions directly" * (
+        document.options.through == "direct"
+    )
     sentence = (
-        f"With one noise level for each checkpoint, the theory is off by a total variation of "
+        f"With one noise level for each checkpoint{how}, the theory is off by a total variation of "
         f"{np.median(away):.3f} in the median and {max(away):.3f} at most (epoch {worst.epoch:g}), "
         f"over epochs {records[0].epoch:g} to {records[-1].epoch:g}; "
         f"{_noise_path(records).rstrip(',')}."
@@ -174,33 +185,6 @@ def _split_sentence(records: Sequence[Checkpoint]) -> str:
 
 def _listed(names: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
-
-
-def _direct_conclusion(document: Document) -> str:
-    """One sentence on a direct comparison."""
-    if document.phases.boundary is None:
-        known = document.phases.p_value is not None
-        finding = "No two-phase pattern was found" if known else "Phases were not looked for"
-        opening = f"{finding}; over all checkpoints"
-    else:
-        opening = (
-            f"The mean order falls until epoch {document.phases.boundary:g} "
-            f"({boundary_interval(document.phases)}) and rises after it; in this second phase"
-        )
-    records = second_phase(document)
-    if not records:
-        return f"{opening} there is nothing to compare, since the last checkpoint is the target."
-    away = float(np.median([r.total_variation for r in records]))
-    sentence = (
-        f"{opening} {_noise_path(records)} and the theory's distribution is off by a median total "
-        f"variation of {away:.3f}"
-    )
-    nulls = {
-        name: float(np.median([r.nulls[name].total_variation for r in records]))
-        for name in records[0].nulls
-    }
-    beside = ", ".join(f"{value:.3f} ({label(name)})" for name, value in nulls.items())
-    return f"{sentence}, beside {beside} for the null models."
 
 
 def boundary_interval(phases: FoundPhases) -> str:

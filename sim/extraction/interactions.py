@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
 from sim.checks import ArgumentError, check_outputs
@@ -79,6 +80,35 @@ class Interactions:
         metadata = {**self.measurement.metadata, "extraction": dict(self.settings)}
         whole = dataclasses.replace(self.measurement, metadata=metadata)
         write_npz(path, whole.arrays() | extracted)
+
+    def without(self, epochs: Iterable[float]) -> Interactions:
+        """The same without the checkpoints of some epochs.
+
+        Raises:
+            ArgumentError: an epoch that was not measured, or fewer than two checkpoints left.
+
+        Example:
+            >>> from sim.extraction import extract_interactions
+            >>> measurement = Measurement(np.ones((4, 2, 8)) * np.arange(8), [0, 1, 5, 9])
+            >>> found = Interactions(measurement, extract_interactions(measurement.outputs), {})
+            >>> found.without([5]).measurement.epochs.tolist()
+            [0.0, 1.0, 9.0]
+        """
+        dropped = sorted(set(epochs))
+        if not dropped:
+            return self
+        measured = self.measurement.epochs
+        if unknown := [epoch for epoch in dropped if epoch not in measured]:
+            known = ", ".join(f"{epoch:g}" for epoch in measured)
+            raise ArgumentError("drop_checkpoint", f"be of {known}", f"is {unknown[0]:g}")
+        kept = np.flatnonzero(~np.isin(measured, dropped))
+        if kept.size < 2:
+            raise ArgumentError(
+                "drop_checkpoint", "leave at least two checkpoints", f"leaves {kept.size}"
+            )
+        settings = dict(self.settings) | {"dropped_checkpoints": dropped}
+        extraction = jax.tree.map(lambda part: np.asarray(part)[kept], self.extraction)
+        return Interactions(self.measurement.at(kept), extraction, settings)
 
     @classmethod
     def load(cls, path: str | Path) -> Interactions:

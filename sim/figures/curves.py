@@ -208,24 +208,30 @@ def loss_curves(ax: Axes, document: Document | Mapping[str, Any]) -> Axes:
         ax.plot(epochs, train, color=MEASURED, label="train")
     if test:
         ax.plot(epochs, test, color=PREDICTED, ls="--", label="test")
+        least = int(np.argmin(test))
+        ax.plot(epochs[least], test[least], "v", ms=6, color=PREDICTED, label="least test loss")
     if train and test:
         gap = [b - a for a, b in zip(train, test, strict=True)]
         ax.plot(epochs, gap, color=GREY, lw=1.1, ls=":", label="test − train")
+        onset = document.phases.gap_onset
+        if onset is not None:
+            height = gap[epochs.index(onset)]
+            ax.plot(onset, height, "*", ms=9, color=GREY, label="leaves its noise")
     ax.axhline(0, color=GREY, lw=0.5)
     ax.set_ylabel("loss (nats)")
     return _against_epochs(ax, document)
 
 
 def loss_gap_curve(ax: Axes, document: Document | Mapping[str, Any]) -> Axes:
-    """Test loss − training loss against the epoch, with its onset."""
+    """Test loss − training loss against the epoch, and where it leaves its own noise."""
     document = as_document(document)
     epochs = [r.epoch for r in document.checkpoints]
-    gap, onset = document.phases.loss_gap, document.phases.loss_gap_onset
+    gap, onset = document.phases.loss_gap, document.phases.gap_onset
     if gap:
         ax.plot(epochs, gap, "o-", color=GREY)
         if onset is not None:
             height = gap[epochs.index(onset)]
-            ax.plot(onset, height, "*", ms=11, color=PREDICTED, label="onset of the gap")
+            ax.plot(onset, height, "*", ms=11, color=PREDICTED, label="leaves its noise")
     ax.axhline(0, color=GREY, lw=0.5)
     ax.set_ylabel("loss gap (nats)")
     return _against_epochs(ax, document)

@@ -66,8 +66,8 @@ def dynamics(document: Document | Mapping[str, Any], panels: int = 6) -> Figure:
             ax.label_outer()
         upper, lower = right.subplots(2, 1, sharex=True)
         loss_curves(upper, content)
-        legend_above(upper)
-        mean_order_curve(lower, content).set_title(_boundary_title(content.phases), loc="left")
+        legend_above(upper, columns=3)
+        mean_order_curve(lower, content).set_title(_pattern_title(content.phases), loc="left")
         upper.set_xlabel("")
     return figure
 
@@ -147,10 +147,13 @@ def _equals(text: str) -> str:
     return f"= {text}" if text[0].isdigit() else text
 
 
-def _boundary_title(phases: FoundPhases) -> str:
-    if phases.boundary is None:
-        return ""
-    return f"boundary: epoch {phases.boundary:g} ({boundary_interval(phases)})"
+def _pattern_title(phases: FoundPhases) -> str:
+    """The pattern of the mean order in a few words."""
+    if phases.boundary is not None:
+        return f"orders rise from epoch {phases.boundary:g} ({boundary_interval(phases)})"
+    return {"rises": "rises throughout", "falls": "falls throughout"}.get(
+        phases.pattern or "", phases.pattern or ""
+    )
 
 
 def epoch_title(epoch: float) -> str:

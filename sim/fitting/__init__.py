@@ -7,6 +7,8 @@ from sim.fitting.bootstrap import (
     SAME as SAME,
     WORSE as WORSE,
     bootstrap_weights as bootstrap_weights,
+    input_weights as input_weights,
+    t_interval as t_interval,
 )
 from sim.fitting.distances import (
     DISTANCES as DISTANCES,

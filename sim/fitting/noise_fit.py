@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -20,15 +20,23 @@ from sim.checks import (
     check_nonnegative,
     check_outputs,
     check_positive,
+    check_whole,
 )
-from sim.extraction import NOISE_BOUND, TOLERANCE, check_noise_bound, extract_interactions
-from sim.fitting.bootstrap import LEVEL, agreed
-from sim.fitting.comparison import Comparison, compare
+from sim.extraction import (
+    NOISE_BOUND,
+    TOLERANCE,
+    check_noise_bound,
+    check_preference,
+    extract_interactions,
+)
+from sim.fitting.bootstrap import LEVEL, agreed, input_weights, run_weights
+from sim.fitting.comparison import Comparison, Models, Observed, compare
 from sim.fitting.direct import fit_direct
-from sim.fitting.distances import distance_named
+from sim.fitting.distances import Distance, distance_named
 from sim.fitting.forward import ForwardModel, Instrument
 from sim.fitting.instrumented import fit_instrumented, whole_target
 from sim.fitting.nulls import NullFit
+from sim.fitting.outcome import Fitted
 from sim.fitting.prediction import Target, salient_target
 from sim.progress import NamedProgress, Progress
 from sim.strength import PARTS, averaged_distribution, measured_strength
@@ -74,7 +82,8 @@ class NoiseFit:
         noise: the noise's covariance.
         target: the true interactions w*.
         settings: the options of the fit, for the record.
-        comparison: intervals and verdicts from bootstrap resamples, or None without them.
+        comparison: intervals and verdicts from drawing the inputs anew, or None without resamples.
+        over_runs: intervals from drawing the training runs anew, or None where there is one.
         other: the fit at the other end of `prefer`, or None where it was not asked for.
     """
 
@@ -91,6 +100,7 @@ class NoiseFit:
     target: Target
     settings: Mapping[str, Any]
     comparison: Comparison | None = None
+    over_runs: Comparison | None = None
     other: NoiseFit | None = None
 
     def __repr__(self) -> str:
@@ -176,6 +186,7 @@ class NoiseFit:
                 for name, null in self.nulls.items()
             },
             **({} if compared is None else compared.record(c)),
+            **self._of_runs(c),
         }
         if self.other is not None:
             record["other"] = {
@@ -200,6 +211,12 @@ class NoiseFit:
             for name, null in self.nulls.items()
         }
 
+    def _of_runs(self, c: int) -> dict[str, Any]:
+        """Intervals over training runs, named so."""
+        if self.over_runs is None:
+            return {}
+        return {f"run_{name}": value for name, value in self.over_runs.record(c).items()}
+
     def _beside(
         self, name: str, c: int, verdicts: Mapping[str, list[str | None]]
     ) -> dict[str, Any]:
@@ -220,6 +237,7 @@ def fit_noise(
     epochs: ArrayLike,
     noise: NoiseModel = NoiseModel(),
     *,
+    runs: int = 1,
     through: str = "extraction",
     start: bool | None = None,
     noise_bound: float = NOISE_BOUND,
@@ -246,7 +264,7 @@ def fit_noise(
     The theory predicts outputs, and what is measured is what an extraction finds in outputs. So the
     predicted outputs are extracted too: with the same bound, tolerance and preference, and with the
     same threshold of salience (`through="extraction"`). They are v̂ = v₀ + s·J ŵ(σ²), the initial
-    outputs with the learned ones on top (`theory.superpose`), s being such that the mean of
+    outputs with the learned ones on top (as `theory.superpose`), s being such that the mean of
     |v(N) − v(∅)| is the observed one: σ² is the only free number of a checkpoint, in both phases.
     There w* is the last checkpoint less the first, so that the last one itself is what is predicted
     without noise. It follows that the start is not kept for good: w* holds the start with a minus
@@ -259,11 +277,13 @@ def fit_noise(
     explanation of outputs is found is not determined by the outputs; `prefer` says which, and
     verdicts are given where the fits at both of its ends agree.
 
-    Intervals come from drawing the samples anew, the same ones for all checkpoints, for the target
-    and for the null models. The thresholds of salience and the scales s, which are conventions and
-    not estimates, stay those of all samples. They say nothing about another training run. σ² is
-    measured as if the last checkpoint had none: where that one's own noise is 10⁻³, an earlier
-    3·10⁻³ comes out low by a factor of 2.
+    Intervals come from drawing the inputs anew, the same ones for all checkpoints, for the target
+    and for the null models (Student's t with the bootstrap's standard error; `make calibrate`
+    measures what they cover), and with several `runs` others from drawing those; over inputs, they
+    say nothing about another training run. The thresholds of salience and the scales s, which are
+    conventions and not estimates, stay those of all samples. σ² is measured as if the last
+    checkpoint had none: where that one's own noise is 10⁻³, an earlier 3·10⁻³ comes out low by a
+    factor of 2.
 
     Args:
         i_and: (checkpoints, samples, 2^n), AND interactions.
@@ -271,6 +291,9 @@ def fit_noise(
         outputs: (checkpoints, samples, 2^n), v(S).
         epochs: (checkpoints,), increasing; the first checkpoint is the start, the last the target.
         noise: the noise's covariance.
+        runs: how many training runs the samples hold, one after the other, with the same inputs
+            in each; `Measurement.runs`. All share one σ² at a checkpoint; each has its own start
+            and target.
         through: `extraction` or `direct`.
         start: whether the initial outputs are part of every prediction; only through the
             extraction, where it is the default.
@@ -321,12 +344,15 @@ def fit_noise(
     if start and through == "direct":
         raise ArgumentError("start", "be False in the direct comparison", "is True")
     target = target or ("all" if through == "extraction" else "salient")
-    if prefer is not None:
-        check_choice(prefer, "prefer", tuple(OTHER_END))
+    check_preference(prefer)
     noise_bound, tolerance = check_noise_bound(noise_bound), as_number(tolerance, "tolerance")
     check_positive(tolerance, "tolerance")
     _check_options(parts, target, salience, resamples, level)
+    check_whole(runs, "runs", 1)
+    if outputs.shape[1] % runs:
+        raise ArgumentError("runs", f"divide the {outputs.shape[1]} samples", f"is {runs}")
     settings = {
+        "runs": int(runs),
         "through": through,
         "start": start,
         "noise_bound": noise_bound,
@@ -421,20 +447,9 @@ def _fit(
         )
         model = ForwardModel(target, initial, noise, tool)
         fitted = fit_instrumented(measured, observed, model, away, progress=progress)
-    comparison = None
-    if settings["resamples"] and strength.shape[1] > 1:
-        comparison = compare(
-            np.asarray(strength),
-            fitted.tables,
-            fitted.models,
-            away,
-            fitted.differences,
-            tested=judged_checkpoints(len(epochs), settings["start"]),
-            material=fitted.material,
-            resamples=settings["resamples"],
-            level=settings["level"],
-            seed=settings["seed"],
-        )
+    over_inputs, over_runs = _resampled(
+        np.asarray(strength), measured, fitted, away, settings, len(epochs)
+    )
     return NoiseFit(
         epochs=epochs,
         sigma2=fitted.sigma2,
@@ -448,8 +463,43 @@ def _fit(
         noise=noise,
         target=target,
         settings=settings,
-        comparison=comparison,
+        comparison=over_inputs,
+        over_runs=over_runs,
     )
+
+
+def _resampled(
+    strength: np.ndarray,
+    measured: np.ndarray,
+    fitted: Fitted,
+    away: Distance,
+    settings: Mapping[str, Any],
+    checkpoints: int,
+) -> tuple[Comparison | None, Comparison | None]:
+    """The comparison over inputs and that over training runs; None where there is only one."""
+    samples, runs = strength.shape[1], settings["runs"]
+    if not settings["resamples"]:
+        return None, None
+    observed = Observed(np.log(fitted.sigma2), fitted.total_variation, measured, fitted.differences)
+
+    def over(weigh: Callable[..., np.ndarray], units: int, models: Models) -> Comparison | None:
+        if units == 1:
+            return None
+        return compare(
+            strength,
+            fitted.tables,
+            models,
+            away,
+            observed,
+            weigh(samples, runs, settings["resamples"], settings["seed"]),
+            units=units,
+            tested=judged_checkpoints(checkpoints, settings["start"]),
+            material=fitted.material,
+            level=settings["level"],
+        )
+
+    # Verdicts are over inputs: a few runs leave none.
+    return over(input_weights, samples // runs, fitted.models), over(run_weights, runs, {})
 
 
 def check_direct(fit: NoiseFit) -> None:

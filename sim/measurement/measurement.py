@@ -183,6 +183,14 @@ class Measurement:
         """Number of inputs in each training run: samples / runs."""
         return self.samples // self.runs
 
+    def at(self, checkpoints: np.ndarray) -> Measurement:
+        """The same at some of the checkpoints only, by their indices."""
+        fields = dict(outputs=self.outputs[checkpoints], epochs=self.epochs[checkpoints])
+        for name in CURVES:
+            if (curve := getattr(self, name)) is not None:
+                fields[name] = curve[..., checkpoints]
+        return dataclasses.replace(self, **fields)
+
     def arrays(self, dtype: DTypeLike = np.float64) -> dict[str, np.ndarray]:
         """The file's content: one array for each attribute that is there, metadata as JSON."""
         present = {

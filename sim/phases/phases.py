@@ -60,6 +60,7 @@ class Phases:
         noise: (checkpoints,), standard deviation of m(t) about a smooth course near a checkpoint.
         fall: m(first) − m(t₀) at the smallest interior mean order t₀, in orders.
         rise: m(last) − m(t₀).
+        run_mean_order: (runs, checkpoints), m(t) of each training run, or None with a single one.
         run_boundaries: (runs,), epoch of the smallest interior mean order in each training run, or
             None with a single run.
         run_low: lower end of the boundary's interval over training runs, or None.
@@ -85,6 +86,7 @@ class Phases:
     noise: np.ndarray
     fall: float
     rise: float
+    run_mean_order: np.ndarray | None = None
     run_boundaries: np.ndarray | None = None
     run_low: float | None = None
     run_high: float | None = None
@@ -207,12 +209,10 @@ def find_phases(
     pattern, reason = _pattern(chances, mean, spread, level)
     lowest = lowest_checkpoint(mean)
     noise = local_noise(np.log1p(epochs), mean)
-    boundary = low = high = without = run_boundaries = run_low = run_high = None
+    boundary = low = high = without = run_low = run_high = courses = run_boundaries = None
     if runs > 1:
-        of_run = [x.sum(axis=-1) for x in (m.reshape(checkpoints, runs, -1) for m in moments)]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            courses = np.where(of_run[1] > 0, of_run[0] / of_run[1], np.inf)
-        run_boundaries = np.array([epochs[lowest_checkpoint(one)] for one in courses.T])
+        courses = _of_runs(shares.reshape(checkpoints, runs, -1, shares.shape[-1]))
+        run_boundaries = np.array([epochs[lowest_checkpoint(one)] for one in courses])
     if pattern == "two-phase":
         boundary = float(epochs[lowest])
         low, high = (float(epochs[end]) for end in boundary_ends(mean, inputs, noise))
@@ -237,6 +237,7 @@ def find_phases(
         noise=noise,
         fall=float(mean[0] - mean[lowest]),
         rise=float(mean[-1] - mean[lowest]),
+        run_mean_order=courses,
         run_boundaries=run_boundaries,
         run_low=run_low,
         run_high=run_high,
@@ -244,6 +245,20 @@ def find_phases(
         loss_gap=gap,
         gap_onset=None if gap is None else gap_onset(epochs, gap),
     )
+
+
+def _of_runs(shares: np.ndarray) -> np.ndarray:
+    """Mean order (runs, checkpoints) of shares (checkpoints, runs, inputs, orders)."""
+    by_order = shares.sum(axis=2)
+    total = by_order.sum(axis=-1)
+    if (total == 0).any():
+        checkpoint, run = np.argwhere(total == 0)[0]
+        raise ArgumentError(
+            "distributions",
+            "have some strength at every checkpoint of every run",
+            f"checkpoint {checkpoint} of run {run} has none",
+        )
+    return (by_order @ np.arange(1.0, shares.shape[-1] + 1) / total).T
 
 
 def too_few_for_phases(checkpoints: int) -> str | None:
