@@ -51,13 +51,16 @@ def test_a_run_leaves_everything_and_is_repeated_from_its_config(tmp_path):
 
 
 def test_a_superposition_runs_and_draws(tmp_path):
-    done = _run(*SMALL, "--method", "superposition", "--keep-interactions", "--out", tmp_path)
+    options = ("--method", "superposition", "--learned-scale", 0.25, "--keep-interactions")
+    done = _run(*SMALL, *options, "--out", tmp_path)
     assert done.exit_code == 0, done.output
     run = Trajectory.load(tmp_path / "trajectory.npz")
     metadata = dict(run.metadata)
-    assert (metadata["method"], metadata["scale"]) == ("superposition", 1.0)
+    assert (metadata["method"], metadata["scale"]) == ("superposition", 0.25)
     assert np.all(np.asarray(run.i_and[-1]) != 0)  # of the start, everything is still there
-    assert 'method = "superposition"' in (tmp_path / "config.toml").read_text()
+    written = (tmp_path / "config.toml").read_text()
+    assert 'method = "superposition"' in written
+    assert "learned_scale = 0.25" in written
     for figure in ("two_phases.png", "phase_map.svg"):
         assert (tmp_path / figure).stat().st_size > 5000
     shown = _run("--help")
@@ -106,6 +109,8 @@ def test_every_option_arrives(tmp_path, monkeypatch):
         "flow",
         "--substeps",
         3,
+        "--learned-scale",
+        0.6,
         "--batch-size",
         16,
         "--steps-per-epoch",
@@ -132,8 +137,8 @@ def test_every_option_arrives(tmp_path, monkeypatch):
     np.testing.assert_allclose(schedule([0, 8]), [4, 0.1])
     assert rest == [9, "sgd", NoiseModel(1.5, 0.25)]
     named = seen["named"]
-    names = ("salience", "rate", "clock", "substeps", "keep_interactions", "progress")
-    assert [named[name] for name in names] == [0.04, 0.7, "flow", 3, True, None]
+    names = ("salience", "rate", "clock", "substeps", "scale", "keep_interactions", "progress")
+    assert [named[name] for name in names] == [0.04, 0.7, "flow", 3, 0.6, True, None]
     assert named["descent"] == Descent(None, 16, 11, 0.3, 0.6, white=False)
 
 
@@ -285,6 +290,7 @@ def test_measured_interactions_are_start_and_target(tmp_path, measured):
         (["--config", "nowhere.toml"], "no such file"),
         (["--batch-size", "0", "--method", "sgd"], "--batch-size must be at least 1"),
         (["--growth", "-1"], "--growth must be positive"),
+        (["--learned-scale", "-1"], "--learned-scale must be nonnegative"),
     ],
 )
 def test_bad_input_is_one_line(tmp_path, arguments, message):

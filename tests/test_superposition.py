@@ -150,5 +150,22 @@ def test_scales_follow_the_units_and_are_checked():
     assert float(superposition_scale(start[order], slope[order], 4.0)) == pytest.approx(scale)
     assert float(jax.jit(superposition_scale)(start, slope, 4.0)) == pytest.approx(scale)
     for wrong in ((np.ones(3), np.ones(2)), (np.ones((2, 2)), np.ones((2, 2)))):
-        with pytest.raises(ValueError, match=r"`learned_effect` must have the shape \(samples,\)"):
+        with pytest.raises(ValueError, match=r"_effect` must have .*shape \(samples,\)"):
             superposition_scale(*wrong, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "message"),
+    [
+        (([1.0], ["x"], 1.0), TypeError, "`learned_effect` must be an array of numbers"),
+        (([1.0, np.nan], [1.0, 1.0], 1.0), ValueError, "`initial_effect` must be finite"),
+        (([1.0], [np.inf], 1.0), ValueError, "`learned_effect` must be finite"),
+        (([1.0], [1.0], np.nan), ValueError, "`observed` must be finite"),
+        (([1.0], [1.0], -1.0), ValueError, "`observed` must be nonnegative, but is -1"),
+        (([1.0], [1.0], [1.0, 2.0]), ValueError, r"`observed` must be a number, but has shape"),
+        (([], [], 1.0), ValueError, "`initial_effect` must have shape"),
+    ],
+)
+def test_a_scale_of_bad_arguments_is_refused_by_name(arguments, kind, message):
+    with pytest.raises(kind, match=message):
+        superposition_scale(*arguments)

@@ -26,7 +26,8 @@ def superpose(
 ) -> jax.Array:
     """Interactions of a network that keeps its initial ones and adds what it learns under noise.
 
-    ŵ = w₀ + s·ŵ(σ²), with ŵ(σ²) the optimum of [Ren24 Theorem 3]. (Ours.)
+    w₀ + s·ŵ(σ²), with ŵ(σ²) the optimum of [Ren24 Theorem 3]. (Ours.) Without noise and at s = 1 it
+    is w₀ + w*: where the end is known and is to be met, w* is that less the start.
 
     Args:
         initial: (..., 2^n), w₀, the interactions at the start.
@@ -79,18 +80,40 @@ def superposition_scale(
     Returns:
         A number; 0 where nothing is learned.
 
+    Raises:
+        ValueError: effects of different samples or none, values that are not finite, or an observed
+            effect that is negative or no single number.
+
     Example:
         >>> print(superposition_scale([1.0, -1.0], [2.0, 2.0], 5.0))  # (|1 + 2s| + |2s − 1|)/2
         2.5
     """
-    start, slope = as_real(initial_effect, "initial_effect"), as_real(learned_effect, "e")
-    if start.ndim != 1 or start.shape != slope.shape:
+    start = as_real(initial_effect, "initial_effect")
+    slope = as_real(learned_effect, "learned_effect")
+    reached = as_real(observed, "observed")
+    if start.ndim != 1 or start.size == 0:
+        raise ArgumentError(
+            "initial_effect", "have shape (samples,), with a sample", f"has shape {start.shape}"
+        )
+    if start.shape != slope.shape:
         raise ArgumentError(
             "learned_effect",
             f"have the shape (samples,) of `initial_effect`, {start.shape}",
             f"has shape {slope.shape}",
         )
-    return _scale(start, slope.astype(start.dtype), as_real(observed, "observed"))
+    if reached.ndim:
+        raise ArgumentError("observed", "be a number", f"has shape {reached.shape}")
+    _check_finite(start, "initial_effect")
+    _check_finite(slope, "learned_effect")
+    _check_finite(reached, "observed")
+    if not isinstance(reached, jax.core.Tracer) and reached < 0:
+        raise ArgumentError("observed", "be nonnegative", f"is {observed}")
+    return _scale(start, slope.astype(start.dtype), reached)
+
+
+def _check_finite(values: jax.Array, name: str) -> None:
+    if not isinstance(values, jax.core.Tracer) and not np.isfinite(values).all():
+        raise ArgumentError(name, "be finite", "holds NaN or infinity")
 
 
 @jax.jit

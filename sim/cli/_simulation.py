@@ -26,6 +26,7 @@ class When:
 DRAWN = When("interactions", None)  # start and target, where they do not come from a file
 SPINDLE = When("start", "spindle")
 RELAXATION = When("method", "relaxation")
+SUPERPOSITION = When("method", "superposition")
 SGD = When("method", "sgd")
 
 
@@ -42,7 +43,8 @@ class Simulation:
         str,
         typer.Option(
             help="equilibrium (second phase only), relaxation (both phases, the start removed), "
-            "superposition (both phases, the start kept and outgrown) or sgd (really training).",
+            "superposition (both phases, the start kept as it is and outgrown: what is learned is "
+            "added, so that start + target is the end) or sgd (really training).",
             autocompletion=complete(*METHODS),
         ),
     ] = "relaxation"
@@ -103,6 +105,14 @@ class Simulation:
     substeps: Annotated[
         int, typer.Option(help="relaxation: parts of an epoch with constant σ²."), RELAXATION
     ] = Relaxation.substeps
+    learned_scale: Annotated[
+        float,
+        typer.Option(
+            help="superposition: s, the size of what is learned beside the theory's own, at all "
+            "epochs. Networks reach 1 only late; a fit's `scale` is what they have."
+        ),
+        SUPERPOSITION,
+    ] = 1.0
     batch_size: Annotated[int, typer.Option(help="sgd: masks per step."), SGD] = BATCH_SIZE
     steps_per_epoch: Annotated[int, typer.Option(help="sgd: optimiser steps per epoch."), SGD] = (
         Descent.steps_per_epoch

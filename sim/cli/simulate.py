@@ -14,6 +14,7 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from sim.checks import check_nonnegative
 from sim.cli._config import read_config, write_config
 from sim.cli._console import (
     AsJson,
@@ -129,6 +130,7 @@ def _run(settings: Simulation, progress: Progress | None) -> Trajectory:
     if epochs < 1:
         raise ValueError(f"--epochs must be at least 1, but is {epochs}.")
     schedule = parse_schedule(settings.schedule, epochs=max(1, epochs - 1))
+    check_nonnegative(settings.learned_scale, "learned_scale")
     noise = NoiseModel(settings.growth, settings.correlation)
     descent = Descent(**settings.group(SGD))
     initial, goal, key = _ends(settings)
@@ -141,6 +143,7 @@ def _run(settings: Simulation, progress: Progress | None) -> Trajectory:
         noise,
         salience=settings.salience,
         **settings.group(RELAXATION),
+        scale=settings.learned_scale,
         descent=descent,
         key=key,
         keep_interactions=settings.keep_interactions,

@@ -17,5 +17,6 @@ from sim.extraction.programme import (
     TOLERANCE as TOLERANCE,
     Extraction as Extraction,
     check_noise_bound as check_noise_bound,
+    check_preference as check_preference,
     extract_interactions as extract_interactions,
 )

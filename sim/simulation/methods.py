@@ -58,7 +58,8 @@ def simulate(
       constant within each of `substeps` equal steps between two recorded epochs.
     - `superposition`, both phases: `theory.superpose`, that is w₀ + s·ŵ(σ²) at each epoch. The
       initial interactions w₀ are outgrown and never removed, as measured on networks; each epoch
-      stands by itself. (Ours.)
+      stands by itself. It ends at w₀ + s·w*: where the end is known, as for `fit_noise`, give that
+      less the start as `target`. (Ours.)
     - `sgd`: really training with an optax optimiser on the sampled loss (y_S − wᵀ(J_S + ε))², fresh
       masks and fresh noise in every step, σ² falling from step to step. See `sim.Descent`.
 
