@@ -104,6 +104,7 @@ def _content(document: Document) -> dict[str, Any]:
     losses = document.phases.losses
     return {
         "subtitle": _subtitle(document),
+        "runs": document.known_settings.runs or 1,
         "findings": [paragraphs(document), [losses] if losses else []],
         "comparison": _comparison(document),
         "nulls": [short_label(name) for name in records[0].nulls],
@@ -126,9 +127,14 @@ def _subtitle(document: Document) -> str:
     settings = document.known_settings
     measured = settings.measurement or {}
     facts = [str(measured[key]) for key in ("network", "data") if measured.get(key)]
-    for name, count in (("samples", settings.samples), ("players", settings.players)):
-        if count is not None:
-            facts.append(f"{count} {name}")
+    runs = settings.runs or 1
+    if settings.samples is not None:
+        inputs = settings.samples // runs
+        facts.append(
+            f"{inputs} inputs" if runs == 1 else f"{runs} training runs of {inputs} inputs"
+        )
+    if settings.players is not None:
+        facts.append(f"{settings.players} players")
     return " · ".join([*facts, f"{len(document.checkpoints)} checkpoints"])
 
 
@@ -162,6 +168,8 @@ def _checkpoint(document: Document, record: Checkpoint) -> dict[str, Any]:
         beside = "a bound only"
     elif record.sigma2_interval:
         beside = "{:.1e} to {:.1e}".format(*record.sigma2_interval)
+        if record.run_sigma2_interval:
+            beside += "; over runs {:.1e} to {:.1e}".format(*record.run_sigma2_interval)
     nulls = [record.nulls[name] for name in document.checkpoints[0].nulls]
     other = record.other
     return {

@@ -100,8 +100,8 @@ def test_a_fault_of_a_record_is_named(key, value, message):
         ({"overall": [1]}, "`overall` must be null or a mapping, but is [1]"),
         ({"fit": {"level": "x"}}, "fit: `level` must be a finite number, but is 'x'"),
         (
-            {"phases": {"boundary": None, "loss_gap_onset": 5}},
-            "`loss_gap_onset` must be null or one of the epochs, but is 5",
+            {"phases": {"boundary": None, "gap_onset": 5}},
+            "`gap_onset` must be null or one of the epochs, but is 5",
         ),
     ],
 )
@@ -217,7 +217,10 @@ def test_size_says_what_it_does_not_know():
         ({"overlap": [[1.0] * 4] * 8}, "`overlap` must be 8 lists of 5 numbers, one for each"),
         ({"effect": [1.0]}, "`effect` must be 8 numbers, one a checkpoint, but is [1.0]"),
         ({"size_interval": [[[1.0] * 5] * 8] * 3}, "`size_interval` must be null or two lists"),
-        ({"size_interval": [[[1.0] * 5] * 8, [[1.0]]]}, "`size` must be 8 lists of 5 numbers"),
+        (
+            {"size_interval": [[[1.0] * 5] * 8, [[1.0]]]},
+            "`size_interval` must be 8 lists of 5 numbers",
+        ),
     ],
 )
 def test_a_fault_of_what_became_of_the_start_is_named(change, message):

@@ -39,11 +39,13 @@ def ax():
 
 @pytest.fixture
 def document(fit):
-    """The fit, with phases whose boundary is at epoch 4 and a loss gap from epoch 16 on."""
+    """The fit, with a boundary at epoch 4, put there, and a loss gap from epoch 16 on."""
     strength = np.exp(-((np.arange(1, 5) - np.array([4, 3, 1, 2, 3])[:, None, None]) ** 2.0))
     strength = strength * np.linspace(0.9, 1.1, 8)[None, :, None]
     gap = np.array([0.0, 0.0, 0.0, 0.5, 1.0])
-    return findings(fit, find_phases(EPOCHS, strength, train_loss=0 * gap, test_loss=gap))
+    found = findings(fit, find_phases(EPOCHS, strength, train_loss=0 * gap, test_loss=gap))
+    found["phases"] |= {"pattern": "two-phase", "boundary": 4.0, "low": 1.0, "high": 16.0}
+    return found
 
 
 def labelled(ax, name):
@@ -88,7 +90,7 @@ def test_mean_order_and_loss_gap(ax, fit, document):
     np.testing.assert_array_equal(ax.lines[0].get_ydata(), fit.mean_order)
     assert ax.lines[1].get_xdata()[0] == 4
     loss_gap_curve(ax, document)
-    star = labelled(ax, "onset of the gap")
+    star = labelled(ax, "leaves its noise")
     assert (star.get_xdata()[0], star.get_ydata()[0]) == (16, 0.5)
 
 

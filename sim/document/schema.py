@@ -205,6 +205,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     players: Count = None
     samples: Count = None
+    runs: Count = None
     measurement: Annotated[dict[str, Any] | None, Meta(description="null or a mapping")] = None
     versions: Annotated[dict[str, str], Meta(description="a mapping of packages to texts")] = (
         msgspec.field(default_factory=dict)

@@ -91,7 +91,7 @@ def _phases_sentence(document: Document) -> str:
         return said
     if other.pattern != phases.pattern:
         return f"{said} With the other end of the preference: {other.pattern}."
-    if phases.boundary is None:
+    if phases.boundary is None or other.boundary is None:
         return f"{said} So it is with the other end of the preference."
     beside = "the same" if other.boundary == phases.boundary else f"epoch {other.boundary:g}"
     return f"{said} With the other end of the preference the minimum is {beside}."
@@ -108,7 +108,7 @@ def _theory_sentence(document: Document, records: Sequence[Checkpoint]) -> str:
         f"With one noise level for each checkpoint{how}, the theory is off by a total variation of "
         f"{np.median(away):.3f} in the median and {max(away):.3f} at most (epoch {worst.epoch:g}), "
         f"over epochs {records[0].epoch:g} to {records[-1].epoch:g}; "
-        f"{_noise_path(records).rstrip(',')}."
+        f"{_noise_path(records)}."
     )
     both = [(r, r.other) for r in records if r.other is not None]
     if not both:
@@ -193,14 +193,21 @@ def boundary_interval(phases: FoundPhases) -> str:
 
 
 def _noise_path(records: Sequence[Checkpoint]) -> str:
-    """Where the fitted σ² starts and ends, of the checkpoints that determine it."""
+    """Where the fitted σ² starts, is largest and ends, of the checkpoints that determine it."""
     inside = [r for r in records if not r.bound]
     if not inside:
         return "no checkpoint determines σ²"
     first, last = inside[0], inside[-1]
+    largest = max(inside, key=lambda r: r.sigma2)
     path = f"the fitted σ² goes from {first.sigma2:.1e} (epoch {first.epoch:g})"
+    if largest not in (first, last):
+        path += f" through {largest.sigma2:.1e} (epoch {largest.epoch:g}, the largest)"
     path += f" to {last.sigma2:.1e} (epoch {last.epoch:g})"
-    return path if last is records[-1] else f"{path}, then {noise_text(records[-1])},"
+    if last is not records[-1]:
+        path += f", then {noise_text(records[-1])}"
+    if len(inside) < len(records):
+        path += f"; {len(records) - len(inside)} of {len(records)} checkpoints leave it a bound"
+    return path
 
 
 def noise_text(fitted: Checkpoint | OtherEnd) -> str:

@@ -59,6 +59,7 @@ def noise_curve(ax: Axes, document: Document | Mapping[str, Any], color: str = P
     ax.set_ylim(bottom, top)
     ax.set_ylabel("noise variance σ²")
     _fill_intervals(ax, [r for r in records if not r.bound], document.options.level, color)
+    _mark_runs(ax, [r for r in records if not r.bound])
     levels = [np.nan if r.bound else r.sigma2 for r in records]
     ax.plot([r.epoch for r in records], levels, color=color)
     heights = {"zero": bottom, "infinite": top}
@@ -98,8 +99,16 @@ def _fill_intervals(ax: Axes, records: Sequence[Checkpoint], level: float, color
     intervals = [(r.epoch, *r.sigma2_interval) for r in records if r.sigma2_interval]
     if intervals:
         at, low, high = zip(*intervals, strict=True)
-        label = f"{100 * level:g} % bootstrap interval"
+        label = f"{100 * level:g} % interval over inputs"
         ax.fill_between(at, low, high, color=color, alpha=0.2, lw=0, label=label)
+
+
+def _mark_runs(ax: Axes, records: Sequence[Checkpoint]) -> None:
+    """Intervals of σ² over training runs, as bars."""
+    of_runs = [(r.epoch, *r.run_sigma2_interval) for r in records if r.run_sigma2_interval]
+    if of_runs:
+        at, low, high = zip(*of_runs, strict=True)
+        ax.vlines(at, low, high, color=GREY, lw=1.1, label="interval over training runs")
 
 
 def misfit_curves(ax: Axes, document: Document | Mapping[str, Any]) -> Axes:
@@ -183,7 +192,9 @@ def kept_curves(ax: Axes, document: Document | Mapping[str, Any]) -> Axes:
 
 
 def mean_order_curve(ax: Axes, document: Document | Mapping[str, Any]) -> Axes:
-    """Mean order of the measured distribution against the epoch, with its standard error."""
+    """Mean order of the measured distribution against the epoch, with its standard error over
+    inputs; thin lines are single training runs.
+    """
     document = as_document(document)
     records, spread = document.checkpoints, document.phases.spread
     epochs = [r.epoch for r in records]
@@ -191,6 +202,8 @@ def mean_order_curve(ax: Axes, document: Document | Mapping[str, Any]) -> Axes:
     if spread:
         low, high = zip(*((m - s, m + s) for m, s in zip(means, spread, strict=True)), strict=True)
         ax.fill_between(epochs, low, high, color=MEASURED, alpha=0.2, lw=0)
+    for course in document.phases.run_mean_order or ():
+        ax.plot(epochs, course, color=MEASURED, lw=0.7, alpha=0.6)
     ax.plot(epochs, means, "o-", color=MEASURED)
     ax.set_ylabel("mean order")
     return _against_epochs(ax, document)

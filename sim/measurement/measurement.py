@@ -185,7 +185,7 @@ class Measurement:
 
     def at(self, checkpoints: np.ndarray) -> Measurement:
         """The same at some of the checkpoints only, by their indices."""
-        fields = dict(outputs=self.outputs[checkpoints], epochs=self.epochs[checkpoints])
+        fields = {"outputs": self.outputs[checkpoints], "epochs": self.epochs[checkpoints]}
         for name in CURVES:
             if (curve := getattr(self, name)) is not None:
                 fields[name] = curve[..., checkpoints]
