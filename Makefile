@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 OUT ?= runs/demo
 
-.PHONY: install fits demo check test test-slow bench notebooks lint format clean
+.PHONY: install calibrate fits demo check test test-slow bench notebooks lint format clean
 
 # One stamp for the package with its experiments, one for the tools that check it,
 # so that a first `make demo` downloads no more than it needs.
@@ -36,6 +36,10 @@ test-slow: $(VENV)/.tools
 
 bench: $(VENV)/.tools
 	$(BIN)/python tests/benchmarks/run.py
+
+# Every probability that the package prints, measured: writes tests/calibration/README.md.
+calibrate: $(VENV)/.tools
+	$(BIN)/python tests/calibration/run.py
 
 # The fits that notebooks and README show, from the committed measurements: some six minutes.
 fits: $(VENV)/.package

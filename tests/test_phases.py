@@ -8,7 +8,12 @@ import pytest
 
 from sim.phases.loss_gap import gap_onset
 from sim.phases.phases import PATTERNS, find_phases
-from sim.phases.wandering import fewest_checkpoints, trend_chance, valley_chance
+from sim.phases.wandering import (
+    fewest_checkpoints,
+    first_valley,
+    trend_chance,
+    valley_chance,
+)
 
 ORDERS = np.arange(1, 9)
 EPOCHS = np.array([0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128, 256])
@@ -210,19 +215,41 @@ def test_several_runs_have_an_interval_of_their_own():
         find_phases(range(14), shares, runs=5)
 
 
-def test_looks_share_the_level_among_them():
-    shares = _shares(_valley(), np.random.default_rng(5))
-    levels = [find_phases(range(14), shares, look=look).level for look in (1, 2, 3, 400)]
-    np.testing.assert_allclose(levels[:3], [0.05 / 2, 0.05 / 6, 0.05 / 12])
-    assert levels[3] == pytest.approx(0.05 / (400 * 401))
-    assert sum(0.05 / (k * (k + 1)) for k in range(1, 10_000)) < 0.05
-    chance = find_phases(range(14), shares).p_value
-    found = [find_phases(range(14), shares, look=look).boundary is not None for look in range(1, 9)]
-    assert found == [chance <= 0.05 / (look * (look + 1)) for look in range(1, 9)]
-    assert any(found)
-    assert not all(found)
-    with pytest.raises(ValueError, match="`look`"):
-        find_phases(range(14), shares, look=0)
+def test_looks_spend_the_level_once():
+    """Every pattern of signs of ten steps, watched: at most the level is ever found, by counting,
+    and what early looks cannot spend later ones do.
+    """
+    steps = np.array([1.0, 0.8, 1.3, 0.7, 1.1, 0.9, 0.6, 1.2, 1.05, 0.85])
+    level, found = 0.1, []
+    for signs in itertools.product((1, -1), repeat=10):
+        mean = np.concatenate([[0.0], np.cumsum(np.array(signs) * steps)])
+        at = first_valley(mean, np.ones(11, bool), level, 10_000, np.random.default_rng(0))
+        found.append(0 if at is None else at)
+    shares = np.bincount(found, minlength=11)[1:] / 2**10
+    assert shares[: fewest_checkpoints(level) - 2].sum() == 0
+    looks = np.arange(1, 12 - fewest_checkpoints(level) + 1)
+    spent = 2 * np.cumsum(shares)[fewest_checkpoints(level) - 2 :]
+    assert (spent <= level * looks / (looks + 5) + 1e-12).all()
+    assert spent[-1] > 0.8 * level * looks[-1] / (looks[-1] + 5)
+
+
+def test_a_run_that_is_watched_is_found_once_and_for_all():
+    centre, rng = _valley(3.0, 5, 20), np.random.default_rng(5)
+    shares = _shares(centre, rng, noise=0.1)
+    found = [find_phases(range(c), shares[:c], watching=True) for c in range(7, 21)]
+    patterns = [phases.pattern for phases in found]
+    first = patterns.index("two-phase")
+    assert 0 < first < 10
+    assert set(patterns[:first]) == {"undetermined"}
+    assert set(patterns[first:]) == {"two-phase"}
+    assert {phases.found_at for phases in found[first:]} == {6.0 + first}
+    assert found[-1].boundary == 5
+    assert f"found at epoch {6 + first}" in found[-1].verdict()
+    assert "so far" in found[0].verdict()
+    assert found[-1].p_value is None
+    # Inputs that disagree keep it from being found.
+    few = _shares(centre, rng, samples=2, noise=2.0)
+    assert find_phases(range(20), few, watching=True).found_at is None
 
 
 # The losses

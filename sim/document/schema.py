@@ -164,6 +164,7 @@ class FoundPhases(Struct, frozen=True, kw_only=True):
     p_value: OptionalNumber = 1.0
     trend_p_value: OptionalNumber = None
     level: OptionalNumber = None
+    found_at: OptionalNumber = None
     fall: OptionalNumber = None
     rise: OptionalNumber = None
     mean_order: Series = None

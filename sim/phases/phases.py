@@ -18,11 +18,18 @@ from sim.phases.boundary import (
     paired_error,
 )
 from sim.phases.loss_gap import ROUNDING, checked_losses, gap_onset
-from sim.phases.wandering import fewest_checkpoints, trend_chance, valley_chance
+from sim.phases.wandering import (
+    fewest_checkpoints,
+    first_valley,
+    trend_chance,
+    valley_chance,
+)
 from sim.phases.words import loss_sentences, pattern_sentences
 
 PATTERNS = ("two-phase", "rises", "falls", "flat", "undetermined")
 """What a mean order can do over training."""
+
+TWO = ("two-phase", "")
 
 FLAT = 0.1
 """A mean order that moves by less than so many orders, with its standard errors, is called flat."""
@@ -50,10 +57,13 @@ class Phases:
         without: what dropping the checkpoint of the boundary does where the minimum rests on it
             alone: the epoch to which the boundary moves, or −1 where no two phases are left. None
             where it stays between the neighbours, or there is none.
-        p_value: chance of such a valley where there are no two phases.
+        p_value: chance of such a valley where there are no two phases; None where the run is
+            watched.
         trend_p_value: chance of such a change from the first checkpoint to the last where the mean
-            order does nothing but wander.
-        level: there is a pattern where its chance is at most this.
+            order does nothing but wander; None where the run is watched.
+        level: there is a pattern where its chance is at most this; over all looks where the run is
+            watched.
+        found_at: epoch of the first look that found two phases, where the run is watched; or None.
         epochs: (checkpoints,).
         mean_order: (checkpoints,), m(t).
         spread: (checkpoints,), standard error of m(t) over inputs.
@@ -77,9 +87,10 @@ class Phases:
     low: float | None
     high: float | None
     without: float | None
-    p_value: float
-    trend_p_value: float
+    p_value: float | None
+    trend_p_value: float | None
     level: float = dataclasses.field(metadata={"static": True})
+    found_at: float | None
     epochs: np.ndarray
     mean_order: np.ndarray
     spread: np.ndarray
@@ -121,7 +132,7 @@ def find_phases(
     train_loss: ArrayLike | None = None,
     test_loss: ArrayLike | None = None,
     level: float = 0.05,
-    look: int | None = None,
+    watching: bool = False,
     draws: int = DRAWS,
     seed: int = 0,
 ) -> Phases:
@@ -160,9 +171,10 @@ def find_phases(
         train_loss: (checkpoints,) or (runs, checkpoints).
         test_loss: the same.
         level: rate of false alarms that is accepted, of two phases and of a trend each.
-        look: which look this is at a run that goes on, from 1: the level is then
-            level / (look·(look + 1)), which adds up to `level` over any number of looks. Looks
-            before the seventh checkpoint cannot tell and need not be counted.
+        watching: whether the run goes on and is looked at again and again. Two phases are then
+            found at most in a share `level` of the runs that have none, over all looks after every
+            checkpoint together (alpha spending; `found_at` is the first look that found them), and
+            no other pattern is looked for. The price is again power: they are found later.
         draws: of signs, where there are more patterns of them than so many.
         seed: of the draws.
 
@@ -188,9 +200,6 @@ def find_phases(
     check_whole(runs, "runs", 1)
     if samples % runs:
         raise ArgumentError("runs", f"divide the {samples} samples", f"is {runs}")
-    if look is not None:
-        check_whole(look, "look", 1)
-        level = level / (look * (look + 1))
     check_whole(draws, "draws", 1)
     if (fault := too_few_for_phases(checkpoints)) is not None:
         raise ValueError(fault)
@@ -206,7 +215,12 @@ def find_phases(
     spread = np.sqrt((inputs**2).mean(axis=1) / max(inputs.shape[1] - 1, 1))
 
     chances = _Chances(mean, inputs, draws, seed)
-    pattern, reason = _pattern(chances, mean, spread, level)
+    found_at = None
+    if watching:
+        found_at = _watched(mean, inputs, level, draws, seed)
+        pattern, reason = ("undetermined", "none are found so far") if found_at is None else TWO
+    else:
+        pattern, reason = _pattern(chances, mean, spread, level)
     lowest = lowest_checkpoint(mean)
     noise = local_noise(np.log1p(epochs), mean)
     boundary = low = high = without = run_low = run_high = courses = run_boundaries = None
@@ -216,7 +230,8 @@ def find_phases(
     if pattern == "two-phase":
         boundary = float(epochs[lowest])
         low, high = (float(epochs[end]) for end in boundary_ends(mean, inputs, noise))
-        without = _without(lowest, epochs, mean, inputs, level, draws, seed)
+        if not watching:
+            without = _without(lowest, epochs, mean, inputs, level, draws, seed)
         if runs > 1:
             ends = boundary_ends(mean, by_run.mean(axis=2), None)
             run_low, run_high = (float(epochs[end]) for end in ends)
@@ -228,9 +243,10 @@ def find_phases(
         low=low,
         high=high,
         without=without,
-        p_value=chances.valley,
-        trend_p_value=chances.trend,
+        p_value=None if watching else chances.valley,
+        trend_p_value=None if watching else chances.trend,
         level=level,
+        found_at=None if found_at is None else float(epochs[found_at]),
         epochs=epochs,
         mean_order=mean,
         spread=spread,
@@ -272,14 +288,10 @@ class _Chances:
     """Chances of a valley and of a trend: by wandering, by the choice of inputs, and by both."""
 
     def __init__(self, mean: np.ndarray, inputs: np.ndarray, draws: int, seed: int) -> None:
-        lowest = lowest_checkpoint(mean)
         rng = np.random.default_rng(seed)
         self.valley_wanders = valley_chance(mean, draws, rng)
         self.trend_wanders = trend_chance(mean, draws, rng)
-        self.valley_inputs = max(
-            _t_chance(mean[end] - mean[lowest], paired_error(inputs, lowest)[end], inputs.shape[1])
-            for end in (0, -1)
-        )
+        self.valley_inputs = _valley_in_inputs(mean, inputs)
         change = abs(mean[-1] - mean[0])
         self.trend_inputs = min(
             1.0, 2 * _t_chance(change, paired_error(inputs, 0)[-1], inputs.shape[1])
@@ -292,6 +304,25 @@ class _Chances:
     @property
     def trend(self) -> float:
         return max(self.trend_wanders, self.trend_inputs)
+
+
+def _watched(
+    mean: np.ndarray, inputs: np.ndarray, level: float, draws: int, seed: int
+) -> int | None:
+    """The checkpoint of the first look that finds two phases; None where none does."""
+    allowed = np.zeros(len(mean), bool)
+    fewest = fewest_checkpoints(level)
+    for look, last in enumerate(range(fewest, len(mean) + 1), start=1):
+        chance = _valley_in_inputs(mean[:last], inputs[:last])
+        allowed[last - 1] = chance <= level / (look * (look + 1))
+    return first_valley(mean, allowed, level, draws, np.random.default_rng(seed))
+
+
+def _valley_in_inputs(mean: np.ndarray, inputs: np.ndarray) -> float:
+    """Chance that inputs without a valley in their population show one: of its weaker side."""
+    lowest, units = lowest_checkpoint(mean), inputs.shape[1]
+    error = paired_error(inputs, lowest)
+    return max(_t_chance(mean[end] - mean[lowest], error[end], units) for end in (0, -1))
 
 
 def _t_chance(change: float, error: float, units: int) -> float:
@@ -310,7 +341,7 @@ def _pattern(
 ) -> tuple[str, str]:
     """The pattern, and the reason where it is undetermined."""
     if chances.valley <= level:
-        return "two-phase", ""
+        return TWO
     if chances.trend <= level:
         return ("rises" if mean[-1] > mean[0] else "falls"), ""
     if np.ptp(mean) + 2 * spread.max() < FLAT:

@@ -11,6 +11,7 @@ import numpy as np
 
 from sim.phases.loss_gap import ROUNDING
 
+WAITING = 5  # looks after which half of the level may have been spent
 DOUBLED = 2
 """A valley's chance is doubled: where m(t) drifts one way, chance is left one half of it alone."""
 
@@ -49,6 +50,54 @@ def trend_chance(mean: np.ndarray, draws: int, rng: np.random.Generator) -> floa
         return 1.0
     signs, exhaustive = _signs(len(steps), draws, rng)
     return _share(np.abs(signs @ steps), abs(change), exhaustive)
+
+
+def first_valley(
+    mean: np.ndarray, allowed: np.ndarray, level: float, draws: int, rng: np.random.Generator
+) -> int | None:
+    """The first checkpoint after which a run that is looked at all along shows a valley.
+
+    After every checkpoint from `fewest_checkpoints` on, a valley is found where it is so deep that
+    of all patterns of signs, for which none was found before, only a few have one as deep: so few
+    that, doubled and added to all found before, they are at most level·k/(k + 5) at look k. What a
+    look cannot spend, since there are too few patterns yet, later ones can. Over all looks a random
+    walk is found at most in a share `level`, however long it goes on (alpha spending).
+
+    Args:
+        mean: (checkpoints,), m(t).
+        allowed: bool (checkpoints,), where something else does not speak against it.
+        level: over all looks.
+        draws: of signs, where there are more than so many.
+        rng: of the draws.
+
+    Returns:
+        The checkpoint, or None where no valley is found.
+    """
+    steps = _steps(mean)
+    signs, exhaustive = _signs(len(steps), draws, rng)
+    patterns, own = _paths(signs * steps), _paths(steps[None])
+    lowest, own_lowest = (np.minimum.accumulate(x[:, 1:], axis=1) for x in (patterns, own))
+    left, spent = np.ones(len(signs), bool), 0.0
+    for look, at in enumerate(range(fewest_checkpoints(level) - 1, len(mean)), start=1):
+        depth = np.minimum(0.0, patterns[:, at]) - lowest[:, at - 2]
+        count = (level * look / (look + WAITING) - spent) / DOUBLED * len(signs)
+        deep = _deepest(depth[left], int(count + ROUNDING) - (not exhaustive))
+        found = left & (depth >= deep)
+        if allowed[at] and min(0.0, own[0, at]) - own_lowest[0, at - 2] >= deep:
+            return at
+        spent += DOUBLED * found.sum() / len(signs)
+        left &= ~found
+    return None
+
+
+def _deepest(depths: np.ndarray, count: int) -> float:
+    """The smallest depth that at most so many reach; infinite where there is none above 0."""
+    if count <= 0:
+        return np.inf
+    ordered = np.sort(depths)[::-1]
+    tied = ordered[count] + ROUNDING if count < len(ordered) else 0.0
+    reach = ordered[:count][ordered[:count] > max(tied, ROUNDING)]
+    return float(reach[-1]) - ROUNDING if reach.size else np.inf
 
 
 def fewest_checkpoints(level: float) -> int:

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 def pattern_sentences(phases: Phases) -> str:
     """The pattern, the boundary with its intervals, and what it rests on."""
     first, last = phases.mean_order[0], phases.mean_order[-1]
-    change, chance = abs(last - first), f"(p = {phases.trend_p_value:.2g})"
+    change = abs(last - first)
+    if phases.p_value is None or phases.trend_p_value is None:
+        return _watched(phases)
+    chance = f"(p = {phases.trend_p_value:.2g})"
     match phases.pattern:
         case "two-phase":
             return " ".join(filter(None, [_two_phases(phases), _on_one(phases), _runs(phases)]))
@@ -36,6 +39,22 @@ def pattern_sentences(phases: Phases) -> str:
     return (
         f"Phases are undetermined: {phases.reason} (two phases: p = {phases.p_value:.2g}; a rise "
         f"or a fall throughout: p = {phases.trend_p_value:.2g})."
+    )
+
+
+def _watched(phases: Phases) -> str:
+    """Of a run that goes on."""
+    share = f"{100 * phases.level:g} %"
+    if phases.boundary is None:
+        return (
+            f"Two phases are not found so far (looking after every checkpoint, at most {share} of "
+            f"the runs without them are ever taken for one)."
+        )
+    return (
+        f"Two phases, found at epoch {phases.found_at:g}: the mean order has its minimum at epoch "
+        f"{phases.boundary:g} ({COVERAGE} interval over inputs {phases.low:g} to {phases.high:g}); "
+        f"looking after every checkpoint, at most {share} of the runs without two phases are ever "
+        f"taken for one."
     )
 
 

@@ -1,16 +1,18 @@
 """Courses of a mean order over training, with their noise, and samples to measure them on.
 
-A course is a function of the number of checkpoints and a random generator that returns m(t) − 3,
-(checkpoints,), in orders. `NOTHING` holds those without two phases.
+A course is a function of the number of checkpoints and a random generator that returns m(t) −
+MIDDLE, (checkpoints,), in orders. `NOTHING` holds those without two phases.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
 
 ORDERS = 10
+MIDDLE = 5.0  # what courses are about, far from the ends
 EPOCHS = np.concatenate([[0, 1, 2, 3, 4, 6, 8, 11, 16, 23, 32, 45], 2.0 ** np.arange(6, 60)])
 
 Course = Callable[[int, np.random.Generator], np.ndarray]
@@ -60,7 +62,9 @@ def valley(high: float, low: float, last: float, lowest: float = 0.4) -> Course:
 
     def course(checkpoints: int, _: np.random.Generator) -> np.ndarray:
         at = bottom(checkpoints, lowest)
-        return np.interp(np.arange(checkpoints), [0, at, checkpoints - 1], [high, low, last]) - 3.0
+        return (
+            np.interp(np.arange(checkpoints), [0, at, checkpoints - 1], [high, low, last]) - MIDDLE
+        )
 
     return course
 
@@ -84,16 +88,21 @@ NOTHING: dict[str, Course] = {
     "fall to a plateau, jitter 0.1": together(ramp(-2.0, 0, 0.5), jitter(0.1)),
     "late rise, jitter 0.3": together(ramp(2.0, 0.5), jitter(0.3)),
     "late rise, AR(1)": together(ramp(0.6, 0.5), autoregressive(0.1)),
+}
+"""Courses without a second phase after a first, of which false alarms are promised to be rare."""
+
+DRIFTING: dict[str, Course] = {
     "one late jump, random walk": together(ramp(2.0, 0.98), walk(0.1)),
     "late rise, random walk": together(ramp(0.6, 0.5), walk(0.1)),
+    "early fall, random walk": together(ramp(-0.6, 0, 0.5), walk(0.1)),
 }
-"""Courses without a second phase after a first."""
+"""Courses that drift one way and wander: chance has only one side of a valley to make."""
 
 
 def measured(
     course: np.ndarray, samples: int, rng: np.random.Generator, noise: float = 0.3
 ) -> np.ndarray:
-    """Shares (checkpoints, samples, orders) of samples about a course with mean order 3 + course.
+    """Shares (checkpoints, samples, orders) of samples about a course.
 
     Each sample has its own offset, its own noise at every checkpoint, and a smooth course of its
     own; the mean order of each is exact (a binomial distribution).
@@ -108,12 +117,12 @@ def measured(
     t = np.linspace(0, np.pi, checkpoints)[:, None]
     own = rng.normal(size=(1, samples)) + rng.normal(size=(checkpoints, samples))
     own = own + np.sin(t) * rng.normal(size=(1, samples))
-    centre = np.clip(3.0 + course[:, None] + noise * own, 1.0, float(ORDERS))
-    share = (centre - 1) / (ORDERS - 1)
+    return shares_about(MIDDLE + course[:, None] + noise * own)
+
+
+def shares_about(centre: np.ndarray) -> np.ndarray:
+    """Binomial shares (..., orders) with mean order `centre`, cut off at the first and the last."""
+    share = (np.clip(centre, 1.0, float(ORDERS)) - 1) / (ORDERS - 1)
     k = np.arange(ORDERS)
-    binomial = np.array([_choose(ORDERS - 1, i) for i in k])
+    binomial = np.array([math.comb(ORDERS - 1, i) for i in k])
     return binomial * share[..., None] ** k * (1 - share[..., None]) ** (ORDERS - 1 - k)
-
-
-def _choose(n: int, k: int) -> float:
-    return float(np.prod([(n - i) / (i + 1) for i in range(k)]))

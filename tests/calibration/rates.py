@@ -57,13 +57,17 @@ class Section(NamedTuple):
 
     def markdown(self) -> str:
         """The table in markdown; rates in per cent."""
-        tries = {rate.tries for _, rates in self.rows for rate in rates if isinstance(rate, Rate)}
-        count = f"{min(tries):,} to {max(tries):,}" if len(tries) > 1 else f"{max(tries):,}"
+        rates = [rate for _, row in self.rows for rate in row if isinstance(rate, Rate)]
+        tries = sorted({rate.tries for rate in rates})
+        note = self.note
+        if tries:
+            count = f"{tries[0]:,} to {tries[-1]:,}" if len(tries) > 1 else f"{tries[0]:,}"
+            note += f" Per cent ± standard error, {count} runs each."
         head = " | ".join(["", *self.columns])
         lines = [
             f"### {self.title}",
             "",
-            f"{self.note} Per cent ± standard error, {count} runs each.",
+            note,
             "",
             f"|{head} |",
             "|" + " --- |" * (1 + len(self.columns)),
