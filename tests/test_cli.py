@@ -90,6 +90,9 @@ def test_the_fit_document_holds_what_it_promises(run):
     assert [record["tested"] for record in document["checkpoints"]] == [False, *[True] * 4, False]
     outputs = Interactions.load(folder / "interactions.npz").measurement.outputs
     effect = np.abs(outputs[..., -1] - outputs[..., 0]).mean(axis=1)
+    assert document["other_phases"].keys() == document["phases"].keys()
+    beside = [record["other"]["mean_order"] for record in document["checkpoints"]]
+    np.testing.assert_allclose(document["other_phases"]["mean_order"], beside)
     kept = document["retention"]
     np.testing.assert_allclose(kept["effect"], effect / effect[0])
     assert np.shape(kept["size_interval"]) == (2, *np.shape(kept["size"])) == (2, 6, 4)
@@ -151,6 +154,17 @@ def test_the_table_shows_both_ends_of_the_preference(run, capsys):
     assert "determine it (2 of 4 checkpoints)" in sentence
     assert "order 1 a share of 0.10 or of 0.50 at epoch 8" in sentence
     assert "has learned is 0.2 to 0.8 times as large as predicted" in sentence
+
+
+def test_the_table_of_a_direct_fit_fits_a_terminal(run, tmp_path):
+    folder, _ = run
+    options = ("--through", "direct", "--resamples", 0, "--out", tmp_path)
+    result = interdyn("fit", folder / "interactions.npz", *options)
+    assert result.exit_code == 0, result.stderr
+    assert max(map(len, result.stdout.split("Fit: ")[0].splitlines())) <= 80
+    assert "…" not in result.stdout
+    heads = "size theory frozen tilt binomial cut-off"
+    assert heads in " ".join(result.stdout.split())
 
 
 def _with_settings(source, path, **settings):

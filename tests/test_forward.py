@@ -15,11 +15,11 @@ from theory_oracles import learning_matrix
 
 from sim.extraction import Follower, extract_interactions
 from sim.fitting import BETTER, DEPENDS, SAME, WORSE
-from sim.fitting.comparison import Comparison, Difference
+from sim.fitting.comparison import Comparison, Difference, Observed
 from sim.fitting.distances import total_variation
 from sim.fitting.families import RIVALS, THEORY
 from sim.fitting.forward import ForwardModel, Instrument, tables
-from sim.fitting.instrumented import whole_target
+from sim.fitting.instrumented import MATERIAL, whole_target
 from sim.fitting.noise_fit import fit_noise
 from sim.measurement import Measurement
 from sim.strength import averaged_distribution
@@ -217,6 +217,35 @@ def test_following_a_sweep_is_nearly_as_good_as_certifying_every_step(network, p
         assert away.max() <= (0.08 if n == N else 0.1)
 
 
+@pytest.mark.slow
+def test_tables_are_as_near_to_certified_as_verdicts_take_for_granted():
+    """At the members chosen for four checkpoints of each bundled network, at both ends."""
+    families = {"theory": THEORY, **RIVALS}
+    off = []
+    for network in ("digits-mlp", "digits-cnn", "digits-transformer", "breast-cancer-mlp"):
+        whole = Measurement.load(MEASUREMENTS / f"{network}.npz")
+        outputs = whole.outputs[np.isin(whole.epochs, (0, 2, 8, 64, 256, 512)), :SAMPLES]
+        observed = observed_effect(outputs)[1:5]
+        for prefer in ("low", "high"):
+            found = extract_interactions(outputs, prefer=prefer)
+            i_and, i_or = np.asarray(found.i_and), np.asarray(found.i_or)
+            real = model_of(i_and, i_or, outputs)
+            tool = dataclasses.replace(real.instrument, prefer=prefer)
+            real = dataclasses.replace(real, instrument=tool)
+            measured = shares(tool.strength(i_and, i_or, outputs))[1:5]
+            rough, members = [], []
+            for name, of_family in tables(
+                real, families, observed, measured, total_variation
+            ).items():
+                for table, one, effect in zip(of_family, measured, observed, strict=True):
+                    at = table.nearest(one, total_variation)
+                    rough.append(table.distributions[np.searchsorted(table.parameters, at)])
+                    members.append(real.outputs(families[name], at, effect)[0])
+            off.append(apart(rough, shares(tool.certified(np.array(members)))))
+    assert np.mean(np.concatenate(off) <= MATERIAL) >= 0.95
+    assert np.median(off) <= 0.003
+
+
 def test_scales_do_not_matter_without_a_start_and_share_a_table():
     alone = model(start=False)
     certified = alone.instrument.certified(
@@ -249,7 +278,8 @@ def test_one_falling_noise_level_is_recovered_in_both_phases(seeds):
     low = np.log([fit.sigma2[determined] for fit in fits])
     high = np.log([fit.other.sigma2[determined] for fit in fits])
     away = np.abs(low - np.log(SIGMA2[1:]))
-    assert away.max() <= np.log(2.5)
+    # For the second seed, distances within 0.01 of the least one reach over a factor of 5 in σ².
+    assert away.max() <= np.log(3)
     assert np.median(away) <= np.log(1.5)
     between = np.abs(low - high)
     assert np.median(between) <= np.log(3)
@@ -273,8 +303,9 @@ def test_what_a_tilt_made_a_tilt_explains():
     found = extract_interactions(outputs)
     fit = fit_noise(found.i_and, found.i_or, outputs, range(5), both_ends=False, resamples=50)
     tilt = fit.nulls["tilt"]
-    assert tilt.total_variation[1:].max() <= 0.02
-    np.testing.assert_allclose(tilt.parameter[2:4], betas[1:], atol=0.15)
+    assert tilt.total_variation[1:].max() <= 0.015 + MATERIAL  # certified, and what a table is off
+    # Through certified extractions, too, the member nearest to 0.6 is that at 0.44.
+    np.testing.assert_allclose(tilt.parameter[2:4], betas[1:], atol=0.2)
     assert (fit.total_variation[2:4] > 2 * tilt.total_variation[2:4]).all()
     first, *between, last = fit.comparison.verdicts["tilt"]
     assert first is last is None
@@ -299,7 +330,9 @@ def comparison(differences, tested):
         for name, one in differences.items()
     }
     empty = np.zeros((40, len(tested)))
-    return Comparison(0.95, 20, 0.01, np.array(tested), empty, empty, empty[..., None], found)
+    nothing = Observed(empty[0], empty[0], empty[0][:, None], {})
+    draws = (empty, empty, empty[..., None])
+    return Comparison(0.95, 20, 0.01, np.array(tested), nothing, *draws, found, (0.0, 0.0))
 
 
 def test_a_verdict_stands_where_both_ends_give_it():
@@ -341,7 +374,7 @@ def test_progress_names_what_is_done_and_counts_up_to_its_total():
     [
         ({"through": "network"}, "`through` must be one of extraction, direct.*'network'"),
         ({"through": "direct", "start": True}, "`start` must be False in the direct comparison"),
-        ({"prefer": "middle"}, "`prefer` must be one of low, high.*'middle'"),
+        ({"prefer": "middle"}, "`prefer` must be one of low, high and none.*'middle'"),
         ({"noise_bound": -0.1}, "`noise_bound`"),
     ],
 )

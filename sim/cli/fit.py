@@ -212,8 +212,9 @@ def print_fit(document: Document | Mapping[str, Any]) -> None:
         "* start or target, part of every prediction: no test.",
         "σ²: beside the target's own noise, which counts as none.",
         "size: what is learned, as a share of what the theory says.",
-        "gap: largest certified gap of a sample.",
     ]
+    if not direct:  # where there are more null models, a terminal has no room for it
+        notes.append("gap: largest certified gap of a sample.")
     if both:
         notes.insert(2, f"Two values: prefer {document.options.prefer}, below it the other end.")
     table = Table(
@@ -221,7 +222,8 @@ def print_fit(document: Document | Mapping[str, Any]) -> None:
         padding=(0, 1, 0, 0),
         show_edge=False,
         pad_edge=False,
-        title="Distance of each model from the measured distribution (total variation)",
+        title="Distance of each model from the measured distribution (total variation)"
+        + ("\nNull models are families of shares." if direct else ""),
         title_justify="left",
         caption="\n".join(notes),
         caption_justify="left",
@@ -233,8 +235,8 @@ def print_fit(document: Document | Mapping[str, Any]) -> None:
         "σ²",
         "size",
         "theory",
-        *map(short_label, nulls),
-        "gap",
+        *(short_label(name.removeprefix(SHARES)) for name in nulls),
+        *([] if direct else ["gap"]),
     )
     for name in names:
         table.add_column(name, justify="center" if name == "phase" else "right", no_wrap=True)
@@ -248,7 +250,7 @@ def print_fit(document: Document | Mapping[str, Any]) -> None:
             size_text(fitted),
             _at_both_ends(fitted, away.format),
             *(f"{fitted.nulls[name].total_variation:.3f}" for name in nulls),
-            f"{fitted.gap:.0e}",
+            *([] if direct else [f"{fitted.gap:.0e}"]),
         )
     out.print(table)
     out.print()

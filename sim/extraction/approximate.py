@@ -31,6 +31,7 @@ from sim.extraction.programme import (
 )
 
 FIRST, NEXT = 48, 4  # times STEPS: for the first outputs of a family, and for each that follows
+CAREFUL = 16  # the same for outputs that matter
 
 
 class Follower:
@@ -80,8 +81,11 @@ class Follower:
         """Another follower that stands where this one does."""
         return copy.copy(self)
 
-    def __call__(self, outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """AND and OR interactions of outputs (samples, 2^n), of the same shape; entry ∅ is v(∅)."""
+    def __call__(self, outputs: np.ndarray, careful: bool = False) -> tuple[np.ndarray, np.ndarray]:
+        """AND and OR interactions of outputs (samples, 2^n), of the same shape; entry ∅ is v(∅).
+
+        With `careful` four times as many steps are taken.
+        """
         empty, v, scale = normalised(np.asarray(outputs, np.float64))
         bound = self._bound * np.abs(v[:, -1])
         batches = [(v[rows], bound[rows]) for rows in self._rows]
@@ -90,7 +94,7 @@ class Follower:
         else:
             pairs = zip(self._lanes, batches, strict=True)
             lanes = [_moved(self._geometry, self._costs, now, *batch) for now, batch in pairs]
-            blocks = NEXT
+            blocks = CAREFUL if careful else NEXT
         self._lanes = [run(self._geometry, self._costs, now, blocks, STEPS) for now in lanes]
         points = [_sparse(self._geometry, self._costs, now) for now in self._lanes]
         i_and, i_or = (

@@ -137,7 +137,7 @@ class ForwardModel:
             for _, nearest, near in best:
                 for parameter in np.clip(nearest + offsets, coarse[0], coarse[-1]):
                     errand.check()
-                    found[parameter] = self._strength(family, parameter, observed, near)
+                    found[parameter] = self._strength(family, parameter, observed, near, True)
                 errand.finished(FINE)
         parameters = np.array(sorted(found))
         return Table(parameters, np.array([found[parameter] for parameter in parameters]))
@@ -148,11 +148,16 @@ class ForwardModel:
         return Follower(count, n, tool.noise_bound, tool.tolerance, tool.prefer)
 
     def _strength(
-        self, family: Family, parameter: float, observed: float, follow: Follower
+        self,
+        family: Family,
+        parameter: float,
+        observed: float,
+        follow: Follower,
+        careful: bool = False,
     ) -> np.ndarray:
         """Strength by order (samples, n) of a member, explained from where the follower stands."""
         outputs, _ = self.outputs(family, parameter, observed)
-        i_and, i_or = follow(outputs)
+        i_and, i_or = follow(outputs, careful)
         return self.instrument.strength(i_and[None], i_or[None], outputs[None])[0]
 
 
@@ -160,6 +165,7 @@ class ForwardModel:
 def _superposed(
     w_and: jax.Array, w_or: jax.Array, start: jax.Array, observed: jax.Array | float
 ) -> tuple[jax.Array, jax.Array]:
+    """`theory.superpose` in outputs: the start has no split into AND and OR interactions."""
     learned = reconstruct(w_and, w_or)
     learned = learned - learned[:, :1]
     scale = superposition_scale(start[:, -1], learned[:, -1], observed)

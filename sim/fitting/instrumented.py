@@ -17,7 +17,12 @@ from sim.progress import NamedProgress, Progress
 from sim.strength import averaged_distribution
 from theory import and_interactions, or_interactions, reconstruct
 
-MATERIAL = 0.01  # what a table's strengths may be off, as a total variation of distributions
+# What tables are off, and a difference of total variation must exceed. Measured against certified
+# extractions at the members chosen for 14 checkpoints of the four bundled networks, 24 samples, at
+# both ends (448 members of the theory and its rivals): shares are off by a total variation of 0.002
+# in the median and 0.009 in 95 %, at most by 0.041 (the theory's alone: 0.022 in 95 %); theory −
+# null, which verdicts are about, by 0.001 in the median and 0.0135 in 95 %, at most by 0.023.
+MATERIAL = 0.015
 
 
 def whole_target(
