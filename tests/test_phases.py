@@ -194,6 +194,12 @@ def test_a_minimum_that_rests_on_one_checkpoint_is_said_to():
     assert (phases.boundary, phases.without) == (4, None)  # its neighbours make a valley too
 
 
+def test_of_three_checkpoints_none_can_be_left_out():
+    phases = find_phases(range(3), _exact([4.0, 3.0, 4.0]), level=0.9)
+    assert (phases.boundary, phases.without) == (1, -1)
+    assert "no two phases could be told" in phases.verdict()
+
+
 def test_several_runs_have_an_interval_of_their_own():
     rng = np.random.default_rng(8)
     courses = [_valley(1.5, lowest) for lowest in (4, 5, 7)]

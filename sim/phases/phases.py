@@ -369,6 +369,8 @@ def _without(
     """Where the boundary would be without its checkpoint; see `Phases.without`."""
     rest = np.arange(len(mean)) != lowest
     left = mean[rest]
+    if len(left) < 3:
+        return -1.0
     enough = len(left) >= fewest_checkpoints(level)
     if enough and _Chances(left, inputs[rest], draws, seed).valley > level:
         return -1.0

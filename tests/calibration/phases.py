@@ -54,7 +54,7 @@ def false_alarms(repeats: int) -> tuple[Section, Section]:
         ),
         Section(
             "Two phases found where the mean order drifts one way and wanders",
-            f"Nothing is promised here: steps that are symmetric are what chance is told by. {note}",
+            f"Nothing is promised here: chance is told by steps that are symmetric. {note}",
             columns,
             _alarms(DRIFTING, sizes, repeats),
         ),
