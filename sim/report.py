@@ -35,8 +35,8 @@ CAPTIONS = {
     "null models are from the measured distribution. Crosses and the dashed line, where there are "
     "any, are fits at the other end of the preference. A hollow mark of a null model is one that "
     "the theory is not told apart from, or not at both ends.",
-    "size": "What shares do not show. Left: size of the interactions of each order since the "
-    "start, and of the mean effect |v(N) − v(∅)|. Right: size of what is learned beside the "
+    "size": "Shares, and what they do not show. Left: the measured share of each order, with its "
+    "interval over inputs. Middle: size of the interactions of each order since the start, and of the mean effect |v(N) − v(∅)|. Right: size of what is learned beside the "
     "theory's.",
 }
 CLASSES = {BETTER: "better", WORSE: "worse", SAME: "same"}

@@ -192,7 +192,10 @@ def sized(fit):
 def test_size_shows_each_order_beside_the_mean_effect_and_the_theory():
     fit = sized(document(boundary=4))
     fit["retention"]["size"][3][1] = None  # infinite
-    left, right = size(fit).axes
+    shares, left, right = size(fit).axes
+    of_order = {line.get_label(): line for line in shares.lines}
+    measured = [r["measured"][1] for r in fit["checkpoints"]]
+    np.testing.assert_array_equal(of_order["2"].get_ydata(), measured)
     curves = {line.get_label(): line for line in left.lines}
     expected = [2.0 ** (at - 2) for at in range(8)]
     expected[3] = np.nan
@@ -204,7 +207,7 @@ def test_size_shows_each_order_beside_the_mean_effect_and_the_theory():
 
 
 def test_size_says_what_it_does_not_know():
-    left, right = size(document(boundary=4)).axes
+    _, left, right = size(document(boundary=4)).axes
     assert [text.get_text() for text in left.texts] == ["not followed"]
     assert not any(len(line.get_xdata()) > 2 for line in right.lines)
 

@@ -24,6 +24,7 @@ from sim.figures.style import (
     PREDICTED,
     PURPLE,
     epoch_axis,
+    order_colors,
 )
 from sim.fitting import BETTER, WORSE
 
@@ -170,6 +171,22 @@ def scale_curve(ax: Axes, document: Document | Mapping[str, Any]) -> Axes:
     ax.axhline(1, color=GREY, lw=0.6, ls=":")
     ax.set_yscale("log")
     ax.set_ylabel("size / theory's size")
+    return _against_epochs(ax, document)
+
+
+def share_curves(ax: Axes, document: Document | Mapping[str, Any]) -> Axes:
+    """Measured share of each order against the epoch, and its interval over inputs."""
+    document = as_document(document)
+    records = document.checkpoints
+    epochs = [r.epoch for r in records]
+    shares = np.array([r.measured for r in records])
+    for k, color in enumerate(order_colors(shares.shape[1])):
+        ax.plot(epochs, shares[:, k], color=color, lw=1.2, label=f"{k + 1}")
+        if all(r.measured_interval for r in records):
+            low, high = np.array([r.measured_interval for r in records])[:, :, k].T
+            ax.fill_between(epochs, low, high, color=color, alpha=0.12, lw=0)
+    ax.set_ylim(bottom=0)
+    ax.set_ylabel("share of strength")
     return _against_epochs(ax, document)
 
 

@@ -26,6 +26,7 @@ from sim.figures.curves import (
     misfit_curves,
     noise_curve,
     scale_curve,
+    share_curves,
 )
 from sim.figures.orders import order_bars, paired_order_bars
 from sim.figures.style import PREDICTED, STYLE
@@ -118,19 +119,23 @@ def noise_level(document: Document | Mapping[str, Any]) -> Figure:
 def size(document: Document | Mapping[str, Any]) -> Figure:
     """What shares do not show: absolute size by order since the start, and beside the theory's.
 
-    Left: root mean square of the Möbius interactions of each order relative to the first
-    checkpoint, and the mean effect |v(N) − v(∅)| (dashed). Right: how large the learned
-    interactions are beside what the theory predicts.
+    Left: the measured shares of the orders. Middle: root mean square of the Möbius interactions of
+    each order relative to the first checkpoint, and the mean effect |v(N) − v(∅)| (dashed). Right:
+    how large the learned interactions are beside what the theory predicts.
 
     Args:
         document: content of `fit.json`.
     """
     content = as_document(document)
     with plt.style.context(STYLE):
-        figure, (left, right) = plt.subplots(1, 2, figsize=(8.2, 3.1), width_ratios=(1.15, 1))
-        kept_curves(left, content)
+        figure, (left, middle, right) = plt.subplots(1, 3, figsize=(10.4, 3.1))
+        share_curves(left, content)
+        kept_curves(middle, content)
         scale_curve(right, content)
-        handles, labels = left.get_legend_handles_labels()
+        handles, labels = max(
+            (ax.get_legend_handles_labels() for ax in (left, middle)),
+            key=lambda named: len(named[0]),
+        )
         if handles:
             figure.legend(handles, labels, title="order", loc="outside right upper", fontsize=7)
     return figure

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from sim.dilution import Retention
-from sim.figures.style import GREY, ORDERS, STYLE, epoch_axis
+from sim.figures.style import GREY, STYLE, epoch_axis, order_colors
 
 
 def retention_curves(
@@ -30,8 +30,7 @@ def retention_curves(
     times = np.asarray(epochs, float)
     values, interval = getattr(found, quantity), getattr(found, f"{quantity}_interval")
     n = values.shape[1]
-    colors = plt.get_cmap(ORDERS)(np.linspace(0.15, 1, n))
-    for order, color in enumerate(colors, start=1):
+    for order, color in enumerate(order_colors(n), start=1):
         curve = np.where(np.isfinite(values[:, order - 1]), values[:, order - 1], np.nan)
         ax.plot(times, curve, color=color, lw=1.2, label=f"{order}")
         if interval is not None:

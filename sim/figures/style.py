@@ -58,6 +58,11 @@ def _draw(figure: Figure, file: Path | io.BytesIO, suffix: str) -> None:
         figure.savefig(file, format=suffix, metadata=metadata)
 
 
+def order_colors(n: int) -> np.ndarray:
+    """A colour for each of the orders 1..n, (n, 4)."""
+    return plt.get_cmap(ORDERS)(np.linspace(0.15, 1, n))
+
+
 def epoch_axis(ax: Axes, epochs: ArrayLike) -> Axes:
     """An epoch axis, logarithmic with 0 on it where the epochs span more than a factor of 30."""
     values = np.asarray(epochs, float)
