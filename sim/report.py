@@ -36,8 +36,8 @@ CAPTIONS = {
     "any, are fits at the other end of the preference. A hollow mark of a null model is one that "
     "the theory is not told apart from, or not at both ends.",
     "size": "Shares, and what they do not show. Left: the measured share of each order, with its "
-    "interval over inputs. Middle: size of the interactions of each order since the start, and of the mean effect |v(N) − v(∅)|. Right: size of what is learned beside the "
-    "theory's.",
+    "interval over inputs. Middle: size of the interactions of each order since the start, and of "
+    "the mean effect |v(N) − v(∅)|. Right: size of what is learned beside the theory's.",
 }
 CLASSES = {BETTER: "better", WORSE: "worse", SAME: "same"}
 
