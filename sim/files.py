@@ -124,15 +124,22 @@ def read_json(path: str | Path, hint: str = "") -> Any:
     path = existing_file(path)
     try:
         return json.loads(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError:
+        raise ValueError(f"{path}: must be a JSON file, but is no text in UTF-8.{hint}") from None
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: must be a JSON file, but {error}.{hint}") from error
 
 
 def existing_file(path: str | Path) -> Path:
-    """The path of a file that is there; raises where it is missing, or a folder."""
+    """The path of a file that is there; raises where it is missing, a folder, a pipe or a device.
+
+    A pipe may never end, and a device such as /dev/zero does not.
+    """
     path = Path(path)
     if path.is_dir():
         raise ValueError(f"{path}: must be a file, but is a folder.")
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file.")
+    if not path.is_file():
+        raise ValueError(f"{path}: must be a file, but is a pipe, a socket or a device.")
     return path
