@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock, Timeout, lock_descriptor
 from numpy.typing import ArrayLike
 
 HEADERS = {
@@ -23,27 +24,108 @@ DAMAGED = (ValueError, zipfile.BadZipFile, EOFError, OSError, KeyError, SyntaxEr
 """What numpy raises on a file that is cut short or is no archive."""
 
 
+LOCK = ".interdyn.lock"
+PART = ".interdyn-part"
+"""The end of the name of a file that is being written."""
+
+
+@contextlib.contextmanager
+def only_writer(folder: str | Path) -> Iterator[None]:
+    """Holds a folder, made if it is not there, so that no other run writes into it meanwhile.
+
+    A run that is killed lets go of it. A folder that was made, and has stayed empty, goes again.
+
+    Raises:
+        ValueError: another run holds it.
+        OSError: it cannot be made, or nothing can be written there.
+    """
+    folder = Path(folder)
+    made = _make_folder(folder)
+    lock = FileLock(folder / LOCK)
+    try:
+        lock.acquire(blocking=False)
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):  # where an open file cannot be deleted, it stays
+                (folder / LOCK).unlink()
+            lock.release()
+    except Timeout:
+        raise ValueError(
+            f"{folder}: another run is writing there; wait until it has ended, or choose another "
+            f"folder."
+        ) from None
+    finally:
+        with contextlib.suppress(OSError):  # it is no longer empty
+            for each in reversed(made):
+                each.rmdir()
+
+
+def remove_leftovers(folder: str | Path) -> None:
+    """Deletes the files that killed runs had begun to write in a folder."""
+    for path in Path(folder).glob(f".*{PART}"):
+        with contextlib.suppress(OSError):  # it has just got its name
+            handle = os.open(path, os.O_RDWR)
+            try:
+                if lock_descriptor(handle, blocking=False):  # nobody is writing it
+                    path.unlink()
+            finally:
+                os.close(handle)
+
+
 @contextlib.contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place when the block ends without error.
 
     Whatever interrupts the block (an exception, Ctrl-C, a full disk) leaves `path` as it was and
-    removes the temporary file.
+    removes the temporary file. It takes its place only once the disk holds all of it, so that
+    `path` is whole even after a power failure.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
-    os.close(handle)
+    _make_folder(path.parent)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-", suffix=PART)
     temporary = Path(name)
     try:
-        yield temporary
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
+        try:
+            with contextlib.suppress(OSError):  # not every file system has locks
+                lock_descriptor(handle, blocking=False)
+            yield temporary
+            temporary.chmod(0o666 & ~_umask())
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        move(temporary, path)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.filename is None:
             error.filename = str(path)  # a full disk does not say which file it cut short
         raise
+
+
+def move(source: str | Path, target: str | Path) -> None:
+    """Gives a file that is whole its name, for good: the disk holds it when this returns."""
+    os.replace(source, target)
+    _sync_folder(Path(target).parent)
+
+
+def _make_folder(folder: Path) -> list[Path]:
+    """Makes a folder and those above it; returns the ones that were not there."""
+    if folder.is_dir():
+        return []
+    made = _make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    _sync_folder(folder.parent)
+    return [*made, folder]
+
+
+def _sync_folder(folder: Path) -> None:
+    """Waits until the disk holds the folder's list of files."""
+    with contextlib.suppress(OSError):  # some systems know this only of files
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def _umask() -> int:
