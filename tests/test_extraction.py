@@ -67,6 +67,18 @@ def leftover(found: Extraction, v: np.ndarray) -> np.ndarray:
     return np.abs(v[..., 1:] - v[..., :1] - explained)
 
 
+def test_without_a_bound_exactly_sparse_outputs_are_explained_at_their_cost():
+    """At n = 10 an iteration without room for δ is lost to rounding."""
+    rng = np.random.default_rng(0)
+    w = rng.normal(size=(2, 3, 2**10)) * (rng.uniform(size=(2, 3, 2**10)) < 0.005)
+    w[..., 0] = 0
+    v = np.asarray(reconstruct(*w))
+    found = extract_interactions(v, noise_bound=0.0)
+    assert found.converged.all()
+    np.testing.assert_allclose(found.objective, np.abs(w).sum(axis=(0, 2)), rtol=1e-3)
+    np.testing.assert_allclose(reconstruct(found.i_and, found.i_or), v, atol=1e-9)
+
+
 @pytest.mark.parametrize("noise_bound", [0.0, 0.02, 0.3])
 @pytest.mark.parametrize("outputs", [sparse_outputs, network_outputs])
 def test_objective_is_the_lp_optimum_within_the_gap(outputs, noise_bound):

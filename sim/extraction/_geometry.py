@@ -52,17 +52,18 @@ class Geometry:
     disjoint_inverse: Power
     weight: jax.Array  # (2^n,) metric of a and o; that of δ is 1
     inverse: SumInverse  # of K
-    bounded: bool = dataclasses.field(metadata={"static": True})  # whether δ is a variable
 
 
 @functools.lru_cache(maxsize=8)
-def geometry(n: int, bounded: bool, dtype: jnp.dtype) -> Geometry:
-    """Builds the transforms and the inverse of K; `bounded` says whether δ is a variable."""
+def geometry(n: int, dtype: jnp.dtype) -> Geometry:
+    """Builds the transforms and the inverse of K.
+
+    δ is a variable also where its bound is zero: without the 1 that it adds to K, the iteration
+    does not survive rounding at n ≥ 10.
+    """
     growth = _GROWTH if n < _MANY else _GROWTH_OF_MANY
     metric = np.diag([1.0, 1.0 / growth])
-    forms = [m @ metric @ m.T for m in (_ZETA, _DISJOINT)]
-    if bounded:
-        forms.append(np.eye(2))
+    forms = [*(m @ metric @ m.T for m in (_ZETA, _DISJOINT)), np.eye(2)]
     order = np.array([s.bit_count() for s in range(2**n)])
     return Geometry(
         Power.of(_ZETA, n, dtype),
@@ -73,5 +74,4 @@ def geometry(n: int, bounded: bool, dtype: jnp.dtype) -> Geometry:
         Power.of(np.linalg.inv(_DISJOINT), n, dtype),
         jnp.asarray(growth**order, dtype),
         SumInverse.of(forms, n, dtype),
-        bounded,
     )

@@ -120,11 +120,11 @@ def proximal(geo: Geometry, costs: Costs, lanes: Lanes, state: Point) -> Point:
 def _project(geo: Geometry, v: jax.Array, x: Point) -> tuple[Point, jax.Array]:
     weight = geo.weight[None]
     rest = geo.zeta(x.i_and) - geo.disjoint(x.i_or) - v
-    m = geo.inverse(rest + x.bound if geo.bounded else rest)
+    m = geo.inverse(rest + x.bound)
     return Point(
         x.i_and - geo.zeta_t(m) / weight,
         x.i_or + geo.disjoint_t(m) / weight,
-        x.bound - m if geo.bounded else jnp.zeros_like(m),
+        x.bound - m,
     ), m
 
 

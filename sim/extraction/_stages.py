@@ -109,7 +109,7 @@ def lanes_wide(size: int) -> int:
 def _solve(problem: Problem, method: Method, errand: Errand) -> Solution:
     """All three stages for some of the samples."""
     size = problem.v.shape[1]
-    geo = functools.partial(geometry, size.bit_length() - 1, bool(problem.bound.any()))
+    geo = functools.partial(geometry, size.bit_length() - 1)
     samples = _Samples(problem, method, errand)
     exact, costs, leaning = samples.exact, method.costs, method.leaning
     samples.begin(geo(SINGLE), geo(exact), costs if leaning is None else leaning)

@@ -66,7 +66,7 @@ class Follower:
         prefer: str | None = "low",
     ) -> None:
         self._bound = noise_bound
-        self._geometry = geometry(n, noise_bound > 0, SINGLE)
+        self._geometry = geometry(n, SINGLE)
         costs = even_costs(n, SINGLE)
         if prefer is not None:
             costs = leaning_costs(costs, n, prefer, tolerance)
