@@ -14,3 +14,7 @@ from sim.experiments._registry import (
     prepare as prepare,
     register as register,
 )
+from sim.experiments._unfinished import (
+    forget_saved as forget_saved,
+    save_recording as save_recording,
+)

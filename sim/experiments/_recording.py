@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 from sim.checks import ArgumentError, check_whole
 from sim.experiments._registry import Checkpoint, Experiment, Train
 from sim.experiments._unfinished import Unfinished, identity
+from sim.files import only_writer
 from sim.measurement import CURVES, Measurement, check_memory_for_outputs, measure_outputs
 from sim.progress import NamedProgress, Progress
 
@@ -48,9 +50,13 @@ def record(
 
     Raises:
         ValueError: a score that is not finite or of the wrong shape (names epoch and sample); the
-            outputs do not fit into memory; the folder holds a run with other settings; training
-            skips a checkpoint; seeds that are given twice, that the experiment cannot train from,
-            or that make no difference.
+            outputs do not fit into memory; the folder holds a run with other settings, or another
+            run is writing there; training skips a checkpoint; seeds that are given twice, that the
+            experiment cannot train from, or that make no difference.
+        OSError: the disk is full, or the folder cannot be written.
+
+    Warns:
+        UserWarning: a file in the folder is damaged; what it held is measured again.
 
     Example:
         >>> from sim.experiments import Settings, prepare
@@ -64,13 +70,15 @@ def record(
     shape = (len(experiment.epochs), count * len(experiment.inputs), 2**experiment.masking.n)
     check_memory_for_outputs(shape)
     added = dict(metadata) | ({} if seeds is None else {"seeds": chosen})
-    unfinished = None
-    if folder is not None:
-        unfinished = Unfinished.open(Path(folder), identity(experiment, added), discard=discard)
-    if experiment.seeded is None or seeds is None:
-        runs = [_run(experiment, experiment.train, unfinished, progress)]
-    else:
-        runs = _runs(experiment, experiment.seeded, chosen, unfinished, progress)
+    with contextlib.nullcontext() if folder is None else only_writer(folder):
+        unfinished = None
+        if folder is not None:
+            run = identity(experiment, added)
+            unfinished = Unfinished.open(Path(folder), run, discard=discard)
+        if experiment.seeded is None or seeds is None:
+            runs = [_run(experiment, experiment.train, unfinished, progress)]
+        else:
+            runs = _runs(experiment, experiment.seeded, chosen, unfinished, progress)
     curves: dict[str, Any] = {
         name: np.array([[float(piece[name]) for piece in run] for run in runs]) for name in CURVES
     }
@@ -168,15 +176,16 @@ def _pieces(
             )
 
     for epoch in experiment.epochs:
-        read = None if unfinished is None else unfinished.read(epoch)
+        read = None if unfinished is None else unfinished.read(epoch, (inputs, size))
         if read is not None:
             kept.add(epoch)
             checkpoints += 1
             measured(0)
             yield epoch, read
-    if len(kept) == len(experiment.epochs):
+    missing = [epoch for epoch in experiment.epochs if epoch not in kept]
+    if not missing:
         return
-    state = None if unfinished is None else unfinished.state()
+    state = None if unfinished is None else unfinished.state(before=missing[0])
     for checkpoint in train(trained, state):
         if checkpoint.epoch in kept:
             continue

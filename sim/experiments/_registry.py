@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -121,6 +121,8 @@ class Experiment:
         metadata: what was trained on what, for the record.
         seeded: from a seed to the training run with its initial parameters and its order of the
             data, which stay the same with their label noise; None if there is no run but `train`.
+        origin: the experiment's name and its settings, by which an unfinished run is known again;
+            `prepare` fills it in.
     """
 
     inputs: np.ndarray
@@ -130,6 +132,7 @@ class Experiment:
     train: Train
     metadata: dict[str, Any]
     seeded: Callable[[int], Train] | None = None
+    origin: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 _EXPERIMENTS: dict[str, Callable[[Settings], Experiment]] = {}
@@ -187,6 +190,7 @@ def prepare(name: str, settings: Settings) -> Experiment:
 
     Raises:
         ValueError: there is none of that name.
+        TypeError: what is registered under the name builds something else than an `Experiment`.
         ImportError: the `experiments` extra is not installed.
     """
     if name not in _EXPERIMENTS:
@@ -194,4 +198,11 @@ def prepare(name: str, settings: Settings) -> Experiment:
             known = ", ".join(experiment_names())
             raise ValueError(f"There is no experiment '{name}'; there are: {known}.")
         importlib.import_module(f"sim.experiments.{BUNDLED[name]}")
-    return _EXPERIMENTS[name](settings)
+    experiment = _EXPERIMENTS[name](settings)
+    if not isinstance(experiment, Experiment):
+        raise TypeError(
+            f"The experiment '{name}' must be built as an Experiment, but its function returned "
+            f"{type(experiment).__name__}."
+        )
+    origin = {"experiment": name, "settings": dataclasses.asdict(settings)}
+    return dataclasses.replace(experiment, origin=origin)

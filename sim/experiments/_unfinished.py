@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
-import shutil
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, DTypeLike
 
 from sim.experiments._registry import Experiment, State
-from sim.files import read_json, read_npz, write_json, write_npz
-from sim.measurement import CURVES
+from sim.files import PART, move, read_json, read_npz, write_json, write_npz
+from sim.measurement import CURVES, Measurement
 
 RUN = "run.json"
 STATE = "state.npz"
+WHOLE = "measurement.npz"
 
 
 def identity(experiment: Experiment, metadata: Mapping[str, Any]) -> str:
     """A digest of all that decides what is measured; equal for the same run, started again."""
     digest = hashlib.sha256()
-    words = [experiment.metadata, dict(metadata), list(experiment.epochs)]
+    words = [
+        dict(experiment.origin),
+        experiment.metadata,
+        dict(metadata),
+        list(experiment.epochs),
+    ]
     digest.update(json.dumps(words, sort_keys=True).encode())
     masking = experiment.masking
     for array in (experiment.inputs, experiment.labels, masking.regions, masking.baseline):
@@ -39,8 +46,9 @@ class Unfinished:
     """The checkpoints of an unfinished measurement, in a folder of their own.
 
     Every file is written whole or not at all, and the state after the checkpoint it belongs to, so
-    a run that is killed at any moment can go on from what is there. Of several training runs,
-    each has a folder of its own inside.
+    a run that is killed at any moment can go on from what is there. What is damaged all the same
+    counts as not there, with a warning. Of several training runs, each has a folder of its own
+    inside.
     """
 
     folder: Path
@@ -50,23 +58,29 @@ class Unfinished:
         """Opens the folder of the run with that identity, new or begun earlier.
 
         Args:
-            folder: where; made if it is not there.
+            folder: where; it is there, and the caller's alone.
             run: see `identity`.
             discard: throw away what another run left in the folder.
 
         Raises:
             ValueError: the folder holds another run's checkpoints, and they are to be kept.
+
+        Warns:
+            UserWarning: it is not to be known whose checkpoints the folder holds; they are
+                measured again.
         """
         unfinished = cls(folder)
-        if folder.exists() and unfinished._run() != run:
-            if not discard and any(folder.rglob("epoch-*.npz")):
-                raise ValueError(
-                    f"{folder.parent}: holds an unfinished measurement with other settings; finish "
-                    f"it by the command that began it, choose another --out, or add --overwrite to "
-                    f"throw it away."
-                )
-            unfinished.remove()
-        if not folder.exists():
+        found = unfinished._run()
+        if found != run:
+            if any(folder.rglob("epoch-*.npz")) and not discard:
+                if found is not None:
+                    raise ValueError(
+                        f"{folder.parent}: holds an unfinished measurement with other settings; "
+                        f"finish it by the command that began it, choose another --out, or add "
+                        f"--overwrite to throw it away."
+                    )
+                _note_damage(folder / RUN, "every checkpoint is measured again")
+            unfinished.clear()
             write_json(folder / RUN, {"run": run})
         return unfinished
 
@@ -76,16 +90,39 @@ class Unfinished:
 
     def _run(self) -> str | None:
         """Identity of the run whose folder it is; None where that is not to be known."""
-        path = self.folder / RUN
-        return read_json(path).get("run") if path.exists() else None
+        try:
+            content = read_json(self.folder / RUN)
+        except (ValueError, OSError):
+            return None
+        run = content.get("run") if isinstance(content, dict) else None
+        return run if isinstance(run, str) else None
 
     def _path(self, epoch: int) -> Path:
         return self.folder / f"epoch-{epoch}.npz"
 
-    def read(self, epoch: int) -> dict[str, np.ndarray] | None:
-        """Outputs and curves at an epoch, or None where they are still to be measured."""
-        path = self._path(epoch)
-        return read_npz(path, ("outputs", *CURVES)) if path.exists() else None
+    def read(self, epoch: int, shape: tuple[int, int]) -> dict[str, np.ndarray] | None:
+        """Outputs and curves at an epoch, or None where they are still to be measured.
+
+        Args:
+            epoch: when.
+            shape: of the outputs, (samples, 2^n).
+        """
+        path, names = self._path(epoch), ("outputs", *CURVES)
+        if not path.exists():
+            return None
+        shapes = {"outputs": shape} | dict.fromkeys(CURVES, ())
+        try:
+            piece = read_npz(path, names)
+            whole = all(
+                piece[name].shape == shapes[name] and np.isfinite(piece[name]).all()
+                for name in names
+            )
+        except (ValueError, TypeError, OSError):
+            whole = False
+        if not whole:
+            _note_damage(path, "its checkpoint is measured again")
+            return None
+        return {name: piece[name] for name in names}
 
     def write(self, epoch: int, arrays: Mapping[str, ArrayLike], state: State | None) -> None:
         """Keeps a checkpoint, and the state that training goes on from."""
@@ -94,15 +131,92 @@ class Unfinished:
             leaves = {f"array{i}": array for i, array in enumerate(state.arrays)}
             write_npz(self.folder / STATE, {"epoch": state.epoch, **leaves})
 
-    def state(self) -> State | None:
-        """What training goes on from, or None to begin with."""
+    def state(self, before: int) -> State | None:
+        """What training goes on from to come to an epoch, or None to begin with."""
         path = self.folder / STATE
         if not path.exists():
             return None
-        arrays = read_npz(path, ("epoch",))
-        leaves = tuple(arrays[f"array{i}"] for i in range(len(arrays) - 1))
-        return State(int(arrays["epoch"]), leaves)
+        try:
+            arrays = read_npz(path, ("epoch",))
+            leaves = tuple(arrays[f"array{i}"] for i in range(len(arrays) - 1))
+            state = State(int(arrays["epoch"]), leaves)
+        except (ValueError, TypeError, KeyError, OSError):
+            _note_damage(path, "the network is trained again from the beginning")
+            return None
+        return state if state.epoch < before else None
 
-    def remove(self) -> None:
-        """Deletes the folder."""
-        shutil.rmtree(self.folder)
+    def clear(self) -> None:
+        """Deletes what the run keeps here, and nothing else.
+
+        Its identity goes last, so that nobody takes for their own what a killed deletion left.
+        """
+        for part in self.folder.glob("seed-*"):
+            Unfinished(part).clear()
+            with contextlib.suppress(OSError):  # somebody else keeps something there
+                part.rmdir()
+        for pattern in ("epoch-*.npz", STATE, WHOLE, f".*{PART}", RUN):
+            for path in self.folder.glob(pattern):
+                path.unlink()
+
+
+def _note_damage(path: Path, follows: str) -> None:
+    warnings.warn(f"{path}: is damaged; {follows}.", stacklevel=2)
+
+
+def save_recording(
+    measurement: Measurement,
+    path: str | Path,
+    folder: str | Path,
+    dtype: DTypeLike = np.float64,
+) -> None:
+    """Saves what was recorded, and deletes the checkpoints that `record` kept in a folder.
+
+    Killed at any moment, the folder holds all of the measurement, or `path` does; which of them,
+    `forget_saved` can tell.
+
+    Args:
+        measurement: which `record` returned.
+        path: of the measurement's file, on the same disk as the folder.
+        folder: that `record` was given.
+        dtype: of the outputs in the file; see `Measurement.save`.
+
+    Raises:
+        ValueError: outputs too large for `dtype`.
+        OSError: the disk is full, or the place cannot be written.
+    """
+    unfinished = Unfinished(Path(folder))
+    whole = unfinished.folder / WHOLE
+    measurement.save(whole, dtype)
+    saved = {"run": unfinished._run(), "saved": _digest(whole)}
+    write_json(unfinished.folder / RUN, saved)
+    move(whole, path)
+    _forget(unfinished)
+
+
+def forget_saved(path: str | Path, folder: str | Path) -> None:
+    """Deletes the checkpoints of a run that was killed after it had saved its measurement.
+
+    Checkpoints of anything else than the measurement at `path` are left as they are.
+
+    Args:
+        path: of the measurement's file.
+        folder: of its checkpoints.
+    """
+    path, unfinished = Path(path), Unfinished(Path(folder))
+    try:
+        saved = read_json(unfinished.folder / RUN)["saved"]
+    except (ValueError, TypeError, KeyError, OSError):
+        saved = None
+    if saved is not None and path.is_file() and _digest(path) == saved:
+        _forget(unfinished)
+
+
+def _forget(unfinished: Unfinished) -> None:
+    unfinished.clear()
+    with contextlib.suppress(OSError):  # somebody else keeps something there
+        unfinished.folder.rmdir()
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
