@@ -14,7 +14,7 @@ from test_extraction import atoms
 from theory_oracles import learning_matrix
 
 from sim.extraction import Follower, extract_interactions
-from sim.fitting import BETTER, DEPENDS, SAME, WORSE
+from sim.fitting import BETTER, DEPENDS, SAME, WORSE, forward, noise_fit
 from sim.fitting.comparison import Comparison, Difference, Observed
 from sim.fitting.distances import total_variation
 from sim.fitting.families import RIVALS, THEORY
@@ -218,32 +218,33 @@ def test_following_a_sweep_is_nearly_as_good_as_certifying_every_step(network, p
 
 
 @pytest.mark.slow
-def test_tables_are_as_near_to_certified_as_verdicts_take_for_granted():
-    """At the members chosen for four checkpoints of each bundled network, at both ends."""
+@pytest.mark.parametrize(
+    "network", ["digits-mlp", "digits-cnn", "digits-transformer", "breast-cancer-mlp"]
+)
+def test_tables_are_as_near_to_certified_as_verdicts_take_for_granted(network):
+    """At the members chosen for four checkpoints of a bundled network, at both ends."""
+    whole = Measurement.load(MEASUREMENTS / f"{network}.npz")
+    outputs = whole.outputs[np.isin(whole.epochs, (0, 2, 8, 64, 256, 512)), :24]
+    observed = observed_effect(outputs)[1:5]
     families = {"theory": THEORY, **RIVALS}
     off = []
-    for network in ("digits-mlp", "digits-cnn", "digits-transformer", "breast-cancer-mlp"):
-        whole = Measurement.load(MEASUREMENTS / f"{network}.npz")
-        outputs = whole.outputs[np.isin(whole.epochs, (0, 2, 8, 64, 256, 512)), :SAMPLES]
-        observed = observed_effect(outputs)[1:5]
-        for prefer in ("low", "high"):
-            found = extract_interactions(outputs, prefer=prefer)
-            i_and, i_or = np.asarray(found.i_and), np.asarray(found.i_or)
-            real = model_of(i_and, i_or, outputs)
-            tool = dataclasses.replace(real.instrument, prefer=prefer)
-            real = dataclasses.replace(real, instrument=tool)
-            measured = shares(tool.strength(i_and, i_or, outputs))[1:5]
-            rough, members = [], []
-            for name, of_family in tables(
-                real, families, observed, measured, total_variation
-            ).items():
-                for table, one, effect in zip(of_family, measured, observed, strict=True):
-                    at = table.nearest(one, total_variation)
-                    rough.append(table.distributions[np.searchsorted(table.parameters, at)])
-                    members.append(real.outputs(families[name], at, effect)[0])
-            off.append(apart(rough, shares(tool.certified(np.array(members)))))
-    assert np.mean(np.concatenate(off) <= MATERIAL) >= 0.95
-    assert np.median(off) <= 0.003
+    for prefer in ("low", "high"):
+        found = extract_interactions(outputs, prefer=prefer)
+        i_and, i_or = np.asarray(found.i_and), np.asarray(found.i_or)
+        real = model_of(i_and, i_or, outputs)
+        tool = dataclasses.replace(real.instrument, prefer=prefer)
+        real = dataclasses.replace(real, instrument=tool)
+        measured = shares(tool.strength(i_and, i_or, outputs))[1:5]
+        held = tables(real, families, observed, measured, total_variation)
+        rough, members = [], []
+        for name, of_family in held.items():
+            for table, one, effect in zip(of_family, measured, observed, strict=True):
+                at = table.nearest(one, total_variation)
+                rough.append(table.distributions[np.searchsorted(table.parameters, at)])
+                members.append(real.outputs(families[name], at, effect)[0])
+        off.extend(apart(rough, shares(tool.certified(np.array(members)))))
+    assert np.mean(np.array(off) <= MATERIAL) >= 0.9  # of 32; of all networks together 95 %
+    assert np.quantile(off, 0.9) <= 0.006  # with a quarter of the steps up to 0.009
 
 
 def test_scales_do_not_matter_without_a_start_and_share_a_table():
@@ -306,7 +307,7 @@ def test_what_a_tilt_made_a_tilt_explains():
     assert tilt.total_variation[1:].max() <= 0.015 + MATERIAL  # certified, and what a table is off
     # Through certified extractions, too, the member nearest to 0.6 is that at 0.44.
     np.testing.assert_allclose(tilt.parameter[2:4], betas[1:], atol=0.2)
-    assert (fit.total_variation[2:4] > 2 * tilt.total_variation[2:4]).all()
+    assert (fit.total_variation[2:4] > 1.5 * tilt.total_variation[2:4]).all()
     first, *between, last = fit.comparison.verdicts["tilt"]
     assert first is last is None
     assert BETTER not in between
@@ -369,9 +370,39 @@ def test_progress_names_what_is_done_and_counts_up_to_its_total():
         assert done[-1] == totals[-1]
 
 
+def test_predictions_and_the_other_end_are_extracted_as_the_measurement_was(monkeypatch):
+    """A preference leans by the root of the tolerance, and so must that of predictions."""
+    seen = []
+
+    def spied(name, at, wrapped):
+        def spy(*arguments, **options):
+            seen.append((name, arguments[at : at + 2], options.get("prefer", arguments[-1])))
+            return wrapped(*arguments, **options)
+
+        return spy
+
+    monkeypatch.setattr(forward, "extract_interactions", spied("certify", 1, extract_interactions))
+    monkeypatch.setattr(forward, "Follower", spied("follow", 2, Follower))
+    monkeypatch.setattr(noise_fit, "extract_interactions", spied("end", 1, extract_interactions))
+    found = extract_interactions(extracted()[-1], 0.03, 1e-2)
+    halves = np.asarray(found.i_and), np.asarray(found.i_or)
+    options = {"noise_bound": 0.03, "tolerance": 1e-2, "resamples": 0}
+    fit = fit_noise(*halves, extracted()[-1], range(5), **options)
+    assert {bounds for _, bounds, _ in seen} == {(0.03, 1e-2)}
+    assert {(name, prefer) for name, _, prefer in seen} == {
+        ("certify", "low"),
+        ("certify", "high"),
+        ("follow", "low"),
+        ("follow", "high"),
+        ("end", "high"),
+    }
+    assert fit.total_variation[-1] <= 0.01
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"tolerance": 0}, "`tolerance` must be positive"),
         ({"through": "network"}, "`through` must be one of extraction, direct.*'network'"),
         ({"through": "direct", "start": True}, "`start` must be False in the direct comparison"),
         ({"prefer": "middle"}, "`prefer` must be one of low, high and none.*'middle'"),
