@@ -41,7 +41,7 @@ bench: $(VENV)/.tools
 calibrate: $(VENV)/.tools
 	$(BIN)/python tests/calibration/run.py
 
-# The fits that notebooks and README show, from the committed measurements: some six minutes.
+# The fits that notebooks and README show, from the committed measurements: some eleven minutes.
 fits: $(VENV)/.package
 	for name in digits-mlp digits-cnn digits-transformer breast-cancer-mlp; do \
 	  $(BIN)/interdyn extract notebooks/measurements/$$name.npz --out runs/$$name --overwrite && \
