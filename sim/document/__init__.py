@@ -15,7 +15,6 @@ from sim.document.schema import (
     flat as flat,
 )
 from sim.document.words import (
-    boundary_interval as boundary_interval,
     conclusion as conclusion,
     judged as judged,
     label as label,

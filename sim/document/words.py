@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from sim.document.schema import Checkpoint, Document, FoundPhases, OtherEnd, as_document
+from sim.document.schema import Checkpoint, Document, OtherEnd, as_document
 from sim.fitting import BETTER, DEPENDS, SAME, WORSE
-from sim.phases import COVERAGE
 
 STANDINGS = {
     BETTER: "nearer than",
@@ -185,11 +184,6 @@ def _split_sentence(records: Sequence[Checkpoint]) -> str:
 
 def _listed(names: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
-
-
-def boundary_interval(phases: FoundPhases) -> str:
-    """The interval of the boundary between the phases, where there is one."""
-    return f"{COVERAGE} interval {phases.low:g}–{phases.high:g}"
 
 
 def _noise_path(records: Sequence[Checkpoint]) -> str:

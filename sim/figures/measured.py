@@ -14,7 +14,6 @@ from sim.document import (
     Document,
     FoundPhases,
     as_document,
-    boundary_interval,
     judged,
     noise_text,
 )
@@ -67,7 +66,7 @@ def dynamics(document: Document | Mapping[str, Any], panels: int = 6) -> Figure:
             ax.label_outer()
         upper, lower = right.subplots(2, 1, sharex=True)
         loss_curves(upper, content)
-        legend_above(upper, columns=3)
+        legend_above(upper, columns=2)
         mean_order_curve(lower, content).set_title(_pattern_title(content.phases), loc="left")
         upper.set_xlabel("")
     return figure
@@ -153,9 +152,9 @@ def _equals(text: str) -> str:
 
 
 def _pattern_title(phases: FoundPhases) -> str:
-    """The pattern of the mean order in a few words."""
+    """The pattern of the mean order in a few words; in brackets the boundary's interval."""
     if phases.boundary is not None:
-        return f"orders rise from epoch {phases.boundary:g} ({boundary_interval(phases)})"
+        return f"orders rise from epoch {phases.boundary:g} ({phases.low:g}–{phases.high:g})"
     return {"rises": "rises throughout", "falls": "falls throughout"}.get(
         phases.pattern or "", phases.pattern or ""
     )
