@@ -29,8 +29,8 @@ from sim.fitting import BETTER, SAME, WORSE
 
 CAPTIONS = {
     "dynamics": "How strength is distributed over the orders of interaction while the network "
-    "trains, with its losses and the mean order; in brackets and shaded the interval of the boundary "
-    "over inputs.",
+    "trains, with its losses and the mean order; in brackets and shaded the interval of the "
+    "boundary over inputs.",
     "theory_vs_network": "Measured distribution beside the theory's, at the fitted σ².",
     "noise_level": "Fitted noise variance σ² of each checkpoint, and how far the theory and the "
     "null models are from the measured distribution. Crosses and the dashed line, where there are "
