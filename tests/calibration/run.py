@@ -37,6 +37,7 @@ def sections(runs: int) -> list[Section]:
         *phases.looks(half),
         fits.over_inputs(half),
         fits.over_runs(half),
+        *fits.of_profiles(max(half // 2, 1)),
         fits.noise_of_the_last(half),
         fits.of_retention(runs),
         fits.verdict_errors(4 * runs),
