@@ -15,106 +15,122 @@ and `sim.figures` (functions that draw fits and simulations).
 command line does.
 """
 
-from sim.dilution import Retention, retention
-from sim.document import fit_document
-from sim.export import to_shapiq, write_strengths
-from sim.extraction import (
-    Extraction,
-    Interactions,
-    SplitUncertainty,
-    extract_interactions,
-    split_uncertainty,
-)
-from sim.fitting import (
-    NoiseFit,
-    NoiseLaw,
-    NoiseProfile,
-    ScheduleFit,
-    TrajectoryFit,
-    fit_noise,
-    fit_schedules,
-    fit_trajectory,
-    neighbour_residuals,
-    observe_noise,
-    perturb,
-    profile_noise,
-)
-from sim.generalization import Generalizable, generalizable_strength, similarity_by_order
-from sim.measurement import (
-    Masking,
-    Measurement,
-    image_patches,
-    mean_baseline,
-    measure_outputs,
-    point_clusters,
-    tabular_features,
-    tokens,
-    torch_score,
-)
-from sim.phases import Phases, find_phases
-from sim.report import write_report
-from sim.separation import Separation, separate
-from sim.simulation import (
-    Descent,
-    Schedule,
-    Trajectory,
-    keep_salient,
-    parse_schedule,
-    random_start,
-    sets_mesh,
-    shard_sets,
-    simulate,
-    sparse_target,
-)
+import importlib
+import importlib.util
+import typing
 
-__all__ = [
-    "Descent",
-    "Extraction",
-    "Generalizable",
-    "Interactions",
-    "Masking",
-    "Measurement",
-    "NoiseFit",
-    "NoiseLaw",
-    "NoiseProfile",
-    "Phases",
-    "Retention",
-    "Schedule",
-    "ScheduleFit",
-    "Separation",
-    "SplitUncertainty",
-    "Trajectory",
-    "TrajectoryFit",
-    "extract_interactions",
-    "find_phases",
-    "fit_document",
-    "fit_noise",
-    "fit_schedules",
-    "fit_trajectory",
-    "generalizable_strength",
-    "image_patches",
-    "keep_salient",
-    "mean_baseline",
-    "measure_outputs",
-    "neighbour_residuals",
-    "observe_noise",
-    "parse_schedule",
-    "perturb",
-    "point_clusters",
-    "profile_noise",
-    "random_start",
-    "retention",
-    "separate",
-    "sets_mesh",
-    "shard_sets",
-    "similarity_by_order",
-    "simulate",
-    "sparse_target",
-    "split_uncertainty",
-    "tabular_features",
-    "to_shapiq",
-    "tokens",
-    "torch_score",
-    "write_report",
-    "write_strengths",
-]
+if typing.TYPE_CHECKING:
+    from sim.dilution import (
+        Retention as Retention,
+        retention as retention,
+    )
+    from sim.document import fit_document as fit_document
+    from sim.export import (
+        to_shapiq as to_shapiq,
+        write_strengths as write_strengths,
+    )
+    from sim.extraction import (
+        Extraction as Extraction,
+        Interactions as Interactions,
+        SplitUncertainty as SplitUncertainty,
+        extract_interactions as extract_interactions,
+        split_uncertainty as split_uncertainty,
+    )
+    from sim.fitting import (
+        NoiseFit as NoiseFit,
+        NoiseLaw as NoiseLaw,
+        NoiseProfile as NoiseProfile,
+        ScheduleFit as ScheduleFit,
+        TrajectoryFit as TrajectoryFit,
+        fit_noise as fit_noise,
+        fit_schedules as fit_schedules,
+        fit_trajectory as fit_trajectory,
+        neighbour_residuals as neighbour_residuals,
+        observe_noise as observe_noise,
+        perturb as perturb,
+        profile_noise as profile_noise,
+    )
+    from sim.generalization import (
+        Generalizable as Generalizable,
+        generalizable_strength as generalizable_strength,
+        similarity_by_order as similarity_by_order,
+    )
+    from sim.measurement import (
+        Masking as Masking,
+        Measurement as Measurement,
+        image_patches as image_patches,
+        mean_baseline as mean_baseline,
+        measure_outputs as measure_outputs,
+        point_clusters as point_clusters,
+        tabular_features as tabular_features,
+        tokens as tokens,
+        torch_score as torch_score,
+    )
+    from sim.phases import (
+        Phases as Phases,
+        find_phases as find_phases,
+    )
+    from sim.report import write_report as write_report
+    from sim.separation import (
+        Separation as Separation,
+        separate as separate,
+    )
+    from sim.simulation import (
+        Descent as Descent,
+        Schedule as Schedule,
+        Trajectory as Trajectory,
+        keep_salient as keep_salient,
+        parse_schedule as parse_schedule,
+        random_start as random_start,
+        sets_mesh as sets_mesh,
+        shard_sets as shard_sets,
+        simulate as simulate,
+        sparse_target as sparse_target,
+    )
+
+_NAMES = {
+    "dilution": "Retention retention",
+    "document": "fit_document",
+    "export": "to_shapiq write_strengths",
+    "extraction": "Extraction Interactions SplitUncertainty extract_interactions split_uncertainty",
+    "fitting": (
+        "NoiseFit NoiseLaw NoiseProfile ScheduleFit TrajectoryFit fit_noise fit_schedules "
+        "fit_trajectory neighbour_residuals observe_noise perturb profile_noise"
+    ),
+    "generalization": "Generalizable generalizable_strength similarity_by_order",
+    "measurement": (
+        "Masking Measurement image_patches mean_baseline measure_outputs point_clusters "
+        "tabular_features tokens torch_score"
+    ),
+    "phases": "Phases find_phases",
+    "report": "write_report",
+    "separation": "Separation separate",
+    "simulation": (
+        "Descent Schedule Trajectory keep_salient parse_schedule random_start sets_mesh "
+        "shard_sets simulate sparse_target"
+    ),
+}
+"""Public names by the room that they come from, as the imports above have them."""
+
+_ROOMS = {name: room for room, names in _NAMES.items() for name in names.split()}
+
+__all__ = sorted(_ROOMS)
+
+
+def __getattr__(name: str) -> typing.Any:
+    """Imports a public name, or a room, when it is first asked for.
+
+    The command line answers --help without waiting for JAX.
+    """
+    if name in _ROOMS:
+        value = getattr(importlib.import_module(f"sim.{_ROOMS[name]}"), name)
+    elif not name.startswith("_") and importlib.util.find_spec(f"sim.{name}"):
+        value = importlib.import_module(f"sim.{name}")
+    else:
+        raise AttributeError(f"module 'sim' has no attribute '{name}'")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(globals().keys() | _ROOMS.keys())

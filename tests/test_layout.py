@@ -4,6 +4,8 @@ import ast
 import graphlib
 import inspect
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -129,10 +131,29 @@ def public(module):
 def test_help_lists_every_public_name(module):
     names = {
         name
-        for name, item in vars(module).items()
-        if not name.startswith("_") and not inspect.ismodule(item)
+        for name in dir(module)
+        if not name.startswith("_") and not inspect.ismodule(getattr(module, name))
     }
     assert names == set(module.__all__)
+
+
+def test_a_type_checker_sees_the_public_names_that_are_imported_when_asked_for():
+    """From the rooms that they come from, and no others."""
+    seen = {(name, module) for module, name in imports(ROOT / "sim" / "__init__.py") if name}
+    assert seen == {(name, f"sim.{room}") for name, room in sim._ROOMS.items()}
+    assert all(module in MODULES for _, module in seen)
+
+
+def test_a_public_name_is_imported_when_asked_for():
+    """The rooms themselves too; what there is not is said to be missing, as of any module."""
+    program = (
+        "import sys, sim; assert 'jax' not in sys.modules; "
+        "from sim import Measurement; import pickle; "
+        "assert pickle.loads(pickle.dumps(Measurement)) is sim.Measurement; "
+        "sim.figures.two_phases; from sim import *; simulate; from sim import checks; "
+        "assert not hasattr(sim, 'nothing') and not hasattr(sim, '_nothing')"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -25,11 +24,10 @@ from rich.progress import (
 from typer.models import OptionInfo
 
 from sim.checks import ArgumentError
+from sim.cli._startup import begin
+from sim.cli._streams import err as err, out as out
 from sim.measurement import ProbabilityWarning
 from sim.progress import NamedProgress
-
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace the results that the folder already holds.")
@@ -54,6 +52,11 @@ Growth = Annotated[
 MEASUREMENT, INTERACTIONS = "measurement.npz", "interactions.npz"
 FIT, REPORT = "fit.json", "report.html"
 
+ANTICIPATED = (ValueError, TypeError, OSError, ImportError, RuntimeError, ArithmeticError)
+"""Errors whose text says what is wrong; of others the type is named too."""
+
+LONGEST = 600  # characters of an error: JAX's can go on for pages
+
 ALIASES = {"measure": {"n": "players"}, "simulate": {"counts": "targets"}}
 """Arguments of Python that an option of another name sets, by command."""
 
@@ -67,9 +70,10 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def plain_errors(command: Command) -> Command:
-    """Turns the errors that a user can cause into one line on stderr and exit code 2.
+    """Turns whatever stops a command into one line on stderr and exit code 2.
 
-    Warnings become notes of one line.
+    Warnings become notes of one line. A result that is saved counts where stdout takes no more: a
+    line says so, and the exit code is 0 unless the result was asked for as --json.
 
     With the environment variable INTERDYN_DEBUG set, the traceback is shown instead.
     """
@@ -77,18 +81,28 @@ def plain_errors(command: Command) -> Command:
 
     @functools.wraps(command)
     def guarded(*args: Any, **kwargs: Any) -> Any:
+        begin()
+        out.fault = None
         try:
             with _notes():
-                return command(*args, **kwargs)
+                result = command(*args, **kwargs)
+        except (typer.Exit, typer.Abort, typer.BadParameter):
+            raise
         except KeyboardInterrupt as stop:
             kept = str(stop) or "nothing half-written was left behind."
             err.print(f"interdyn: interrupted; {kept}", markup=False)
             raise typer.Exit(130) from None
-        except (ValueError, TypeError, OSError, ImportError) as error:
+        except BaseException as error:  # a script of the user can raise anything
             if os.environ.get("INTERDYN_DEBUG"):
                 raise
-            err.print(f"interdyn: {' '.join(_message(error, options).split())}", markup=False)
+            err.print(f"interdyn: {_shortened(_message(error, options))}", markup=False)
             raise typer.Exit(2) from None
+        if out.fault is not None:
+            reason = out.fault.strerror
+            err.print(f"interdyn: the result is saved, but stdout failed: {reason}.", markup=False)
+            if kwargs.get("as_json"):
+                raise typer.Exit(2)
+        return result
 
     return guarded  # type: ignore[return-value]
 
@@ -136,7 +150,17 @@ def _message(error: BaseException, options: Mapping[str, str]) -> str:
             )
     if isinstance(error, OSError) and error.strerror and error.filename:
         return f"{error.filename}: {error.strerror}."
-    return str(error) or type(error).__name__
+    if isinstance(error, MemoryError):
+        return f"there is not enough memory. {error}"
+    if isinstance(error, ANTICIPATED):
+        return str(error) or type(error).__name__
+    return f"{type(error).__name__}: {error} (INTERDYN_DEBUG=1 shows where it comes from)."
+
+
+def _shortened(text: str) -> str:
+    """A text in one line of a length that is read."""
+    line = " ".join(text.split())
+    return line if len(line) <= LONGEST else f"{line[:LONGEST]}…"
 
 
 def refuse_existing(paths: Iterable[Path], overwrite: bool) -> None:
@@ -178,8 +202,8 @@ def progress_bars() -> Iterator[NamedProgress]:
 
 
 def print_json(content: Any) -> None:
-    """Prints one JSON object on stdout."""
-    typer.echo(json.dumps(content, ensure_ascii=False))
+    """Prints one JSON object on stdout, in ASCII: every encoding of stdout leaves it whole."""
+    out.print(json.dumps(content), markup=False)
 
 
 def command_line(*words: str | Path) -> str:
