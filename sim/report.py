@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -147,19 +147,24 @@ def _comparison(document: Document) -> dict[str, Any] | None:
     return {
         "first": f"{records[0].epoch:g}",
         "last": f"{records[-1].epoch:g}",
-        "theory": f"{np.mean([r.total_variation for r in records]):.3f}",
+        "theory": _middles([r.total_variation for r in records], ", mean "),
         "parameters": document.parameters.get("theory", 1),
         "rows": [
             {
                 "model": label(name),
                 "parameters": document.parameters.get(name, ""),
-                "distance": f"{np.mean([r.nulls[name].total_variation for r in records]):.3f}",
+                "distance": _middles([r.nulls[name].total_variation for r in records], ", "),
                 "interval": f"{standing.low:+.3f} to {standing.high:+.3f}",
                 "verdict": standing.verdict,
             }
             for name, standing in document.overall.items()
         ],
     }
+
+
+def _middles(distances: Sequence[float], between: str) -> str:
+    """Median and mean: the conclusion speaks of the one, differences are of the other."""
+    return f"{np.median(distances):.3f}{between}{np.mean(distances):.3f}"
 
 
 def _checkpoint(document: Document, record: Checkpoint) -> dict[str, Any]:
