@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import ArrayLike
 
-from theory.checks import ArgumentError as ArgumentError
+from theory.checks import RAGGED, ArgumentError as ArgumentError, is_ragged
 
 
 def as_array(values: ArrayLike, name: str) -> np.ndarray:
@@ -16,6 +16,8 @@ def as_array(values: ArrayLike, name: str) -> np.ndarray:
     try:
         return np.asarray(values)
     except (RuntimeError, TypeError, ValueError) as error:  # a torch tensor with a gradient, say
+        if is_ragged(error):
+            raise ArgumentError(name, *RAGGED, opening="") from None
         raise ValueError(
             f"`{name}` must be an array that numpy can read (for a torch tensor: "
             f"tensor.detach().cpu().numpy()), but {type(values).__name__} refused: {error}"
@@ -42,7 +44,12 @@ def check_outputs(outputs: ArrayLike, name: str = "outputs") -> np.ndarray:
         )
     size = array.shape[-1] if array.ndim else 0
     if array.ndim != 3 or 0 in array.shape:
-        hint = f"; for a single checkpoint give {name}[None]" if array.ndim == 2 else ""
+        hint = ""
+        if array.ndim == 2:
+            hint = (
+                f"; checkpoints of a single sample are {name}[:, None], samples of a single "
+                f"checkpoint {name}[None]"
+            )
         raise ArgumentError(
             name,
             "have shape (checkpoints, samples, 2^n)",
@@ -168,9 +175,15 @@ def check_fraction(value: float, name: str) -> None:
         raise ArgumentError(name, "lie between 0 and 1", f"is {value}")
 
 
+def check_seed(seed: int) -> None:
+    """Raises unless the seed is a whole number from 0 to 2^63 − 1, which every generator takes."""
+    if not 0 <= seed < 2**63:
+        raise ArgumentError("seed", "be a whole number from 0 to 2^63 − 1", f"is {seed}")
+
+
 def check_whole(value: float, name: str, least: int) -> None:
     """Raises unless the number is whole and at least `least`; 1e3 is whole too."""
     if value < least:
         raise ArgumentError(name, f"be at least {least}", f"is {value}")
-    if not float(value).is_integer():
+    if value % 1 != 0:  # also of whole numbers too large for a float
         raise ArgumentError(name, f"be a whole number of at least {least}", f"is {value}")

@@ -38,6 +38,18 @@ MISTAKES = {
         lambda: sim.Measurement(OUTPUTS[0], [0]),
         "outputs[None]",
     ),
+    "checkpoints of one sample": (
+        lambda: sim.Measurement(OUTPUTS[:, 0], [0, 1, 2]),
+        "checkpoints of a single sample are outputs[:, None]",
+    ),
+    "lists of different lengths": (
+        lambda: sim.Measurement([[[1.0, 2.0], [3.0]]], [0]),
+        "`outputs` must have rows of equal length, but has rows of different lengths.",
+    ),
+    "lists of different lengths, for the theory": (
+        lambda: theory.zeta([[1.0, 2.0], [3.0]]),
+        "`f` must have rows of equal length, but has rows of different lengths.",
+    ),
     "sets on the first axis": (
         lambda: sim.Measurement(np.moveaxis(OUTPUTS, 2, 0), [0, 1, 2]),
         "16 checkpoints (the first axis of the outputs)",

@@ -95,6 +95,8 @@ def as_real(values: ArrayLike, name: str) -> jax.Array:
     try:
         array = jnp.asarray(values)
     except (TypeError, ValueError, RuntimeError) as error:  # None, text, tensors with gradients
+        if is_ragged(error):
+            raise ArgumentError(name, *RAGGED) from None
         fault = " ".join(str(error).split())
         raise TypeError(
             f"Argument `{name}` must be an array of numbers, but is a {type(values).__name__}: "
@@ -105,6 +107,15 @@ def as_real(values: ArrayLike, name: str) -> jax.Array:
     if jnp.issubdtype(array.dtype, jnp.complexfloating):
         raise TypeError(f"Argument `{name}` must be real, but has dtype {array.dtype}.")
     return array.astype(float)
+
+
+RAGGED = ("have rows of equal length", "has rows of different lengths")
+"""What an array must be, and what it is instead, where `is_ragged`."""
+
+
+def is_ragged(error: BaseException) -> bool:
+    """Whether numpy refused lists because they are of different lengths."""
+    return "inhomogeneous" in str(error)
 
 
 def check_players(n: int, name: str = "n") -> int:

@@ -29,8 +29,10 @@ def read_config(path: str | Path, types: Mapping[str, Any]) -> dict[str, Value]:
     path = existing_file(path)
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: must be a TOML file, but {error}") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{path}: must be a TOML file, but is no text in UTF-8.") from None
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: must be a TOML file, but {error}.") from None
     settings: dict[str, Value] = {}
     for name, value in content.items():
         key = name.replace("-", "_")

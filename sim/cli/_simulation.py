@@ -10,6 +10,7 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
+from sim.checks import check_seed
 from sim.cli._console import Growth, complete
 from sim.simulation import BATCH_SIZE, CLOCKS, METHODS, NEGATIVE, RHO, Descent, Relaxation
 from theory import SALIENCE, NoiseModel
@@ -136,6 +137,9 @@ class Simulation:
         bool, typer.Option("--keep-interactions", help="Save the interactions at every epoch too.")
     ] = False
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0
+
+    def __post_init__(self) -> None:
+        check_seed(self.seed)
 
     def group(self, mark: When) -> dict[str, Any]:
         """The settings that carry a mark."""

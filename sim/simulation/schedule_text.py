@@ -53,7 +53,7 @@ def parse_schedule(text: str, epochs: float | None = None) -> Schedule:
             raise ValueError(f"Schedule '{text}': parameter '{name.strip()}' is given twice.")
         given[name.strip()] = value.strip()
     if kind == "table" and set(given) == {"file"}:
-        return Schedule.table(*_read_table(given["file"]))
+        return _read_table(given["file"])
     if kind == "exponential" and "epochs" not in given and epochs is not None:
         given["epochs"] = repr(float(epochs))
     _check_names(text, kind, given)
@@ -105,19 +105,30 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _read_table(name: str) -> tuple[list[float], list[float]]:
+def _read_table(name: str) -> Schedule:
     path = existing_file(name)
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.reader(file))
+    except (UnicodeDecodeError, csv.Error):
+        raise ValueError(f"{path}: must be a table of two columns in UTF-8, but is not.") from None
     epochs, values = [], []
-    with path.open(newline="", encoding="utf-8") as file:
-        for number, row in enumerate(csv.reader(file), 1):
-            cells = [cell.strip() for cell in row]
-            if not any(cells) or (number == 1 and not _is_number(cells[0])):
-                continue  # an empty line, or the heading
-            if len(cells) != 2 or not all(map(_is_number, cells)):
-                raise ValueError(
-                    f"{path}, line {number}: must hold two numbers, epoch and sigma2, but is "
-                    f"'{','.join(row)}'."
-                )
-            epochs.append(float(cells[0]))
-            values.append(float(cells[1]))
-    return epochs, values
+    for number, row in enumerate(rows, 1):
+        cells = [cell.strip() for cell in row]
+        if not any(cells) or (number == 1 and not _is_number(cells[0])):
+            continue  # an empty line, or the heading
+        if len(cells) != 2 or not all(map(_is_number, cells)):
+            raise ValueError(
+                f"{path}, line {number}: must hold two numbers, epoch and sigma2, but is "
+                f"'{','.join(row)}'."
+            )
+        epochs.append(float(cells[0]))
+        values.append(float(cells[1]))
+    if not epochs:
+        raise ValueError(
+            f"{path}: must hold rows of two numbers, epoch and sigma2, but holds none."
+        )
+    try:
+        return Schedule.table(epochs, values)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
