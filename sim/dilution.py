@@ -75,7 +75,7 @@ class Retention:
         effect: (checkpoints,), mean of |v(N) − v(∅)| relative to the first checkpoint.
         size_interval: (2, checkpoints, n), lower and upper ends from drawing the inputs anew, or
             None for a single sample or without resamples. They say nothing of another training
-            run.
+            run; on heavy-tailed inputs they cover some 90 % instead of 95 %.
         overlap_interval: (2, checkpoints, n), the same.
         kept_interval: (2, checkpoints, n), the same for `kept`.
     """

@@ -283,7 +283,7 @@ def fit_noise(
     say nothing about another training run. The thresholds of salience and the scales s, which are
     conventions and not estimates, stay those of all samples. σ² is measured as if the last
     checkpoint had none: where that one's own noise is 10⁻³, an earlier 3·10⁻³ comes out low by a
-    factor of 2.
+    factor of 2 to 3.
 
     Args:
         i_and: (checkpoints, samples, 2^n), AND interactions.

