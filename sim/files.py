@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
+import io
 import json
+import math
 import os
 import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from filelock import FileLock, Timeout, lock_descriptor
+from numpy.lib.format import MAGIC_PREFIX
 from numpy.typing import ArrayLike
+
+from sim.machine import NotEnoughMemory, check_host_memory, readable
 
 HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
 }
+HEADER_BYTES = 2**14
+"""More than any header that numpy reads; one that claims more is not waited for."""
 DAMAGED = (ValueError, zipfile.BadZipFile, EOFError, OSError, KeyError, SyntaxError, zlib.error)
 """What numpy raises on a file that is cut short or is no archive."""
 
@@ -151,29 +159,49 @@ class WrongContent(ValueError):
     """A whole file that holds something else than it must."""
 
 
-def read_npz(path: str | Path, required: tuple[str, ...], hint: str = "") -> dict[str, np.ndarray]:
-    """Reads every array of an `.npz`, never executing anything in it.
+def read_npz(
+    path: str | Path,
+    required: tuple[str, ...],
+    hint: str = "",
+    *,
+    optional: tuple[str, ...] | None = None,
+    copies: float = 1.0,
+) -> dict[str, np.ndarray]:
+    """Reads arrays of an `.npz`, never executing anything in it.
+
+    What the arrays' headers claim is held against the file and the memory before any is made.
+
+    Args:
+        path: of the file.
+        required: names of arrays that must be there.
+        hint: added to errors.
+        optional: names of arrays that may be there; others are not read. None reads every array.
+        copies: how many copies in float64 the caller makes of every array on average.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is not a whole `.npz`, holds pickled objects, or lacks a required array.
+        ValueError: it is not a whole `.npz`, holds pickled objects, lacks a required array, has a
+            name that looks like a slip of the pen, or does not fit into memory.
     """
     path = existing_file(path)
     try:
         with path.open("rb") as file:
-            archive = np.load(file, allow_pickle=False)
-            if not isinstance(archive, np.lib.npyio.NpzFile):
+            if file.read(len(MAGIC_PREFIX)) == MAGIC_PREFIX:
                 raise WrongContent(
                     f"{path}: must be an .npz archive, but is a single array (.npy)."
                 )
-            names = archive.files
-            if missing := [name for name in required if name not in names]:
-                raise WrongContent(
-                    f"{path}: must hold the array(s) {', '.join(required)}, but has no "
-                    f"{', '.join(missing)}; it holds {', '.join(names) or 'nothing'}.{hint}"
-                )
-            return {name: _plain_array(archive, name, path) for name in names}
-    except WrongContent:
+            with zipfile.ZipFile(file) as archive:
+                names = [name.removesuffix(".npy") for name in archive.namelist()]
+                if missing := [name for name in required if name not in names]:
+                    raise WrongContent(
+                        f"{path}: must hold the array(s) {', '.join(required)}, but has no "
+                        f"{', '.join(missing)}; it holds {', '.join(names) or 'nothing'}.{hint}"
+                    )
+                if optional is not None:
+                    names = _known(names, (*required, *optional), path)
+                _check_sizes(archive, names, path, copies)
+                return {name: _array(archive, name) for name in names}
+    except (WrongContent, NotEnoughMemory):
         raise
     except DAMAGED as error:
         raise ValueError(
@@ -182,23 +210,55 @@ def read_npz(path: str | Path, required: tuple[str, ...], hint: str = "") -> dic
         ) from error
 
 
-def _plain_array(archive: np.lib.npyio.NpzFile, name: str, path: Path) -> np.ndarray:
-    try:
-        return archive[name]
-    except ValueError:
-        if not _holds_objects(path, name):
-            raise
-        raise WrongContent(
-            f"{path}: array '{name}' must be plain numbers or text, but holds pickled Python "
-            f"objects, which are never loaded."
-        ) from None
+def _known(names: list[str], known: tuple[str, ...], path: Path) -> list[str]:
+    """The names to read; raises where one that would be ignored looks like a slip of the pen."""
+    for name in names:
+        meant = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
+        if name not in known and meant:
+            raise WrongContent(
+                f"{path}: There is no key `{name}`; `{meant[0]}` is meant, it seems."
+            )
+    return [name for name in names if name in known]
 
 
-def _holds_objects(path: Path, name: str) -> bool:
-    """Whether an array's header says that Python objects follow."""
-    with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as member:
-        read_header = HEADERS.get(np.lib.format.read_magic(member))
-        return read_header is not None and bool(read_header(member)[2].hasobject)
+def _check_sizes(archive: zipfile.ZipFile, names: list[str], path: Path, copies: float) -> None:
+    """Raises where an array claims more than its member holds, or all of them more than memory."""
+    needed = 0.0
+    for name in names:
+        info = archive.getinfo(f"{name}.npy")
+        with archive.open(info) as file:
+            start = io.BytesIO(file.read(HEADER_BYTES))
+        shape, dtype = _header(start)
+        size, held = math.prod(shape), info.file_size - start.tell()
+        if dtype.hasobject:
+            raise WrongContent(
+                f"{path}: array '{name}' must be plain numbers or text, but holds pickled Python "
+                f"objects, which are never loaded."
+            )
+        if size * max(1, dtype.itemsize) > max(1, held):  # an empty text takes no byte
+            raise WrongContent(
+                f"{path}: array '{name}' must hold all of its shape {shape}, "
+                f"{readable(size * dtype.itemsize)}, but holds {readable(held)}."
+            )
+        needed += size * (dtype.itemsize + 8 * copies)
+    check_host_memory(needed, f"Reading {path}", "fewer checkpoints, samples or players")
+
+
+def _header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Shape and type of the array that follows in an `.npy` file."""
+    read_header = HEADERS.get(np.lib.format.read_magic(file))
+    if read_header is None:
+        raise ValueError("an unknown version of the .npy format")
+    shape, _, dtype = read_header(file)
+    if min(shape, default=0) < 0:
+        raise ValueError("an axis of negative length")
+    return shape, dtype
+
+
+def _array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
+    with archive.open(f"{name}.npy") as file:
+        array: np.ndarray = np.lib.format.read_array(file, allow_pickle=False)
+    return array
 
 
 def read_json(path: str | Path, hint: str = "") -> Any:

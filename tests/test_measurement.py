@@ -316,10 +316,10 @@ def test_memory_is_bounded_whatever_the_number_of_sets():
 
 
 def test_outputs_too_large_for_memory_say_how_much(monkeypatch):
-    monkeypatch.setattr("sim.machine.available_memory", lambda: 2**29)
-    with pytest.raises(ValueError, match=r"Measuring 3 × 2\^24 outputs needs about 768 MiB") as e:
+    monkeypatch.setattr("sim.machine.host_memory", lambda: 2**28)
+    with pytest.raises(ValueError, match=r"Measuring 3 × 2\^24 outputs needs about 385 MiB") as e:
         measure_outputs(np.sum, np.ones((3, 24)), tabular_features(24, 24))
-    assert "only 512 MiB are available" in str(e.value)
+    assert "only 256 MiB are available" in str(e.value)
 
 
 @pytest.mark.parametrize(

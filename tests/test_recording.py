@@ -222,7 +222,7 @@ def test_runs_that_make_no_use_of_their_seed_are_refused():
 
 
 def test_several_runs_that_would_not_fit_are_refused_before_training(monkeypatch):
-    monkeypatch.setattr(machine, "available_memory", lambda: 2000)  # room for one run
+    monkeypatch.setattr(machine, "host_memory", lambda: 4000)  # room for one run
     run = Runs()
     record(run.experiment, {})
     with pytest.raises(ValueError, match=r"Measuring 4 × 6 × 2\^3 outputs needs"):
@@ -327,12 +327,12 @@ def test_nan_logits_name_checkpoint_and_sample():
 
 
 def test_outputs_that_would_not_fit_are_refused_before_training(monkeypatch):
-    monkeypatch.setattr(machine, "available_memory", lambda: 1000)
+    monkeypatch.setattr(machine, "host_memory", lambda: 1000)
     run = Run()
     with pytest.raises(
         ValueError,
-        match=r"Measuring 4 × 3 × 2\^3 outputs needs about 1.5 KiB .*"
-        r"only 1e\+03 bytes",
+        match=r"Measuring 4 × 3 × 2\^3 outputs needs about 2.4 KiB .*"
+        r"only 0.977 KiB",
     ):
         record(run.experiment, {})
     assert run.trained == []

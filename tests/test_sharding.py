@@ -104,9 +104,9 @@ def test_one_device_is_a_mesh_too():
 
 def test_devices_of_one_host_share_its_memory(monkeypatch):
     monkeypatch.setattr("sim.machine.available_memory", lambda: 2048)
-    check_memory(2048, "It", devices=8)
+    check_memory(2048, "It", "less", devices=8)
     with pytest.raises(ValueError, match=r"It needs about 3 KiB of memory, but only 2 KiB are"):
-        check_memory(3072, "It", devices=8)
+        check_memory(3072, "It", "less", devices=8)
 
 
 def test_bad_arguments_are_named():

@@ -431,11 +431,13 @@ def test_too_large_is_said_before_allocating(monkeypatch):
         random_start(45, jax.random.key(0))
     with pytest.raises(ValueError, match="needs about"):
         sparse_target(45, jax.random.key(0), members=2)
-    _, target = _pair()  # 3 KiB, of which 6 and 2 for each epoch are needed
-    monkeypatch.setattr("sim.machine.available_memory", lambda: 60 * 1024)
+    # 2 kinds × 3 members × 2^6 sets are 3 KiB: 4.5 of these and 1 for each of 7 epochs, and beside
+    # them 4 strengths for each epoch, kind, member and order.
+    _, target = _pair()
+    monkeypatch.setattr("sim.machine.available_memory", lambda: 43 * 1024)
     simulate(None, target, FALLING, EPOCHS, **KEEP)
-    monkeypatch.setattr("sim.machine.available_memory", lambda: 59 * 1024)
-    with pytest.raises(ValueError, match="kept at 7 epochs, needs about 60 KiB of memory, but"):
+    monkeypatch.setattr("sim.machine.available_memory", lambda: 42 * 1024)
+    with pytest.raises(ValueError, match=r"at 7 epochs, with interactions, needs about 42\.4 KiB"):
         simulate(None, target, FALLING, EPOCHS, **KEEP)
 
 

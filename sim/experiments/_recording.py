@@ -16,6 +16,7 @@ from sim.files import only_writer
 from sim.measurement import CURVES, Measurement, check_memory_for_outputs, measure_outputs
 from sim.progress import NamedProgress, Progress
 
+COPIES = 3.2  # of the outputs at the end: as measured, joined, and checked and kept
 Piece = Mapping[str, np.ndarray | float]
 """What is kept of a checkpoint: its outputs and its losses and accuracies by name."""
 
@@ -65,10 +66,10 @@ def record(
         >>> measurement.runs, measurement.input_count, measurement.metadata["seeds"]
         (2, 2, [7, 8])
     """
-    chosen = [] if seeds is None else _checked_seeds(seeds, experiment)
-    count = 1 if seeds is None else len(chosen)
+    count = 1 if seeds is None else len(seeds)
     shape = (len(experiment.epochs), count * len(experiment.inputs), 2**experiment.masking.n)
-    check_memory_for_outputs(shape)
+    check_memory_for_outputs(shape, COPIES)
+    chosen = [] if seeds is None else _checked_seeds(seeds, experiment)
     added = dict(metadata) | ({} if seeds is None else {"seeds": chosen})
     with contextlib.nullcontext() if folder is None else only_writer(folder):
         unfinished = None

@@ -13,7 +13,7 @@ import numpy as np
 from sim.checks import ArgumentError, check_outputs
 from sim.extraction.programme import Extraction
 from sim.files import read_npz, write_npz
-from sim.measurement import Measurement
+from sim.measurement import KEYS, Measurement
 
 SETS = ("i_and", "i_or", "multipliers")
 FIRST = " A measurement becomes interactions by `interdyn extract`."
@@ -119,7 +119,8 @@ class Interactions:
             ValueError: the file is damaged, or its arrays do not fit together; names the file.
         """
         names = (*SETS, *RESULTS)
-        arrays = read_npz(path, required=("outputs", "epochs", *names), hint=FIRST)
+        required = ("outputs", "epochs", *names)
+        arrays = read_npz(path, required, FIRST, optional=KEYS, copies=0.5)  # of outputs, 2 of 4
         measurement = Measurement.from_arrays(arrays, path)
         metadata = dict(measurement.metadata)
         settings = metadata.pop("extraction", {})

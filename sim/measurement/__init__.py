@@ -8,6 +8,7 @@ from sim.measurement.masking import (
 )
 from sim.measurement.measurement import (
     CURVES as CURVES,
+    KEYS as KEYS,
     Measurement as Measurement,
     ProbabilityWarning as ProbabilityWarning,
 )

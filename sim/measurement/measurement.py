@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
 import warnings
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -242,7 +241,7 @@ class Measurement:
             FileNotFoundError: there is no such file.
             ValueError: the file is damaged or its content is not a measurement; names the file.
         """
-        return cls.from_arrays(read_npz(path, required=("outputs", "epochs")), path)
+        return cls.from_arrays(read_npz(path, REQUIRED, optional=KEYS), path)
 
     @classmethod
     def of_runs(cls, measurements: Sequence[Measurement]) -> Measurement:
@@ -320,20 +319,11 @@ class Measurement:
         """Builds a measurement from a file's arrays; errors name the file."""
         known = {f.name for f in dataclasses.fields(cls)} - {"metadata"}
         try:
-            _check_keys(arrays, known | {"metadata"})
             metadata = _read_metadata(str(arrays.get("metadata", "{}")))
             fields: dict[str, Any] = {k: v for k, v in arrays.items() if k in known}
             return cls(**fields, metadata=metadata)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
-
-
-def _check_keys(names: Iterable[str], known: Collection[str]) -> None:
-    """Raises where a key that would be ignored looks like a slip of the pen."""
-    for name in names:
-        meant = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
-        if name not in known and meant:
-            raise ValueError(f"There is no key `{name}`; `{meant[0]}` is meant, it seems.")
 
 
 def _curves_held(measurement: Measurement) -> list[str]:
@@ -361,3 +351,6 @@ PROBABILITIES = (
     "All outputs lie between 0 and 1, like probabilities; the theory is about log-odds ln(p/(1-p))."
 )
 CURVES = ("train_loss", "test_loss", "train_accuracy", "test_accuracy")
+REQUIRED = ("outputs", "epochs")
+KEYS = (*REQUIRED, "labels", *CURVES, "metadata", "runs")
+"""Of a measurement's file: all that is read of it."""

@@ -9,18 +9,25 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sim.checks import ArgumentError, as_array, check_labels, check_whole
-from sim.machine import check_memory
+from sim.machine import check_host_memory
 from sim.measurement.masking import Masking
 from sim.progress import Progress
 
 BATCH, BATCH_BYTES = 4096, 2**26
 
 
-def check_memory_for_outputs(shape: tuple[int, ...]) -> None:
-    """Raises ValueError where outputs (checkpoints, samples, 2^n) would not fit into memory."""
-    size = 8 * math.prod(shape)
+def check_memory_for_outputs(shape: tuple[int, ...], copies: float, beside: int = 0) -> None:
+    """Raises ValueError where outputs (checkpoints, samples, 2^n) would not fit into memory.
+
+    Args:
+        shape: of the outputs.
+        copies: how many of them there are at a time.
+        beside: bytes of what else there is then.
+    """
     each = " × ".join(map(str, shape[:-1])) + f" × 2^{shape[-1].bit_length() - 1}"
-    check_memory(2 * size, f"Measuring {each} outputs")  # twice: gathered, then checked and kept
+    needed = 8 * copies * math.prod(shape) + beside
+    reduce = "fewer players, samples, checkpoints or training runs"
+    check_host_memory(needed, f"Measuring {each} outputs", reduce)
 
 
 def log_odds(logits: ArrayLike, label: int | None) -> np.ndarray:
@@ -111,7 +118,8 @@ def measure_outputs(
     check_whole(batch_size, "batch_size", 1)
     size = 2**masking.n
     step = min(size, 1 << int(batch_size).bit_length() - 1)
-    check_memory_for_outputs((len(inputs), size))
+    masked = step * (inputs[0].nbytes + inputs[0].size)  # with a flag for each entry
+    check_memory_for_outputs((len(inputs), size), 1, masked)
     outputs = np.empty((len(inputs), size))
     for sample in range(len(inputs)):
         label = None if labels is None else int(labels[sample])

@@ -13,10 +13,10 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from sim.checks import ArgumentError, check_choice, check_finite, check_nonnegative, check_whole
-from sim.machine import check_memory
 from sim.progress import Progress
 from sim.simulation.descent import Descent, train
 from sim.simulation.flow import Relaxation, follow
+from sim.simulation.room import check_room
 from sim.simulation.run import Run
 from sim.simulation.scenarios import AndOr
 from sim.simulation.schedules import Schedule
@@ -117,8 +117,16 @@ def simulate(
     check_nonnegative(salience, "salience")
     relaxation = Relaxation(rate, clock, substeps)
     starts, targets, batch = _stacked(initial, target)
+    training = _check_descent(descent) if method == "sgd" else None
+    check_room(
+        targets,
+        _count(epochs),
+        keep=keep_interactions,
+        told=progress is not None,
+        substeps=substeps if method == "relaxation" else 0,
+        descent=training,
+    )
     times = _recorded_epochs(epochs)
-    _check_room(method, targets, times.size, keep_interactions)
 
     def variance(at: np.ndarray) -> jax.Array:
         return _check_variances(schedule(at), at).astype(targets.dtype)
@@ -126,12 +134,11 @@ def simulate(
     run = Run(starts, targets, variance, times, noise, salience, keep_interactions, progress)
     sigma2 = variance(times)
     settings: dict[str, Any] = {}
-    if method == "sgd":
-        descent = _check_descent(descent)
+    if training is not None:
         key = jax.random.key(key) if isinstance(key, int | np.integer) else key
-        snapshots = train(run, descent, key)
+        snapshots = train(run, training, key)
         _check_convergence(snapshots.loss, times)
-        settings = descent.settings()
+        settings = training.settings()
     elif method == "relaxation":
         snapshots = follow(run, relaxation)
         settings = {"rate": _plain(rate), "clock": clock, "substeps": substeps}
@@ -254,10 +261,17 @@ def _kinds(interactions: AndOr, name: str) -> list[jax.Array]:
     return arrays
 
 
+def _count(epochs: int | ArrayLike) -> int:
+    """How many epochs there are to record."""
+    if isinstance(epochs, numbers.Integral) and not isinstance(epochs, bool):
+        check_whole(int(epochs), "epochs", 1)
+        return int(epochs)
+    return np.size(epochs)
+
+
 def _recorded_epochs(epochs: int | ArrayLike) -> np.ndarray:
     """The epochs to record, (E,); a number E means 0, 1, …, E−1."""
     if isinstance(epochs, numbers.Integral) and not isinstance(epochs, bool):
-        check_whole(int(epochs), "epochs", 1)
         return np.arange(int(epochs), dtype=float)
     times = np.asarray(epochs, float)
     if times.ndim != 1 or times.size == 0:
@@ -298,17 +312,6 @@ def _scales(scale: ArrayLike | Callable[[np.ndarray], ArrayLike], epochs: np.nda
     if not isinstance(values, jax.core.Tracer):
         check_finite(values, "scale", nonnegative=True)
     return jnp.broadcast_to(values, epochs.shape)
-
-
-def _check_room(method: str, targets: jax.Array, epochs: int, keep: bool) -> None:
-    """Counts the arrays of the targets' size that a run holds at a time."""
-    if isinstance(targets, jax.core.Tracer):
-        return
-    arrays = {"equilibrium": 6, "relaxation": 8, "superposition": 8, "sgd": 14}[method]
-    arrays += 2 * epochs if keep else 0
-    n = targets.shape[-1].bit_length() - 1
-    what = f"Simulating {n} players" + (f", kept at {epochs} epochs," if keep else "")
-    check_memory(arrays * targets.nbytes, what, len(targets.sharding.device_set))
 
 
 def _check_descent(descent: Descent | None) -> Descent:

@@ -12,7 +12,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from sim.checks import ArgumentError, check_positive, check_whole
-from sim.machine import check_memory
+from sim.machine import check_memory, over_sets
 from theory import SALIENCE, orders
 from theory.checks import as_sets, check_players
 from theory.sharded import sets_devices, spread
@@ -52,7 +52,7 @@ def random_start(
         >>> random_start(4, jax.random.key(0), members=3).shape
         (3, 16)
     """
-    shape = _shape(n, members, 3, sets_devices(check_players(n)))
+    shape = _shape(n, members, 2.5, spread_over_devices=True)
     check_positive(rho, "rho")
     check_positive(scale, "scale")
     return _spindle(key, rho, scale, shape)
@@ -100,7 +100,7 @@ def sparse_target(
         >>> print(sum_by_order(target != 0))
         [0. 3. 2. 0. 1. 0.]
     """
-    shape = _shape(n, members, 16, 1)  # sorting takes many arrays, and one device
+    shape = _shape(n, members, 8.5)  # sorting takes many arrays, and one device
     check_positive(scale, "scale")
     if not 0 <= negative <= 1:
         raise ArgumentError("negative", "lie between 0 and 1", f"is {negative}")
@@ -193,11 +193,15 @@ def _counts(n: int, counts: int | Sequence[int] | np.ndarray) -> list[int]:
     return given
 
 
-def _shape(n: int, members: int | None, arrays: int, devices: int) -> tuple[int, ...]:
+def _shape(
+    n: int, members: int | None, arrays: float, spread_over_devices: bool = False
+) -> tuple[int, ...]:
     """The shape of the result; raises where drawing it would take more memory than there is."""
     n = check_players(n)
     if members is not None:
         check_whole(members, "members", 1)
-    size = jnp.zeros(0).dtype.itemsize * (members or 1) * 2**n
-    check_memory(arrays * size, f"Drawing interactions of {n} players", devices)
-    return (2**n,) if members is None else (members, 2**n)
+    size = jnp.zeros(0).dtype.itemsize * over_sets(n, int(members or 1))
+    devices = sets_devices(min(n, 64)) if spread_over_devices else 1
+    what = f"Drawing interactions of {n} players"
+    check_memory(arrays * size, what, "fewer players or members", devices)
+    return (2**n,) if members is None else (int(members), 2**n)

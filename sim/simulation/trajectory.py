@@ -124,7 +124,7 @@ class Trajectory:
             FileNotFoundError: there is no such file.
             ValueError: it is damaged, lacks an array, or holds arrays that do not fit together.
         """
-        arrays = read_npz(path, (*REQUIRED, "metadata"))
+        arrays = read_npz(path, (*REQUIRED, "metadata"), optional=ARRAYS)
         epochs, strength = arrays["epochs"], arrays["strength"]
         if epochs.ndim != 1 or strength.ndim != 2:
             raise ValueError(

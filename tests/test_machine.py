@@ -1,0 +1,158 @@
+"""Memory: asked for before it is taken, in every place that makes arrays over sets."""
+
+import io
+import zipfile
+
+import jax
+import numpy as np
+import pytest
+
+from sim import machine
+from sim.extraction import Interactions
+from sim.files import read_npz, write_npz
+from sim.measurement import Measurement, measure_outputs, tabular_features
+from sim.simulation import Descent, Schedule, Trajectory, random_start, simulate, sparse_target
+
+GIB = 2**30
+HUGE = 10**22
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """A machine with 1 MiB of memory left."""
+    monkeypatch.setattr(machine, "host_memory", lambda: 2**20)
+
+
+@pytest.mark.parametrize("draw", [random_start, sparse_target])
+def test_a_huge_number_of_players_is_refused_at_once(draw):
+    message = r"10000000000000000000000 players needs over 1000 EiB .* take fewer players"
+    with pytest.raises(ValueError, match=message):
+        draw(HUGE, jax.random.key(0))
+    with pytest.raises(ValueError, match="needs over 1000 EiB"):
+        draw(3, jax.random.key(0), members=HUGE)
+
+
+@pytest.mark.parametrize(
+    ("options", "hint"),
+    [
+        ({"epochs": HUGE}, "take fewer players, members or epochs"),
+        ({"method": "relaxation", "substeps": 10**12}, "take fewer substeps"),
+        ({"method": "sgd", "descent": Descent(batch_size=10**12)}, "take a smaller batch size"),
+        ({"method": "sgd", "descent": Descent(steps_per_epoch=10**12)}, "take fewer steps per"),
+        ({"keep_interactions": True, "epochs": 10**9}, "with interactions, needs about 149 GiB"),
+    ],
+)
+def test_a_simulation_asks_before_it_takes(options, hint):
+    with pytest.raises(ValueError, match=f"memory, but only .* {hint}" if "take" in hint else hint):
+        simulate(
+            None,
+            np.arange(8.0),
+            Schedule.constant(0.1),
+            **({"epochs": 3} | options),
+        )
+
+
+def test_a_measurement_counts_its_batches(small):
+    masking = tabular_features(100, 11)
+    inputs = np.ones((2, 100))
+    measure_outputs(lambda x: x.sum(axis=1), inputs, masking, batch_size=64)
+    with pytest.raises(ValueError, match=r"Measuring 2 × 2\^11 outputs needs .* take fewer"):
+        measure_outputs(lambda x: x.sum(axis=1), inputs, masking, batch_size=10**12)
+
+
+def npz(path, compressed=False, **headers):
+    """An archive whose members' headers claim shapes that only a few numbers follow."""
+    kind = zipfile.ZIP_DEFLATED if compressed else zipfile.ZIP_STORED
+    with zipfile.ZipFile(path, "w", kind) as archive:
+        for name, shape in headers.items():
+            member = io.BytesIO()
+            header = {"descr": "<f8", "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(member, header)
+            archive.writestr(f"{name}.npy", member.getvalue() + bytes(8 * 2**8))
+    return path
+
+
+@pytest.fixture
+def no_array(monkeypatch):
+    """Lets nobody read an array, whatever its size."""
+
+    def read(*_, **__):
+        raise AssertionError("an array was read")
+
+    monkeypatch.setattr(np.lib.format, "read_array", read)
+
+
+@pytest.mark.parametrize("load", [Measurement.load, Interactions.load, Trajectory.load])
+def test_what_a_header_claims_is_held_against_the_file(tmp_path, no_array, load):
+    names = "outputs epochs i_and i_or multipliers objective gap iterations converged sigma2 loss"
+    names = [*names.split(), "members", "metadata", "strength"]
+    names += [f"strength_{kind}" for kind in ("and", "or", "positive", "negative")]
+    path = npz(tmp_path / "m.npz", **dict.fromkeys(names, (3, 2**32)))
+    message = r"m\.npz: array '\w+' must hold all of its shape \(3, 4294967296\), 96 GiB, but holds"
+    with pytest.raises(ValueError, match=message):
+        load(path)
+
+
+def test_a_key_that_nobody_asked_for_is_never_read(tmp_path):
+    path = tmp_path / "m.npz"
+    npz(path, remarks=(3, 2**32))
+    with zipfile.ZipFile(path, "a") as archive:
+        for name, array in {"outputs": np.zeros((1, 2, 4)), "epochs": np.zeros(1)}.items():
+            member = io.BytesIO()
+            np.save(member, array)
+            archive.writestr(f"{name}.npy", member.getvalue())
+    assert Measurement.load(path).samples == 2
+    with pytest.raises(ValueError, match=r"'remarks' must hold .* 96 GiB"):
+        read_npz(path, ("outputs",))
+
+
+def test_a_bomb_is_held_against_the_memory(tmp_path, monkeypatch, no_array):
+    path = tmp_path / "zeros.npz"
+    np.savez_compressed(path, outputs=np.zeros((4, 4, 2**12)), epochs=np.arange(4))
+    assert path.stat().st_size < 4096  # of 512 KiB
+    monkeypatch.setattr(machine, "host_memory", lambda: 2**19)
+    with pytest.raises(ValueError, match=r"Reading .*zeros\.npz needs about 1 MiB .* take fewer"):
+        Measurement.load(path)
+
+
+@pytest.mark.parametrize("shape", [(-2, -4), (2**40, 2**40), (10**400,), (-1,)])
+def test_shapes_that_are_none_are_damage(tmp_path, shape):
+    path = npz(tmp_path / "m.npz", outputs=shape)
+    with pytest.raises(ValueError, match=r"m\.npz: (must be a complete|array 'outputs' must hold)"):
+        read_npz(path, ("outputs",))
+
+
+def test_a_header_without_end_is_not_waited_for(tmp_path):
+    path = tmp_path / "m.npz"
+    start = b"\x93NUMPY\x02\x00" + (2**26).to_bytes(4, "little")
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("outputs.npy", start + b" " * 2**26)
+    with pytest.raises(ValueError, match=r"m\.npz: must be a complete \.npz file"):
+        read_npz(path, ("outputs",))
+
+
+def test_a_single_array_is_not_read_to_be_refused(tmp_path, no_array):
+    header = io.BytesIO()
+    claim = {"descr": "<f8", "fortran_order": False, "shape": (3, 2**32)}
+    np.lib.format.write_array_header_1_0(header, claim)
+    (tmp_path / "one.npy").write_bytes(header.getvalue())
+    with pytest.raises(ValueError, match="single array"):
+        read_npz(tmp_path / "one.npy", ("outputs",))
+
+
+def test_empty_texts_and_arrays_are_whole(tmp_path):
+    write_npz(tmp_path / "m.npz", {"text": np.array(""), "none": np.zeros((0, 3))})
+    assert read_npz(tmp_path / "m.npz", ("text",))["none"].shape == (0, 3)
+
+
+def test_limits_of_the_process_and_its_groups_count(tmp_path, monkeypatch):
+    group = tmp_path / "a" / "b"
+    for folder, limit, used, cache in ((tmp_path / "a", 9, 5, 2), (group, "max", 1, 0)):
+        folder.mkdir()
+        (folder / "memory.max").write_text(f"{limit}\n")
+        (folder / "memory.current").write_text(f"{used}\n")
+        (folder / "memory.stat").write_text(f"anon 1\ninactive_file {cache}\n")
+    monkeypatch.setattr(machine, "CGROUPS", tmp_path)
+    monkeypatch.setattr(machine, "OWN_GROUPS", tmp_path / "own")
+    (tmp_path / "own").write_text("0::/a/b\n3:cpu:/elsewhere\n")
+    assert machine.host_memory() == 9 - 5 + 2
