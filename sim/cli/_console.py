@@ -8,7 +8,7 @@ import json
 import os
 import shlex
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_type_hints
 
@@ -161,22 +161,6 @@ def _shortened(text: str) -> str:
     """A text in one line of a length that is read."""
     line = " ".join(text.split())
     return line if len(line) <= LONGEST else f"{line[:LONGEST]}…"
-
-
-def refuse_existing(paths: Iterable[Path], overwrite: bool) -> None:
-    """Raises where a result would be replaced without `--overwrite`, or has nowhere to go."""
-    paths = list(paths)
-    for folder in {path.parent for path in paths}:
-        if folder.exists() and not folder.is_dir():
-            raise ValueError(f"{folder}: must be a folder, but is a file.")
-    if overwrite:
-        return
-    for path in paths:
-        if path.exists():
-            raise ValueError(
-                f"{path.parent}: already holds a run ({path.name}); choose another --out, or add "
-                f"--overwrite to replace it."
-            )
 
 
 @contextlib.contextmanager

@@ -1,19 +1,23 @@
-"""Ctrl-C while the packages are imported: it takes a second, and there is nothing to keep yet."""
+"""Ctrl-C and SIGTERM while the packages are imported: there is nothing to keep yet."""
 
 import os
 import signal
 
+STOPS = (signal.SIGINT, signal.SIGTERM)
+
 
 def end_at_once() -> None:
-    """Ends the program with one line where Ctrl-C comes before `begin`."""
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it is to be ignored
-        signal.signal(signal.SIGINT, _end)
+    """Ends the program with one line where Ctrl-C or SIGTERM comes before `begin`."""
+    for stop in STOPS:
+        if signal.getsignal(stop) in (signal.default_int_handler, signal.SIG_DFL):  # not ignored
+            signal.signal(stop, _end)
 
 
 def begin() -> None:
-    """Gives Ctrl-C its meaning in Python back: from here on there is something to keep."""
-    if signal.getsignal(signal.SIGINT) is _end:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    """From here on there is something to keep: both raise KeyboardInterrupt, as Ctrl-C does."""
+    for stop in STOPS:
+        if signal.getsignal(stop) is _end:
+            signal.signal(stop, signal.default_int_handler)
 
 
 def _end(*_: object) -> None:

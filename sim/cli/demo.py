@@ -19,8 +19,8 @@ from sim.cli._console import (
     Seed,
     finish,
     progress_bars,
-    refuse_existing,
 )
+from sim.cli._folder import results
 from sim.cli.extract import run_extract
 from sim.cli.figures import run_figures
 from sim.cli.fit import print_fit, run_fit
@@ -50,9 +50,8 @@ def demo(
     settings = dataclasses.replace(QUICK if quick else Settings(), seed=seed)
     files = [folder / name for name in (MEASUREMENT, INTERACTIONS, FIT, REPORT)]
     drawn = [path for name in FIGURES for path in figure_paths(folder, name)]
-    refuse_existing([*files, *drawn], overwrite)
     started = time.monotonic()
-    with progress_bars() as progress:
+    with results([*files, *drawn], overwrite), progress_bars() as progress:
         measurement = run_measure("digits-mlp", settings, files[0], progress, overwrite=overwrite)
         interactions = run_extract(measurement, files[1], progress)
         document = run_fit(interactions, folder, progress)

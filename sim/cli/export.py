@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from sim.cli._console import AsJson, Folder, InteractionsFile, Overwrite, finish, refuse_existing
+from sim.cli._console import AsJson, Folder, InteractionsFile, Overwrite, finish
+from sim.cli._folder import results
 from sim.export import write_strengths
 from sim.extraction import Interactions
 
@@ -17,6 +18,6 @@ def export(
 ) -> None:
     """Write the strength of every order at every checkpoint as a CSV table."""
     path = (folder or source.parent) / STRENGTHS
-    refuse_existing([path], overwrite)
-    write_strengths(Interactions.load(source), path)
+    with results([path], overwrite):
+        write_strengths(Interactions.load(source), path)
     finish(as_json, {"strengths": str(path)}, f"Strengths by order: {path}", None)

@@ -20,8 +20,8 @@ from sim.cli._console import (
     complete,
     finish,
     progress_bars,
-    refuse_existing,
 )
+from sim.cli._folder import results
 from sim.extraction import (
     KINDS,
     NOISE_BOUND,
@@ -75,8 +75,7 @@ def extract(
         raise ValueError(
             f"--split must be between 0 and the {measurement.input_count} inputs, but is {split}."
         )
-    refuse_existing([path], overwrite)
-    with progress_bars() as progress:
+    with results([path], overwrite), progress_bars() as progress:
         end = None if prefer == "none" else prefer
         interactions = run_extract(measurement, path, progress, noise_bound, tolerance, end)
         ranges = run_split(interactions, split, progress) if split else None

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from sim.cli._console import AsJson, Folder, Overwrite, finish, progress_bars, refuse_existing
+from sim.cli._console import AsJson, Folder, Overwrite, finish, progress_bars
+from sim.cli._folder import results
 from sim.document import RECORD_KEYS, check_document
 from sim.figures import FIGURES, figure_paths, save_figure
 from sim.files import read_json
@@ -27,18 +28,16 @@ def figures(
     """Draw the figures of a fit, as PNG and SVG."""
     folder = folder or source.parent
     document = check_document(read_json(source, HINT), source, KEYS)
-    refuse_existing([p for name in FIGURES for p in figure_paths(folder, name)], overwrite)
-    with progress_bars() as progress:
-        paths = run_figures(document, folder, progress)
+    paths = [path for name in FIGURES for path in figure_paths(folder, name)]
+    with results(paths, overwrite), progress_bars() as progress:
+        run_figures(document, folder, progress)
     drawn = ", ".join(str(path) for path in paths if path.suffix == ".png")
     finish(as_json, {"figures": [str(path) for path in paths]}, f"Figures: {drawn}", None)
 
 
-def run_figures(document: Mapping[str, Any], folder: Path, progress: NamedProgress) -> list[Path]:
+def run_figures(document: Mapping[str, Any], folder: Path, progress: NamedProgress) -> None:
     """Draws and saves."""
-    paths = []
     progress("figures", 0, len(FIGURES))
     for done, (name, draw) in enumerate(FIGURES.items(), start=1):
-        paths += save_figure(draw(document), folder, name)
+        save_figure(draw(document), folder, name)
         progress("figures", done, len(FIGURES))
-    return paths

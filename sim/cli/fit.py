@@ -23,8 +23,8 @@ from sim.cli._console import (
     finish,
     out,
     progress_bars,
-    refuse_existing,
 )
+from sim.cli._folder import results
 from sim.document import (
     Checkpoint,
     Document,
@@ -126,8 +126,7 @@ def fit(
     """Fit the noise level σ² of every checkpoint, beside null models; writes a report too."""
     folder = folder or source.parent
     interactions = Interactions.load(source).without(drop_checkpoint or ())
-    refuse_existing([folder / FIT, folder / REPORT], overwrite)
-    with progress_bars() as progress:
+    with results([folder / FIT, folder / REPORT], overwrite), progress_bars() as progress:
         document = run_fit(
             interactions,
             folder,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import runpy
-import shutil
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,14 +22,19 @@ from sim.cli._console import (
     complete,
     finish,
     progress_bars,
-    refuse_existing,
 )
-from sim.experiments import BUNDLED, CHECKPOINT_EPOCHS, Settings, prepare, record
+from sim.cli._folder import UNFINISHED, results
+from sim.experiments import (
+    BUNDLED,
+    CHECKPOINT_EPOCHS,
+    Settings,
+    prepare,
+    record,
+    save_recording,
+)
 from sim.machine import versions
 from sim.measurement import Measurement
 from sim.progress import NamedProgress
-
-UNFINISHED = ".measurement-parts"
 
 
 def measure(
@@ -91,9 +95,8 @@ def measure(
     check_whole(seeds, "seeds", 1)
     settings = Settings(parse_epochs(epochs), samples, players, label_noise, seed, part)
     path = folder / MEASUREMENT
-    refuse_existing([path], overwrite)
-    extra = {} if script is None else run_script(script)
-    with progress_bars() as progress:
+    with results([path], overwrite), progress_bars() as progress:
+        extra = {} if script is None else run_script(script)
         measurement = run_measure(
             experiment,
             settings,
@@ -158,13 +161,12 @@ def run_measure(
         measurement = record(
             experiment, metadata, progress, seeds=several, folder=unfinished, discard=overwrite
         )
+        save_recording(measurement, path, unfinished, np.float32 if single else np.float64)
     except KeyboardInterrupt:
         kept, total = len(list(unfinished.rglob("epoch-*.npz"))), seeds * len(settings.epochs)
         raise KeyboardInterrupt(
             f"{kept} of {total} checkpoints are kept, and the same command goes on from there."
         ) from None
-    measurement.save(path, np.float32 if single else np.float64)
-    shutil.rmtree(unfinished)
     return Measurement.load(path) if single else measurement
 
 

@@ -23,11 +23,11 @@ from sim.cli._console import (
     finish,
     out,
     progress_bars,
-    refuse_existing,
 )
+from sim.cli._folder import results
 from sim.cli._simulation import DRAWN, RELAXATION, SGD, TYPES, Simulation, with_settings
 from sim.extraction import Interactions
-from sim.figures import phase_map, save_figure, two_phases
+from sim.figures import figure_paths, phase_map, save_figure, two_phases
 from sim.machine import versions
 from sim.progress import Progress
 from sim.simulation import (
@@ -43,6 +43,7 @@ from sim.simulation import (
 from theory import NoiseModel
 
 TRAJECTORY, CONFIG = "trajectory.npz", "config.toml"
+DRAWINGS = {"two_phases": two_phases, "phase_map": phase_map}
 
 
 @with_settings
@@ -77,21 +78,22 @@ def simulate(
       --schedule table:file=noise.csv             (two columns: epoch, σ²)
     """
     settings = _chosen(context, settings, config)
-    path = folder / TRAJECTORY
-    refuse_existing([path], overwrite)
-    with _progress(quiet) as progress:
-        trajectory = _run(settings, progress)
-    heading = f"interdyn simulate, interaction-dynamics {versions()['interaction-dynamics']}"
-    write_config(folder / CONFIG, settings.used(), heading)
-    if figures:
-        save_figure(two_phases(trajectory), folder, "two_phases")
-        save_figure(phase_map(trajectory), folder, "phase_map")
-    trajectory.save(path)  # last: where it is, the run is whole
+    path, used = folder / TRAJECTORY, folder / CONFIG
+    drawings = DRAWINGS if figures else {}
+    files = [path, used, *(file for name in drawings for file in figure_paths(folder, name))]
+    with results(files, overwrite):
+        with _progress(quiet) as progress:
+            trajectory = _run(settings, progress)
+        heading = f"interdyn simulate, interaction-dynamics {versions()['interaction-dynamics']}"
+        write_config(used, settings.used(), heading)
+        for name, draw in drawings.items():
+            save_figure(draw(trajectory), folder, name)
+        trajectory.save(path)
     if not as_json:
         _print(trajectory)
-    held = ", ".join(sorted(file.name for file in folder.iterdir()))
-    again = command_line("interdyn", "simulate", "--config", folder / CONFIG)
-    following = f"change {folder / CONFIG} and run {again} --out …"
+    held = ", ".join(sorted(file.name for file in files))
+    again = command_line("interdyn", "simulate", "--config", used)
+    following = f"change {used} and run {again} --out …"
     finish(as_json, _summary(trajectory, path), f"Saved in {folder}: {held}", following)
 
 
