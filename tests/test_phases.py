@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from sim.phases.loss_gap import gap_onset
-from sim.phases.phases import PATTERNS, find_phases
+from sim.phases.pattern import PATTERNS
+from sim.phases.phases import find_phases
 from sim.phases.wandering import (
     fewest_checkpoints,
     first_valley,

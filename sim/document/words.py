@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sim.document.schema import Checkpoint, Document, OtherEnd, as_document
-from sim.fitting import BETTER, DEPENDS, SAME, WORSE
+from sim.fitting import BETTER, DEPENDS, ONE_END, SAME, WORSE
 
 STANDINGS = {
     BETTER: "nearer than",
@@ -139,10 +139,17 @@ def _nulls_sentence(document: Document, records: Sequence[Checkpoint]) -> str:
         verdict = standings[name].verdict if name in standings else None
         groups.setdefault(verdict, []).append(f"{label(name)} ({away:.3f})")
     parts = [
-        f"{STANDINGS.get(verdict, verdict)} {_listed(groups[verdict])}"
+        f"{_standing(verdict)} {_listed(groups[verdict])}"
         for verdict in sorted(groups, key=lambda verdict: [*STANDINGS, verdict].index(verdict))
     ]
     return f"Null models, with their median: the theory is {'; '.join(parts)}." if parts else ""
+
+
+def _standing(verdict: str | None) -> str:
+    """A verdict before the null models that it is about; of one end only, it says so."""
+    both = (verdict or "").removesuffix(ONE_END)
+    said = STANDINGS.get(both or None, both)
+    return said if both == (verdict or "") else f"{ONE_END.strip(' ()')}, {said}"
 
 
 def _size_sentence(records: Sequence[Checkpoint]) -> str:

@@ -6,9 +6,11 @@ from sim.phases.boundary import (
 from sim.phases.loss_gap import (
     gap_onset as gap_onset,
 )
-from sim.phases.phases import (
+from sim.phases.pattern import (
     PATTERNS as PATTERNS,
     Phases as Phases,
+)
+from sim.phases.phases import (
     find_phases as find_phases,
     too_few_for_phases as too_few_for_phases,
 )

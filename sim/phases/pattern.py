@@ -1,19 +1,107 @@
-"""What the phases and the losses are, said in sentences."""
+"""What the mean order does over training, as it was found, and what that is in sentences."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Any
 
+import jax
 import numpy as np
 
 from sim.phases.boundary import COVERAGE
 
-if TYPE_CHECKING:
-    from sim.phases.phases import Phases
+PATTERNS = ("two-phase", "rises", "falls", "flat", "undetermined")
+"""What a mean order can do over training."""
 
 
-def pattern_sentences(phases: Phases) -> str:
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Phases:
+    """What the mean order does over training, and where a second phase began.
+
+    Returned by `find_phases`, whose example shows it in use.
+
+    Attributes:
+        pattern: one of `two-phase`, `rises` (no first phase), `falls` (no second), `flat` and
+            `undetermined`.
+        reason: why it is undetermined, as half a sentence; else empty.
+        boundary: epoch of the smallest mean order, from which orders rise, or None unless there
+            are two phases.
+        low: lower end of the boundary's interval over inputs (epoch), or None.
+        high: upper end of it, or None. The interval reaches to the neighbours of the checkpoints
+            that may be the lowest, since a minimum is known no better than the epochs measured.
+        without: what dropping the checkpoint of the boundary does where the minimum rests on it
+            alone: the epoch to which the boundary moves, or −1 where no two phases are left. None
+            where it stays between the neighbours, or there is none.
+        p_value: chance of such a valley where there are no two phases; None where the run is
+            watched.
+        trend_p_value: chance of such a change from the first checkpoint to the last where the mean
+            order does nothing but wander; None where the run is watched.
+        level: there is a pattern where its chance is at most this; over all looks where the run is
+            watched.
+        found_at: epoch of the first look that found two phases, where the run is watched; or None.
+        epochs: (checkpoints,).
+        mean_order: (checkpoints,), m(t).
+        spread: (checkpoints,), standard error of m(t) over inputs.
+        noise: (checkpoints,), standard deviation of m(t) about a smooth course near a checkpoint.
+        fall: m(first) − m(t₀) at the smallest interior mean order t₀, in orders.
+        rise: m(last) − m(t₀).
+        run_mean_order: (runs, checkpoints), m(t) of each training run, or None with a single one.
+        run_boundaries: (runs,), epoch of the smallest interior mean order in each training run, or
+            None with a single run.
+        run_low: lower end of the boundary's interval over training runs, or None.
+        run_high: upper end of it, or None.
+        least_test_loss: epoch at which the test loss is least, or None where it is not known.
+        loss_gap: (checkpoints,), test loss − training loss, or None.
+        gap_onset: epoch from which the loss gap stays above its own noise, or None where it never
+            does or the losses are not known.
+    """
+
+    pattern: str = dataclasses.field(metadata={"static": True})
+    reason: str = dataclasses.field(metadata={"static": True})
+    boundary: float | None
+    low: float | None
+    high: float | None
+    without: float | None
+    p_value: float | None
+    trend_p_value: float | None
+    level: float = dataclasses.field(metadata={"static": True})
+    found_at: float | None
+    epochs: np.ndarray
+    mean_order: np.ndarray
+    spread: np.ndarray
+    noise: np.ndarray
+    fall: float
+    rise: float
+    run_mean_order: np.ndarray | None = None
+    run_boundaries: np.ndarray | None = None
+    run_low: float | None = None
+    run_high: float | None = None
+    least_test_loss: float | None = None
+    loss_gap: np.ndarray | None = None
+    gap_onset: float | None = None
+
+    def verdict(self) -> str:
+        """The pattern in a few sentences."""
+        return _pattern_sentences(self)
+
+    def losses(self) -> str:
+        """Where the test loss is least and its gap leaves its noise; empty without losses."""
+        return _loss_sentences(self)
+
+    def record(self) -> dict[str, Any]:
+        """A plain dictionary, as written to `fit.json`, where the epochs stand beside it."""
+        plain = {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(self)
+            if field.name != "epochs"
+        }
+        plain = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in plain.items()}
+        return plain | {"verdict": self.verdict(), "losses": self.losses()}
+
+
+def _pattern_sentences(phases: Phases) -> str:
     """The pattern, the boundary with its intervals, and what it rests on."""
     first, last = phases.mean_order[0], phases.mean_order[-1]
     change = abs(last - first)
@@ -58,7 +146,7 @@ def _watched(phases: Phases) -> str:
     )
 
 
-def loss_sentences(phases: Phases) -> str:
+def _loss_sentences(phases: Phases) -> str:
     """Where the test loss is least, and where its gap to the training loss leaves its own noise.
 
     Neither is the epoch from which orders rise. Empty where the losses are not known.
