@@ -84,6 +84,14 @@ def test_filled_marks_are_told_apart(ax, fit, document):
     np.testing.assert_array_equal(hollow.get_ydata(), away[[1, 3]])
 
 
+def test_a_direct_comparison_has_its_families_of_shares_marked(ax, document):
+    """Where there are families of interactions, those of shares are thin lines beside them."""
+    misfit_curves(ax, document)
+    names = {line.get_label() for line in ax.lines}
+    assert {"shares-tilt", "shares-cut-off", "shares-frozen"} <= names
+    assert "families of shares" not in names
+
+
 def test_mean_order_and_loss_gap(ax, fit, document):
     assert document["phases"]["boundary"] == 4
     mean_order_curve(ax, document)

@@ -23,7 +23,7 @@ from sim.document.schema import as_document, check_document
 from sim.document.words import conclusion, label, noise_text, second_phase
 from sim.figures.measured import FIGURES
 from sim.figures.style import figure_bytes
-from sim.fitting import BETTER, DEPENDS, SAME, WORSE
+from sim.fitting import BETTER, DEPENDS, ONE_END, SAME, WORSE
 from sim.fitting.noise_fit import fit_noise
 from sim.phases.phases import find_phases
 from sim.report import write_report
@@ -195,6 +195,8 @@ def test_verdicts_are_said_once_with_the_models_that_they_are_about(document):
         f"(0.400); nearer or not, depending on the split of the orders 1 and 2, than {third} "
         f"(0.300)."
     ) in conclusion(content)
+    content["overall"][names[0]] = standing | {"verdict": f"better{ONE_END}"}
+    assert f"; at one end only, nearer than {first} (0.100)." in conclusion(content)
 
 
 def test_equal_content_gives_equal_bytes(tmp_path, document):

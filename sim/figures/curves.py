@@ -26,7 +26,7 @@ from sim.figures.style import (
     epoch_axis,
     order_colors,
 )
-from sim.fitting import BETTER, WORSE
+from sim.fitting import BETTER, SHARES, WORSE
 
 NULLS = {
     "frozen": (BLACK, "s"),
@@ -116,7 +116,8 @@ def misfit_curves(ax: Axes, document: Document | Mapping[str, Any]) -> Axes:
     """Total variation between the measured and each fitted distribution, against the epoch.
 
     A filled mark is a null model from which the theory is told apart at that checkpoint; a hollow
-    one is not, or not at both ends of the preference. Families of shares are thin grey lines, and
+    one is not, or not at both ends of the preference. Beside families of interactions those of
+    shares are thin grey lines, and
     what is much farther off than the theory (as the frozen target is early on) leaves the axis.
     """
     document = as_document(document)
@@ -125,13 +126,16 @@ def misfit_curves(ax: Axes, document: Document | Mapping[str, Any]) -> Axes:
         ax.text(0.5, 0.5, "nothing is tested", ha="center", transform=ax.transAxes, color=GREY)
         return _against_epochs(ax, document)
     epochs = [r.epoch for r in records]
-    of_shares = [name for name in records[0].nulls if name.startswith("shares_")]
+    names = list(records[0].nulls)
+    of_shares = [name for name in names if name.startswith(SHARES)]
+    if of_shares == names:  # a direct comparison has no others
+        of_shares = []
     for name in of_shares:
         label = "families of shares" if name == of_shares[0] else None
         curve = [r.nulls[name].total_variation for r in records]
         ax.plot(epochs, curve, color=GREY, lw=0.6, ls=":", label=label)
-    for name in [name for name in records[0].nulls if name not in of_shares]:
-        color, mark = NULLS.get(name, (GREY, "o"))
+    for name in [name for name in names if name not in of_shares]:
+        color, mark = NULLS.get(name.removeprefix(SHARES), (GREY, "o"))
         nulls = [r.nulls[name] for r in records]
         ax.plot(epochs, [null.total_variation for null in nulls], color=color, lw=0.9, alpha=0.7)
         for told, face in ((True, color), (False, "white")):
@@ -152,7 +156,10 @@ def misfit_curves(ax: Axes, document: Document | Mapping[str, Any]) -> Axes:
             *zip(*others, strict=True), "--", color=PREDICTED, lw=0.9, label="theory, other end"
         )
     near = [
-        r.nulls[n].total_variation for r in records for n in ("tilt", "cut_off") if n in r.nulls
+        null.total_variation
+        for r in records
+        for name, null in r.nulls.items()
+        if name not in of_shares and name.removeprefix(SHARES) in ("tilt", "cut_off")
     ]
     ax.set_ylabel("total variation")
     ax.set_ylim(0, 1.15 * max([*near, *(r.total_variation for r in records), 0.05]))
