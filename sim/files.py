@@ -120,6 +120,8 @@ def _make_folder(folder: Path) -> list[Path]:
     """Makes a folder and those above it; returns the ones that were not there."""
     if folder.is_dir():
         return []
+    if folder.exists():
+        raise ValueError(f"{folder}: must be a folder, but is a file.")
     made = _make_folder(folder.parent)
     folder.mkdir(exist_ok=True)
     _sync_folder(folder.parent)

@@ -155,7 +155,10 @@ def test_a_folder_where_nothing_was_written_goes_again(tmp_path):
         pass
     assert list((tmp_path / "runs").iterdir()) == []
     (tmp_path / "file").write_text("")
-    with pytest.raises(OSError, match="file"), only_writer(tmp_path / "file" / "deep"):
+    with (
+        pytest.raises(ValueError, match="file: must be a folder"),
+        only_writer(tmp_path / "file" / "deep"),
+    ):
         pass
 
 

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -15,8 +16,18 @@ from typer.testing import CliRunner
 from sim import machine
 from sim.checks import ArgumentError
 from sim.cli import app
-from sim.experiments import Checkpoint, Experiment, Settings, State, prepare
+from sim.experiments import (
+    Checkpoint,
+    Experiment,
+    Settings,
+    State,
+    forget_saved,
+    prepare,
+    save_recording,
+)
 from sim.experiments._recording import record
+from sim.experiments._unfinished import Unfinished
+from sim.files import only_writer
 from sim.measurement.measurement import Measurement
 from sim.measurement.players import tabular_features
 
@@ -284,6 +295,108 @@ def test_stale_checkpoints_are_never_used(tmp_path, change, metadata):
         np.testing.assert_array_equal(done.outputs, fresh.outputs)
 
 
+def truncate(path):
+    path.write_bytes(path.read_bytes()[:-30])
+
+
+def other_shape(path):
+    with np.load(path) as arrays:
+        np.savez(path, **{name: arrays[name][..., None] for name in arrays.files})
+
+
+DAMAGE = {
+    "truncated": truncate,
+    "emptied": lambda path: path.write_bytes(b""),
+    "of another shape": other_shape,
+    "missing": lambda path: path.unlink(),
+}
+
+
+@pytest.mark.filterwarnings("always")
+@pytest.mark.parametrize("stop_after", [3, 7])
+@pytest.mark.parametrize("name", ["epoch-0.npz", "epoch-2.npz", "epoch-3.npz", "state.npz"])
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_what_is_damaged_is_measured_again(tmp_path, whole, damage, name, stop_after):
+    folder = tmp_path / "parts"
+    with pytest.raises(KeyboardInterrupt):
+        record(Run(stop_after).experiment, {"seed": 3}, folder=folder)
+    damage(folder / name)
+    noted = (folder / name).exists() and not (name == "state.npz" and stop_after == 7)
+    with warnings.catch_warnings(record=True) as notes:
+        again = record(Run().experiment, {"seed": 3}, folder=folder)
+    assert saved(again, tmp_path) == whole
+    said = [str(note.message) for note in notes]
+    assert [text.startswith(f"{folder / name}: is damaged; ") for text in said] == [True] * noted
+
+
+@pytest.mark.parametrize("content", ["[]", "", "{", '"run"', '{"run": 3}', '{"other": 1}', None])
+@pytest.mark.parametrize("discard", [False, True])
+def test_checkpoints_of_nobody_knows_which_run_are_measured_again(
+    tmp_path, whole, content, discard
+):
+    folder = tmp_path / "parts"
+    with pytest.raises(KeyboardInterrupt):
+        record(Run(3, label_noise=0.1).experiment, {"seed": 3}, folder=folder)
+    if content is None:
+        (folder / "run.json").unlink()
+    else:
+        (folder / "run.json").write_text(content)
+    again = functools.partial(record, Run().experiment, {"seed": 3}, folder=folder, discard=discard)
+    if discard:
+        measurement = again()
+    else:
+        with pytest.warns(UserWarning, match=r"run\.json: is damaged; every checkpoint"):
+            measurement = again()
+    assert saved(measurement, tmp_path) == whole
+
+
+def test_two_recordings_in_one_folder_are_refused(tmp_path, whole):
+    """The second would delete the first one's checkpoints, and both go on writing."""
+    run, second = Run(), Run()
+
+    def progress(what, done, total):
+        for discard in (False, True):
+            with pytest.raises(ValueError, match="parts: another run is writing there"):
+                record(second.experiment, {"seed": 4}, folder=tmp_path / "parts", discard=discard)
+
+    first = record(run.experiment, {"seed": 3}, progress, folder=tmp_path / "parts")
+    assert saved(first, tmp_path) == whole
+    assert second.trained == []
+
+
+def test_only_what_a_run_keeps_is_deleted(tmp_path):
+    """Whatever folder it was given."""
+    folder = tmp_path / "home"
+    (folder / "seed-1").mkdir(parents=True)
+    for name in ("thesis.tex", ".profile", "seed-1/notes.txt"):
+        (folder / name).write_text("of a user")
+    measurement = record(Runs().experiment, {}, seeds=[1, 2], folder=folder)
+    save_recording(measurement, tmp_path / "m.npz", folder)
+    left = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    assert left == {"thesis.tex", ".profile", "seed-1/notes.txt"}
+
+
+def test_checkpoints_go_where_the_measurement_is_saved_and_nowhere_else(tmp_path, monkeypatch):
+    path, folder = tmp_path / "m.npz", tmp_path / "parts"
+
+    def killed(_):
+        raise SystemExit
+
+    measurement = record(Run().experiment, {"seed": 3}, folder=folder)
+    forget_saved(path, folder)  # nothing is saved
+    assert len(list(folder.glob("epoch-*.npz"))) == 4
+    record(Run(label_noise=0.1).experiment, {}).save(path)
+    forget_saved(path, folder)  # something else is
+    assert len(list(folder.glob("epoch-*.npz"))) == 4
+    monkeypatch.setattr(Unfinished, "clear", killed)
+    with pytest.raises(SystemExit):
+        save_recording(measurement, path, folder)
+    monkeypatch.undo()
+    assert len(list(folder.glob("epoch-*.npz"))) == 4
+    forget_saved(path, folder)
+    assert [file.name for file in tmp_path.iterdir()] == ["m.npz"]
+
+
 def test_what_training_yields_must_be_the_epochs():
     experiment = dataclasses.replace(Run().experiment, epochs=(0, 2, 5))
     with pytest.raises(ValueError, match=r"each of the epochs \[0, 2, 5\], but yielded \[0, 2, 3"):
@@ -413,6 +526,78 @@ def test_a_killed_command_resumes_with_a_users_own_experiment(tmp_path):
     )
     with np.load(small) as arrays:
         assert arrays["outputs"].dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    "other", [("--label-noise", "0.9"), ("--part", "train"), ("--seed", "1")], ids=lambda o: o[0]
+)
+def test_every_setting_belongs_to_a_run(tmp_path, monkeypatch, other):
+    """Also those of which the experiment's metadata say nothing."""
+    out = tmp_path / "out"
+    command = wandering(tmp_path, "0,1,4,6", out)
+    monkeypatch.setattr(np, "savez", killed_at(np.savez, 5))
+    assert CliRunner().invoke(app, command).exit_code == 130
+    monkeypatch.undo()
+    assert len(list((out / ".measurement-parts").glob("epoch-*"))) == 2
+    refused = CliRunner().invoke(app, [*command, *other])
+    assert refused.exit_code == 2
+    assert f"{out}: holds an unfinished measurement with other settings" in refused.stderr
+    assert CliRunner().invoke(app, [*command, *other, "--overwrite"]).exit_code == 0
+    assert CliRunner().invoke(app, [*command[:-1], str(tmp_path / "new"), *other]).exit_code == 0
+    first, new = (folder / "measurement.npz" for folder in (out, tmp_path / "new"))
+    assert first.read_bytes() == new.read_bytes()
+
+
+def killed_at(function, call):
+    """The function, in whose call of that number Ctrl-C comes."""
+    calls = []
+
+    def counted(*arguments, **named):
+        calls.append(arguments)
+        if len(calls) == call:
+            raise KeyboardInterrupt
+        return function(*arguments, **named)
+
+    return counted
+
+
+def test_a_measurement_under_way_is_left_alone(tmp_path):
+    """By one with other settings, by the same, and with --overwrite."""
+    out = tmp_path / "out"
+    command = wandering(tmp_path, "0,1", out)
+    with only_writer(out):  # the first one
+        for more in ([], ["--seed", "1"], ["--seed", "1", "--overwrite"]):
+            result = CliRunner().invoke(app, [*command, *more])
+            assert result.exit_code == 2
+            assert result.stderr.strip().splitlines() == [
+                f"interdyn: {out}: another run is writing there; wait until it has ended, or "
+                f"choose another folder."
+            ]
+    assert CliRunner().invoke(app, command).exit_code == 0
+
+
+@pytest.mark.filterwarnings("default")
+def test_what_is_damaged_is_told_by_the_command_and_overwrite_always_works(tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    parts = out / ".measurement-parts"
+    command = wandering(tmp_path, "0,1,4", out)
+    monkeypatch.setattr(np, "savez", killed_at(np.savez, 5))
+    assert CliRunner().invoke(app, command).exit_code == 130
+    monkeypatch.undo()
+    (parts / "epoch-1.npz").write_bytes(b"")
+    kept = {path.name: path.read_bytes() for path in parts.iterdir()}
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0
+    note = f"interdyn: note: {parts}/epoch-1.npz: is damaged; its checkpoint is measured again."
+    assert result.stderr.strip().splitlines() == [note]
+    whole = (out / "measurement.npz").read_bytes()
+    parts.mkdir()
+    for name, content in kept.items():
+        (parts / name).write_bytes(content)
+    (parts / "run.json").write_text("[]")
+    assert CliRunner().invoke(app, [*command, "--overwrite"]).exit_code == 0
+    assert [path.name for path in out.iterdir()] == ["measurement.npz"]
+    assert (out / "measurement.npz").read_bytes() == whole
 
 
 def test_a_command_killed_in_its_second_run_goes_on_there(tmp_path):
