@@ -56,8 +56,9 @@ def find_phases(
     chance, doubled, the share of all sign patterns that make one as deep. That is exact for a
     random walk with independent symmetric steps, and on the safe side for jitter about a constant
     or monotone mean. Doubled, since a mean order that drifts one way leaves one side to chance
-    alone; what false alarms are left then, `make calibrate` measures. The price is power: fewer
-    than 7 checkpoints never tell at the level of 0.05, and a fall or a rise must take several.
+    alone; where it wanders widely on that side, false alarms of 5 to 15 % are left, which
+    `make calibrate` measures. The price is power: fewer than 7 checkpoints never tell at the level
+    of 0.05, and a fall or a rise must take several.
 
     *Inputs.* The fall and the rise must be more than the differences between inputs explain: a
     one-sided t test of each, over inputs. With a single input nothing is said of others.
