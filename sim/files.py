@@ -6,9 +6,11 @@ import contextlib
 import difflib
 import io
 import json
+import lzma
 import math
 import os
 import tempfile
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -28,8 +30,12 @@ HEADERS = {
 }
 HEADER_BYTES = 2**14
 """More than any header that numpy reads; one that claims more is not waited for."""
-DAMAGED = (ValueError, zipfile.BadZipFile, EOFError, OSError, KeyError, SyntaxError, zlib.error)
-"""What numpy raises on a file that is cut short or is no archive."""
+DAMAGED = (
+    *(ValueError, OverflowError, EOFError, OSError, KeyError),
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError),  # a password, a method
+    *(SyntaxError, tokenize.TokenError, MemoryError),  # of headers, which are Python
+)
+"""What zipfile and numpy raise on a file that is cut short, or is something else."""
 
 
 LOCK = ".interdyn.lock"
@@ -235,7 +241,7 @@ def _check_sizes(archive: zipfile.ZipFile, names: list[str], path: Path, copies:
         if dtype.hasobject:
             raise WrongContent(
                 f"{path}: array '{name}' must be plain numbers or text, but holds pickled Python "
-                f"objects, which are never loaded."
+                f"objects, which are never loaded; save a dictionary as json.dumps(…)."
             )
         if size * max(1, dtype.itemsize) > max(1, held):  # an empty text takes no byte
             raise WrongContent(

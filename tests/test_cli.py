@@ -64,7 +64,7 @@ def test_the_steps_leave_the_files_and_name_the_next_command(run):
     for result, following in zip(results, ("extract", "fit", "figures"), strict=False):
         assert f"Next: interdyn {following} {folder}" in result.stdout
     assert "6 checkpoints × 4 samples × 2^4 masked inputs" in results[0].stdout
-    assert "24 of 24 programmes met the certified gap of 0.001" in results[1].stdout
+    assert "24 of 24 samples met the certified gap of 0.001, counted at every" in results[1].stdout
     assert "--noise-bound 0.02 --prefer low" in results[1].stdout
 
 

@@ -89,8 +89,9 @@ def extract(
         **interactions.settings,
     }
     text = (
-        f"Extracted interactions: {path}\n{met} of {total} programmes met the certified gap of "
-        f"{tolerance:g}; the largest gap is {float(extraction.gap.max()):.1e}.\n"
+        f"Extracted interactions: {path}\n{met} of {total} samples met the certified gap of "
+        f"{tolerance:g}, counted at every checkpoint; the largest gap is "
+        f"{float(extraction.gap.max()):.1e}.\n"
         f"Settings: --noise-bound {noise_bound:g} --prefer {prefer}."
     )
     if ranges is not None:

@@ -125,7 +125,9 @@ def run_script(path: Path) -> dict[str, Any]:
         raise ValueError(f"--script must be a Python file, but there is none at {path}.")
     try:
         runpy.run_path(str(path), run_name=path.stem)
-    except (Exception, SystemExit) as error:  # a script can raise anything
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a script can raise anything
         raise ValueError(f"{path}{_line(path, error)}: {type(error).__name__}: {error}") from error
     return {"script": {"name": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}}
 

@@ -315,6 +315,7 @@ def check_document(
             f"sim.fit_document make one), but holds {held or 'nothing'}."
         )
     plain = _plain(document)
+    _check_texts(plain, path)
     _check_entries(plain, Document, str(path))
     _check_entries(plain["settings"], Settings, f"{path}: settings")
     _check_entries(plain.get("fit", {}), Options, f"{path}: fit")
@@ -462,6 +463,20 @@ def _check_models(document: Document, path: str | Path) -> None:
         raise _fault(path, "overall", must, sorted(document.overall))
     if not 0 < document.options.level < 1:
         raise _fault(f"{path}: fit", "level", "between 0 and 1", document.options.level)
+
+
+def _check_texts(plain: Any, path: str | Path) -> None:
+    """Raises where a text is none: JSON can hold half of a character, which no page can."""
+    held = [plain]
+    while held:
+        value = held.pop()
+        if isinstance(value, dict):
+            held += [*value, *value.values()]
+        elif isinstance(value, list | tuple):
+            held += value
+        elif isinstance(value, str) and value.encode(errors="replace").decode() != value:
+            shown = ascii(value[:40])
+            raise ValueError(f"{path}: must hold texts of whole characters, but holds {shown}.")
 
 
 def _check_finite(plain: Mapping[str, Any], path: str | Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sim.checks import ArgumentError, check_nonnegative, check_whole
+from sim.checks import ArgumentError, check_seed, check_whole
 from sim.measurement import Masking
 from sim.progress import Progress
 
@@ -59,7 +59,7 @@ class Settings:
                 opening="",
             )
         check_whole(self.samples, "samples", 1)
-        check_nonnegative(self.seed, "seed")
+        check_seed(self.seed)
         if not 0 <= self.label_noise < 1:
             raise ArgumentError("label_noise", "be in [0, 1)", f"is {self.label_noise}", opening="")
         if self.part not in ("test", "train"):

@@ -340,8 +340,9 @@ def _joined_metadata(each: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def _read_metadata(text: str) -> dict[str, Any]:
     try:
         metadata = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ArgumentError("metadata", "be a JSON text", f"{error}", opening="") from None
+    except (ValueError, RecursionError) as error:
+        must = "be a JSON text, such as json.dumps({'network': 'MLP'})"
+        raise ArgumentError("metadata", must, f"{error}", opening="") from None
     if not isinstance(metadata, dict):
         raise ArgumentError("metadata", "be a JSON object", f"is {text}", opening="")
     return metadata

@@ -1,0 +1,501 @@
+"""Hostile files, streams and moments: each is answered with one line, and the right exit code."""
+
+import copy
+import csv
+import importlib
+import io
+import json
+import lzma
+import os
+import resource
+import subprocess
+import sys
+import tokenize
+import warnings
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+from hypothesis import HealthCheck, given, settings, strategies as st
+from typer.testing import CliRunner
+
+from sim.checks import ArgumentError
+from sim.cli import _startup, app, main
+from sim.cli._app import COMMANDS
+from sim.cli._console import LONGEST, Seed, plain_errors
+from sim.cli.figures import KEYS, run_figures
+from sim.document import check_document
+from sim.experiments import Settings
+from sim.extraction import Extraction, Interactions
+from sim.measurement import Measurement, ProbabilityWarning
+from sim.report import write_report
+from theory import and_interactions
+
+MEASUREMENTS = Path(__file__).parents[1] / "notebooks" / "measurements"
+OUTPUTS = np.random.default_rng(0).normal(size=(3, 2, 8))
+
+
+def interdyn(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def refused(result, *parts):
+    """One plain line on stderr, exit code 2."""
+    assert result.exit_code == 2, (result.output, result.exception)
+    line = result.stderr.strip()
+    assert line.startswith("interdyn: ")
+    assert "\n" not in line
+    assert "Traceback" not in line
+    for part in parts:
+        assert part in line, line
+
+
+@pytest.fixture
+def interactions(tmp_path):
+    """An interactions.npz in a folder whose name no ASCII stream can print."""
+    return saved(tmp_path / "σ²" / "interactions.npz", OUTPUTS)
+
+
+def saved(path, outputs):
+    """A file of the AND interactions of some outputs."""
+    zeros = np.zeros_like(outputs)
+    each = zeros[..., 0]
+    found = Extraction(and_interactions(outputs), zeros, each, each, each, each == 0, zeros)
+    Interactions(Measurement(outputs, np.arange(len(outputs))), found, {}).save(path)
+    return path
+
+
+# Start-up
+
+
+def test_help_takes_less_than_a_second_of_one_core():
+    """Most of it would go into importing JAX, which help does without."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run([sys.executable, "-m", "sim", "--help"], capture_output=True, text=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert done.returncode == 0
+    assert all(name in done.stdout for name in COMMANDS)
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1
+
+
+def test_the_list_of_commands_says_what_their_own_help_says():
+    for name, text in COMMANDS.items():
+        command = getattr(importlib.import_module(f"sim.cli.{name}"), name)
+        assert " ".join(command.__doc__.split("\n\n")[0].split()) == text
+
+
+@pytest.mark.parametrize("stop", ["SIGINT", "SIGTERM"])
+def test_an_interruption_while_packages_are_imported_is_one_line(tmp_path, stop):
+    (tmp_path / "jax.py").write_text(
+        f"import os, signal\nos.kill(os.getpid(), signal.{stop})\nraise SystemExit(9)\n"
+    )
+    program = "import sys; sys.argv = ['interdyn', 'export', 'x.npz']; sys.path.insert(0, {!r}); "
+    program += "from sim.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", program.format(str(tmp_path))], capture_output=True, text=True
+    )
+    assert done.stderr == "interdyn: interrupted; nothing was begun.\n"
+    assert done.returncode == 130
+
+
+# Faults of any kind
+
+
+class Odd(BaseException):
+    """What a script may raise."""
+
+
+@pytest.mark.parametrize(
+    ("fault", "line"),
+    [
+        (MemoryError(), "there is not enough memory."),
+        (MemoryError("Unable to allocate 96.0 GiB"), "Unable to allocate 96.0 GiB"),
+        (RuntimeError("RESOURCE_EXHAUSTED:\n out of memory"), "RESOURCE_EXHAUSTED: out of memory"),
+        (RecursionError("maximum recursion depth exceeded"), "maximum recursion depth exceeded"),
+        (NotImplementedError("That compression method"), "That compression method"),
+        (OverflowError("Python int too large"), "Python int too large"),
+        (zipfile.BadZipFile("Bad CRC-32"), "BadZipFile: Bad CRC-32"),
+        (zlib.error("Error -3"), "Error -3"),
+        (lzma.LZMAError("Corrupt input data"), "LZMAError: Corrupt input data"),
+        (csv.Error("field larger than field limit"), "field larger than field limit"),
+        (tokenize.TokenError("EOF in multi-line statement"), "EOF in multi-line statement"),
+        (KeyError("outputs"), "KeyError: 'outputs' (INTERDYN_DEBUG=1 shows where it comes from)"),
+        (Odd("stop"), "Odd: stop (INTERDYN_DEBUG=1 shows"),
+        (SystemExit(0), "SystemExit: 0"),
+        (RuntimeError("x" * 10**5), "x" * LONGEST + "…"),
+        (ArgumentError("seed", "be small", "is large"), "--seed must be small, but is large."),
+    ],
+)
+def test_a_fault_is_one_line(capsys, monkeypatch, fault, line):
+    def failing(seed: Seed = 0) -> None:
+        raise fault
+
+    with pytest.raises(typer.Exit) as left:
+        plain_errors(failing)()
+    assert left.value.exit_code == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith("interdyn: ")
+    assert shown.err.count("\n") == 1
+    assert line in shown.err
+    monkeypatch.setenv("INTERDYN_DEBUG", "1")
+    with pytest.raises(type(fault)):
+        plain_errors(failing)()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("class Odd(BaseException): pass\nraise Odd('enough')", "mine.py, line 2: Odd: enough"),
+        ("raise GeneratorExit", "mine.py, line 1: GeneratorExit"),
+        ("import sys\nsys.exit(0)", "mine.py, line 2: SystemExit: 0"),
+    ],
+)
+def test_a_script_may_raise_anything(tmp_path, text, said):
+    (tmp_path / "mine.py").write_text(text)
+    refused(interdyn("measure", "--script", tmp_path / "mine.py", "--out", tmp_path / "run"), said)
+
+
+@pytest.mark.parametrize("seed", [2**63, 2**64, 10**30, -1])
+def test_a_seed_beyond_what_generators_take_is_named(tmp_path, seed):
+    with pytest.raises(ArgumentError, match="`seed` must be a whole number from 0 to 2"):
+        Settings(seed=seed)
+    for command in ("measure", "simulate", "demo"):
+        result = interdyn(command, "--out", tmp_path / "run", "--seed", seed)
+        refused(result, "--seed must be a whole number from 0 to 2^63 − 1", str(seed))
+    (tmp_path / "mine.toml").write_text(f"seed = {seed}\n")
+    result = interdyn("simulate", "--out", tmp_path / "run", "--config", tmp_path / "mine.toml")
+    refused(result, "--seed must be")
+    assert not (tmp_path / "run").exists()
+
+
+# Files
+
+
+@pytest.fixture
+def pipe(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    return tmp_path / "pipe"
+
+
+@pytest.mark.parametrize("command", ["extract", "fit", "figures", "export", "config", "schedule"])
+def test_pipes_devices_and_folders_are_no_inputs(tmp_path, pipe, command):
+    for source in (pipe, Path("/dev/zero"), tmp_path):
+        arguments = {
+            "config": ("simulate", "--config", source),
+            "schedule": ("simulate", "--schedule", f"table:file={source}"),
+        }.get(command, (command, source))
+        result = interdyn(*arguments, "--out", tmp_path / "run")
+        refused(result, f"{source}: must be a file, but is a ")
+
+
+def test_a_script_is_a_file(tmp_path, pipe):
+    for source in (pipe, tmp_path):
+        refused(interdyn("measure", "--out", tmp_path / "run", "--script", source), str(source))
+
+
+NESTED = "[" * 10**5
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("figures", NESTED, "must be a JSON file"),
+        ("figures", '{"a": ' * 10**5, "must be a JSON file"),
+        ("figures", b"PK\x03\x04\xff", "must be a JSON file, but is no text in UTF-8. A fit.json"),
+        ("config", f"a = {NESTED}", "must be a TOML file"),
+        ("config", f"seed = {'9' * 5000}", "must be a TOML file"),
+        ("config", b"\xff", "must be a TOML file, but is no text in UTF-8."),
+        ("schedule", "", "must hold rows of two numbers, epoch and sigma2, but holds none."),
+        ("schedule", "epoch,sigma2\n", "must hold rows of two numbers"),
+        ("schedule", "0,1\n0,1\n", "`epochs` must be rising finite epochs"),
+        ("schedule", "9" * 2 * 10**5, "must be a table of two columns in UTF-8"),
+        ("schedule", b"\xff\xfe", "must be a table of two columns in UTF-8"),
+    ],
+)
+def test_a_text_file_of_something_else_is_named(tmp_path, name, text, said):
+    path = tmp_path / "mine.txt"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    arguments = {
+        "figures": ("figures", path),
+        "config": ("simulate", "--config", path),
+        "schedule": ("simulate", "--schedule", f"table:file={path}"),
+    }[name]
+    result = interdyn(*arguments, "--out", tmp_path / "run")
+    refused(result, f"{path}: ", said)
+    assert "codec" not in result.stderr
+    assert "--epochs" not in result.stderr
+
+
+@pytest.mark.parametrize("metadata", [NESTED, '{"a":' * 10**5, "wine", "[]", "9" * 5000])
+def test_metadata_of_a_file_is_json(tmp_path, metadata):
+    np.savez(tmp_path / "m.npz", outputs=OUTPUTS, epochs=[0, 1, 2], metadata=metadata)
+    refused(interdyn("extract", tmp_path / "m.npz"), "m.npz: `metadata` must be a JSON ")
+
+
+def test_a_dictionary_for_metadata_is_told_of_json(tmp_path):
+    np.savez(tmp_path / "m.npz", outputs=OUTPUTS, epochs=[0, 1, 2], metadata={"data": "wine"})
+    refused(interdyn("extract", tmp_path / "m.npz"), "'metadata'", "json.dumps(")
+
+
+def npz(header, member=b"\0" * 64, compression=zipfile.ZIP_STORED):
+    """The content of an `.npz` of one array, with a header of one's own."""
+    held = io.BytesIO()
+    text = header.encode("latin1")
+    with zipfile.ZipFile(held, "w", compression) as archive:
+        start = b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little")
+        archive.writestr("outputs.npy", start + text + member)
+        archive.writestr("epochs.npy", start + text + member)
+    return bytearray(held.getvalue())
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "{'descr': '<f8', 'fortran_order': False, 'shape': (",  # TokenError
+        "{'descr': '<f8', 'fortran_order': False, 'shape': (9999999999999999999999,)}",
+        "{'descr': '<f8', 'fortran_order': False, 'shape': (-1,)}",
+        "{'descr': '<f8', 'fortran_order': False, 'shape': (12884901888,)}",  # 96 GiB
+        "{'descr': 'O', 'fortran_order': False, 'shape': (8,)}",
+        "{'descr': '<f99', 'fortran_order': False, 'shape': (8,)}",
+        "{'descr': [('a', '<f8', " + "(" * 500 + "), 'shape': (8,)}",
+        "(" * 9000,  # MemoryError or RecursionError of the parser
+        "\0",
+        "",
+    ],
+)
+def test_a_header_of_something_else_is_named(tmp_path, header):
+    (tmp_path / "m.npz").write_bytes(npz(header))
+    refused(interdyn("extract", tmp_path / "m.npz"), f"{tmp_path / 'm.npz'}: ")
+
+
+@pytest.mark.parametrize(
+    ("at", "value"),
+    [
+        (8, 99),  # a method of compression that there is not
+        (8, 14),  # LZMA, of bytes that are none
+        (8, 12),  # bzip2
+        (8, 8),  # deflate
+        (6, 1),  # a password
+        (14, 7),  # another check sum
+    ],
+)
+def test_faults_of_the_archive_are_named(tmp_path, at, value):
+    content = npz("{'descr': '<f8', 'fortran_order': False, 'shape': (8,)}          \n")
+    directory = content.index(b"PK\x01\x02")
+    content[at] = content[directory + at + 2] = value
+    (tmp_path / "m.npz").write_bytes(content)
+    refused(interdyn("extract", tmp_path / "m.npz"), f"{tmp_path / 'm.npz'}: ")
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    path = tmp_path_factory.mktemp("whole") / "m.npz"
+    Measurement(OUTPUTS, [0, 1, 2], metadata={"data": "wine"}).save(path)
+    return path.read_bytes()
+
+
+def fault(function, *arguments):
+    """What a function says is wrong with its arguments, or None."""
+    try:
+        function(*arguments)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.data())
+def test_any_byte_of_a_measurement_may_be_wrong(tmp_path_factory, measured, data):
+    """It is read as another measurement, or refused in one line that names the file."""
+    content = bytearray(measured)
+    start = data.draw(st.integers(0, len(content) - 1))
+    end = start + data.draw(st.integers(1, 40))
+    content[start:end] = data.draw(st.binary(max_size=40))
+    path = tmp_path_factory.getbasetemp() / "attacked.npz"
+    path.write_bytes(content)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        message = fault(Measurement.load, path)
+    if message is not None:
+        assert message.startswith(f"{path}: ")
+        assert "\n" not in message
+
+
+@pytest.fixture(scope="module")
+def document():
+    """What a fit of several runs holds: every kind of entry."""
+    return json.loads((MEASUREMENTS / "digits-mlp.fit.json").read_text(encoding="utf-8"))
+
+
+def entries(content, above=()):
+    """The paths to all entries; of a list to the first and the last."""
+    keys = list(content) if isinstance(content, dict) else sorted({0, len(content) - 1} - {-1})
+    for key in keys:
+        yield (*above, key)
+        if isinstance(content[key], dict | list):
+            yield from entries(content[key], (*above, key))
+
+
+LONG = 10**5000
+JUNK = [
+    *(None, True, "", "x", "<script>", "\ud800", "\x00", -1, 0, 0.5, 1e300, 1e400, LONG),
+    *([], [1, "a"], [[1.0]], [1.0] * 14, {}, {"a": {}}, {"\ud800": 1}),
+]
+
+
+def attacked(document, data):
+    """The document with another value for an entry, or without it."""
+    content = part = copy.deepcopy(document)
+    *above, last = data.draw(st.sampled_from(list(entries(document))))
+    for key in above:
+        part = part[key]
+    if data.draw(st.integers(0, 19)) == 0:
+        del part[last]
+    else:
+        part[last] = data.draw(st.sampled_from(JUNK))
+    return content
+
+
+def checked(content):
+    """Whether a fit is one; refused in one line that names the file where it is none."""
+    message = fault(check_document, content, "fit.json", KEYS)
+    if message is not None:
+        assert message.startswith("fit.json: ")
+        assert "\n" not in message
+        assert "codec" not in message
+    return message is None
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.data())
+def test_any_entry_of_a_fit_may_be_wrong(tmp_path_factory, document, data):
+    """It is refused, or its page holds nothing that the file made of it."""
+    content = attacked(document, data)
+    if checked(content):
+        path = tmp_path_factory.getbasetemp() / "attacked.html"
+        write_report(path, content)
+        assert "<script" not in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.data())
+def test_what_is_not_refused_of_a_fit_can_be_drawn(tmp_path_factory, document, data):
+    content = attacked(document, data)
+    if checked(content):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            run_figures(content, tmp_path_factory.getbasetemp() / "drawn", lambda *_: None)
+
+
+# Streams
+
+
+def run_main(monkeypatch, *arguments):
+    """`interdyn` in this process, with its streams and environment as they are; its exit code."""
+    monkeypatch.setattr(sys, "argv", ["interdyn", *map(str, arguments)])
+    monkeypatch.setattr(_startup, "STOPS", ())
+    with pytest.raises(SystemExit) as left:
+        main()
+    return left.value.code or 0
+
+
+@pytest.fixture
+def full():
+    """A stream to a full disk."""
+    with open("/dev/full", "wb") as raw:
+        yield io.TextIOWrapper(raw, encoding="utf-8")
+
+
+@pytest.fixture
+def closed():
+    """A pipe that nobody reads."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "wb") as raw:
+        yield io.TextIOWrapper(raw, encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"), [("full", "No space left on device"), ("closed", "Broken pipe")]
+)
+@pytest.mark.parametrize("asked", [(), ("--json",)])
+def test_a_result_that_is_saved_counts_where_stdout_fails(
+    request, monkeypatch, capsys, interactions, name, fault, asked
+):
+    monkeypatch.setattr(sys, "stdout", request.getfixturevalue(name))
+    code = run_main(monkeypatch, "export", interactions, *asked)
+    said = f"interdyn: the result is saved, but stdout failed: {fault}.\n"
+    assert capsys.readouterr().err == said
+    assert code == (2 if asked else 0)
+    assert (interactions.parent / "strengths.csv").stat().st_size > 0
+
+
+def test_notes_that_nobody_hears_stop_nothing(monkeypatch, full, tmp_path):
+    with pytest.warns(ProbabilityWarning):
+        path = saved(tmp_path / "interactions.npz", np.abs(OUTPUTS) / 9)
+    monkeypatch.setattr(sys, "stderr", full)
+    assert run_main(monkeypatch, "export", path) == 0
+    assert (tmp_path / "strengths.csv").exists()
+
+
+def test_a_full_stdout_of_a_whole_process(interactions):
+    """Python itself tries once more at the end, and would say 120."""
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "sim", "export", str(interactions)],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert done.returncode == 0
+        assert done.stderr.count("\n") == 1
+        assert "the result is saved" in done.stderr
+        help_ = [sys.executable, "-m", "sim", "--help"]
+        done = subprocess.run(help_, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 2
+    assert done.stderr == "interdyn: stdout could not be written: No space left on device.\n"
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"PYTHONIOENCODING": "ascii"},
+        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        {"COLUMNS": "0", "LINES": "0"},
+        {"COLUMNS": "10000000000"},
+        {"COLUMNS": "-1", "TERMINAL_WIDTH": "wide"},
+    ],
+)
+def test_a_terminal_of_any_kind_shows_help(environment):
+    done = subprocess.run(
+        [sys.executable, "-m", "sim", "--help"], capture_output=True, env=os.environ | environment
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert all(name.encode() in done.stdout for name in COMMANDS)
+    assert len(done.stdout) < 10**4
+
+
+@pytest.mark.parametrize("asked", [(), ("--json",)])
+def test_a_stream_without_the_letters_gets_them_as_escapes(monkeypatch, interactions, asked):
+    with io.TextIOWrapper(io.BytesIO(), encoding="ascii") as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        assert run_main(monkeypatch, "export", interactions, *asked) == 0
+        shown = stream.buffer.getvalue().decode("ascii")
+    path = interactions.parent / "strengths.csv"
+    if asked:
+        assert json.loads(shown) == {"strengths": str(path)}
+    else:
+        assert str(path).replace("σ²", r"\u03c3\xb2") in shown
+    assert path.exists()
+
+
+def test_a_name_is_printed_as_it_is(tmp_path, interactions):
+    """Neither as a smiley nor as markup."""
+    folder = tmp_path / "a:smile:[b]"
+    result = interdyn("export", interactions, "--out", folder)
+    assert f"{folder}/strengths.csv" in result.stdout
