@@ -183,6 +183,17 @@ def save_recording(
     Raises:
         ValueError: outputs too large for `dtype`.
         OSError: the disk is full, or the place cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> from sim.experiments import Settings, prepare, record
+        >>> experiment = prepare("breast-cancer-mlp", Settings((0, 1), samples=2, players=3))
+        >>> with tempfile.TemporaryDirectory() as runs:
+        ...     parts = Path(runs, "parts")
+        ...     measurement = record(experiment, {}, folder=parts)
+        ...     save_recording(measurement, Path(runs, "measurement.npz"), parts)
+        ...     [path.name for path in Path(runs).iterdir()]
+        ['measurement.npz']
     """
     unfinished = Unfinished(Path(folder))
     whole = unfinished.folder / WHOLE
