@@ -6,12 +6,18 @@ import zipfile
 import jax
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from sim import machine
-from sim.extraction import Interactions
+from sim.cli import app
+from sim.dilution import retention
+from sim.experiments import Experiment, record
+from sim.extraction import Interactions, extract_interactions, programme
 from sim.files import read_npz, write_npz
+from sim.fitting import fit_noise, noise_fit
 from sim.measurement import Measurement, measure_outputs, tabular_features
 from sim.simulation import Descent, Schedule, Trajectory, random_start, simulate, sparse_target
+from theory import orders, random_interactions, zeta
 
 GIB = 2**30
 HUGE = 10**22
@@ -156,3 +162,62 @@ def test_limits_of_the_process_and_its_groups_count(tmp_path, monkeypatch):
     monkeypatch.setattr(machine, "OWN_GROUPS", tmp_path / "own")
     (tmp_path / "own").write_text("0::/a/b\n3:cpu:/elsewhere\n")
     assert machine.host_memory() == 9 - 5 + 2
+
+
+def test_an_extraction_asks_before_it_takes(small, monkeypatch):
+    outputs = np.random.default_rng(0).normal(size=(80, 2**6))
+    message = r"interactions of 80 samples and 6 players needs about .* smaller batch size"
+    with pytest.raises(ValueError, match=message):
+        extract_interactions(outputs)
+    widths = []
+    monkeypatch.setattr(programme, "solve", lambda _, method, __: widths.append(method.lanes))
+    with pytest.raises(TypeError):  # for want of a solution
+        extract_interactions(outputs[:1], batch_size=10**12)
+    assert widths == [64]  # a batch of one sample is no wider than it is by default
+
+
+@pytest.mark.parametrize("through", ["direct", "extraction"])
+def test_a_fit_asks_for_its_resamples_first(monkeypatch, through):
+    true = np.random.default_rng(0).normal(size=(3, 6, 8))
+    outputs = zeta(true)
+    monkeypatch.setattr(noise_fit, "_fit", None)  # which would take its time
+    with pytest.raises(ValueError, match=r"1000000000000 resamples needs .* take fewer resamples"):
+        fit_noise(true, 0 * true, outputs, [1, 2, 3], through=through, resamples=10**12)
+
+
+def test_every_bootstrap_asks_for_its_weights():
+    with pytest.raises(ValueError, match=r"resamples of 4 needs .* take fewer resamples"):
+        retention(np.random.default_rng(0).normal(size=(2, 4, 8)), resamples=10**12)
+
+
+def test_more_runs_than_fit_are_refused_before_they_are_listed():
+    masking = tabular_features(2, 2)
+    experiment = Experiment(np.ones((1, 2)), np.zeros(1, int), masking, (0, 1), None, {})
+    with pytest.raises(ValueError, match=r"Measuring 2 × 1000000000000 × 2\^2 outputs needs"):
+        record(experiment, {}, seeds=range(10**12))
+
+
+@pytest.mark.parametrize("list_sets", [orders, lambda n: random_interactions(jax.random.key(0), n)])
+def test_sets_that_32_bits_do_not_number_are_not_listed(list_sets):
+    with pytest.raises(ValueError, match="`n` must be at most 30 where all"):
+        list_sets(HUGE)
+    with pytest.raises(ValueError, match="`n` must be at most 30 where all"):
+        list_sets(31)
+
+
+@pytest.mark.parametrize(
+    ("options", "hint"),
+    [
+        ((f"--n={HUGE}",), "fewer players or members"),
+        ((f"--members={HUGE}",), "fewer players or members"),
+        ((f"--epochs={HUGE}",), "fewer players, members or epochs"),
+        (("--substeps=1000000000000",), "fewer substeps or epochs"),
+        (("--method=sgd", "--batch-size=1000000000000"), "a smaller batch size"),
+    ],
+)
+def test_the_command_says_at_once_what_to_reduce(tmp_path, options, hint):
+    wide = ("--n=4",) if not options[0].startswith("--n") else ()
+    result = CliRunner().invoke(app, ["simulate", "--out", str(tmp_path / "s"), *wide, *options])
+    assert result.exit_code == 2
+    assert len(result.stderr.splitlines()) == 1
+    assert f"available; take {hint}" in result.stderr

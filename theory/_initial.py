@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax.scipy.special import gammaln
 from jax.typing import ArrayLike
 
-from theory.checks import check_players, check_rho
+from theory.checks import check_listed, check_players, check_rho
 from theory.lattice import by_order
 
 
@@ -61,14 +61,14 @@ def random_interactions(
 
     Raises:
         TypeError: n is not an integer.
-        ValueError: n < 1, or ρ is not a positive number.
+        ValueError: n < 1 or n > 30, or ρ is not a positive number.
 
     Example:
         >>> import jax
         >>> random_interactions(jax.random.key(0), 3, shape=(5,)).shape
         (5, 8)
     """
-    n = check_players(n)
+    n = check_listed(n)
     rho = check_rho(rho)
     normal = jax.random.normal(key, (*shape, 2**n), rho.dtype)
     scale = by_order(rho ** jnp.arange(n + 1, dtype=rho.dtype), n)

@@ -118,6 +118,19 @@ def is_ragged(error: BaseException) -> bool:
     return "inhomogeneous" in str(error)
 
 
+MOST_LISTED = 30
+"""The largest number of players all of whose sets are numbered in 32 bits."""
+
+
+def check_listed(n: int) -> int:
+    """Returns `n` if it is a number of players all of whose sets can be listed."""
+    n = check_players(n)
+    if n > MOST_LISTED:
+        must = f"be at most {MOST_LISTED} where all 2^n sets are listed"
+        raise ArgumentError("n", must, f"is {n}")
+    return n
+
+
 def check_players(n: int, name: str = "n") -> int:
     """Returns `n` if it is a number of players (a Python integer ≥ 1); raises otherwise."""
     if isinstance(n, bool) or not hasattr(n, "__index__"):

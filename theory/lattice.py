@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from theory.checks import as_sets, check_players
+from theory.checks import as_sets, check_listed
 from theory.sharded import sets_devices, spread, spread_power
 
 RADIX = 5  # players contracted at once by the transforms; 4 to 6 are equally fast on a CPU
@@ -25,11 +25,15 @@ def orders(n: int) -> jax.Array:
     Returns:
         int32 array (2^n,).
 
+    Raises:
+        TypeError: n is not an integer.
+        ValueError: n < 1, or n > 30.
+
     Example:
         >>> orders(3)
         Array([0, 1, 1, 2, 1, 2, 2, 3], dtype=int32)
     """
-    return _popcounts(check_players(n))
+    return _popcounts(check_listed(n))
 
 
 def _popcounts(n: int) -> jax.Array:

@@ -172,7 +172,7 @@ def _ends(settings: Simulation) -> tuple[AndOr | None, AndOr, jax.Array]:
 def _counts(settings: Simulation) -> int | list[int]:
     text = settings.targets
     if text is None:
-        return min(100, 2 ** max(0, settings.n - 1))
+        return min(100, 2 ** min(7, max(0, settings.n - 1)))  # a power of a huge n takes for ever
     try:
         counts = [int(count) for count in text.split("/")]
     except ValueError:

@@ -18,8 +18,10 @@ from sim.checks import (
     check_positive,
     check_whole,
 )
+from sim.cores import cores
 from sim.extraction._certificate import Costs
 from sim.extraction._stages import COARSE, Method, Problem, Solution, lanes_wide, solve
+from sim.machine import check_memory, over_sets
 from sim.progress import Progress
 from theory.checks import as_sets
 from theory.lattice import orders
@@ -29,6 +31,9 @@ NOISE_BOUND = 0.02
 
 TOLERANCE = 1e-3
 """The certified relative gap at which a sample counts as solved."""
+
+HELD, STEPPED = 23, 18
+"""Numbers over sets for each sample from begin to end, and for each in a batch, as measured."""
 
 PREFERENCES = ("low", "high")
 LEAN = 0.02
@@ -128,7 +133,8 @@ def extract_interactions(
         The interactions, shaped like `outputs`, with their objective, gap and convergence.
 
     Raises:
-        ValueError: an argument is out of range, or an output is not finite.
+        ValueError: an argument is out of range, an output is not finite, or there is not enough
+            memory.
 
     Example:
         >>> found = extract_interactions([0.0, 1.0, 1.0, 1.0], noise_bound=0.0)
@@ -168,16 +174,26 @@ def extract_interactions(
     total = int(np.prod(outputs.shape[:-1], dtype=int))
     if total == 0:
         raise ArgumentError("outputs", "hold a sample", f"has shape {outputs.shape}")
+    width = min(batch_size or lanes_wide(2**n), max(total, lanes_wide(2**n)))
+    _check_room(total, n, width, outputs.dtype.itemsize)
     empty, v, scale = normalised(np.asarray(outputs).reshape(total, -1))
     bound = (noise_bound * np.abs(v[:, -1])).astype(v.dtype)
     problem = Problem(v, bound, *_near(warm_start, v, scale))
-    width = batch_size or lanes_wide(2**n)
     coarse = COARSE if warm_start is None else 0
     method = Method(costs, leaning, tolerance, max_iterations, width, coarse)
     found = solve(problem, method, progress)
     result = _extraction(found, empty, scale, costs, tolerance)
     batch = outputs.shape[:-1]
     return jax.tree.map(lambda x: x.reshape(batch + x.shape[1:]), result)
+
+
+def _check_room(samples: int, n: int, width: int, itemsize: int) -> None:
+    """Asks for the memory of an extraction: what every sample holds, and what a step takes."""
+    batches = min(cores(), -(-samples // width))
+    numbers = over_sets(n) * (HELD * samples + STEPPED * batches * width)
+    what = f"Extracting interactions of {samples} samples and {n} players"
+    reduce = "fewer players, fewer samples at a time, or a smaller batch size"
+    check_memory(itemsize * numbers, what, reduce)
 
 
 def check_noise_bound(noise_bound: float) -> float:

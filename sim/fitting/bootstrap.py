@@ -10,11 +10,28 @@ import numpy as np
 from scipy.special import stdtr, stdtrit
 
 from sim.fitting.distances import Distance, nearest_on_grid
+from sim.machine import check_host_memory, check_memory
 
 BETTER, WORSE, SAME = "better", "worse", "not distinguishable"
 DEPENDS = "depends on the split of orders 1 and 2"
 LEVEL = 0.95  # coverage of intervals, where nothing else is asked for
+WEIGHTS = 2.25  # arrays of (resamples, samples) at a time, as measured
+POINTS = {"direct": 641, "extraction": 64}  # of the longest table of a model
 MATERIAL = 1e-4  # a total variation below this is nothing that a verdict should rest on
+
+
+def check_resamples(resamples: int, shape: tuple[int, ...], through: str) -> None:
+    """Raises where the resamples of a fit would take more memory than there is.
+
+    Args:
+        resamples: how many.
+        shape: (checkpoints, samples, 2^n), of the outputs.
+        through: what predictions go through; the direct null models have the longer tables.
+    """
+    checkpoints, samples, size = shape
+    n, points = size.bit_length() - 1, POINTS[through]
+    each = WEIGHTS * samples + (1.35 * points + 3 * checkpoints) * n
+    check_memory(8 * resamples * each, f"Drawing {resamples} resamples", "fewer resamples")
 
 
 def bootstrap_weights(units: int, resamples: int, seed: int) -> np.ndarray:
@@ -23,6 +40,8 @@ def bootstrap_weights(units: int, resamples: int, seed: int) -> np.ndarray:
     Returns:
         (resamples, units), each row summing to 1.
     """
+    what = f"Drawing {resamples} resamples of {units}"
+    check_host_memory(8 * WEIGHTS * resamples * units, what, "fewer resamples")
     rng = np.random.default_rng(seed)
     return rng.multinomial(units, np.full(units, 1 / units), size=resamples) / units
 

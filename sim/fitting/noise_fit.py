@@ -29,7 +29,7 @@ from sim.extraction import (
     check_preference,
     extract_interactions,
 )
-from sim.fitting.bootstrap import LEVEL, agreed, input_weights, run_weights
+from sim.fitting.bootstrap import LEVEL, agreed, check_resamples, input_weights, run_weights
 from sim.fitting.comparison import Comparison, Models, Observed, compare
 from sim.fitting.direct import fit_direct
 from sim.fitting.distances import Distance, distance_named
@@ -348,6 +348,7 @@ def fit_noise(
     noise_bound, tolerance = check_noise_bound(noise_bound), as_number(tolerance, "tolerance")
     check_positive(tolerance, "tolerance")
     _check_options(parts, target, salience, resamples, level)
+    check_resamples(resamples, outputs.shape, through)
     check_whole(runs, "runs", 1)
     if outputs.shape[1] % runs:
         raise ArgumentError("runs", f"divide the {outputs.shape[1]} samples", f"is {runs}")
