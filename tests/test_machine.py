@@ -1,7 +1,11 @@
 """Memory: asked for before it is taken, in every place that makes arrays over sets."""
 
 import io
+import json
+import subprocess
+import sys
 import zipfile
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -12,15 +16,15 @@ from sim import machine
 from sim.cli import app
 from sim.dilution import retention
 from sim.experiments import Experiment, record
-from sim.extraction import Interactions, extract_interactions, programme
+from sim.extraction import Extraction, Interactions, extract_interactions, programme
 from sim.files import read_npz, write_npz
 from sim.fitting import fit_noise, noise_fit
 from sim.measurement import Measurement, measure_outputs, tabular_features
 from sim.simulation import Descent, Schedule, Trajectory, random_start, simulate, sparse_target
-from theory import orders, random_interactions, zeta
+from theory import optimal_interactions, orders, random_interactions, zeta
 
-GIB = 2**30
 HUGE = 10**22
+ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture
@@ -221,3 +225,79 @@ def test_the_command_says_at_once_what_to_reduce(tmp_path, options, hint):
     assert result.exit_code == 2
     assert len(result.stderr.splitlines()) == 1
     assert f"available; take {hint}" in result.stderr
+
+
+def peak(call):
+    """By how many bytes the process grows at most during a call, with what it has compiled."""
+    Path("/proc/self/clear_refs").write_text("5")  # begins the highest mark anew
+    before = memory_marks()["VmRSS"]
+    call()
+    return memory_marks()["VmHWM"] - before
+
+
+def memory_marks():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return {line.split(":")[0]: int(line.split()[1]) * 1024 for line in lines if " kB" in line}
+
+
+def cases(folder):
+    """Calls that take some hundred MiB, by name, and a small one first that compiles the same."""
+    rng = np.random.default_rng(0)
+    key = jax.random.key(0)
+    outputs = rng.normal(size=(2, 64, 2**15))
+    measurement = Measurement(outputs, [0, 1])
+    measurement.save(folder / "m.npz")
+    few = np.zeros(outputs.shape[:2])
+    extraction = Extraction(outputs, outputs, few, few, few, few, outputs)
+    Interactions(measurement, extraction, {}).save(folder / "i.npz")
+    true = rng.normal(size=(6, 16)) * (rng.uniform(size=(6, 16)) < 0.5)
+    learned = np.stack([optimal_interactions(true, s) for s in (0.02, 0.001, 0.0)])
+    rows = rng.normal(size=(4096, 2**10))
+    target = rng.normal(size=(64, 2**16))
+
+    def simulated(**options):
+        simulate(target, target, Schedule.constant(0.1), 4, "relaxation", **options)
+
+    def fitted(resamples):
+        options = {"through": "direct", "resamples": resamples, "both_ends": False}
+        fit_noise(learned, 0 * learned, zeta(learned), [1, 2, 3], **options)
+
+    def extracted(samples):
+        extract_interactions(rows[:samples], max_iterations=50)
+
+    return {
+        "measurement": (lambda: Measurement.load(folder / "m.npz"), None),
+        "interactions": (lambda: Interactions.load(folder / "i.npz"), None),
+        "start": (lambda: random_start(18, key, members=64).block_until_ready(), None),
+        "simulate": (simulated, simulated),
+        "told": (told := lambda: simulated(progress=lambda *_: None), told),
+        "kept": (kept := lambda: simulated(keep_interactions=True), kept),
+        "fit": (lambda: fitted(20_000), lambda: fitted(20)),
+        "extract": (lambda: extracted(4096), lambda: extracted(16)),
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's own marks are read")
+def test_what_is_asked_for_is_what_is_taken(tmp_path):
+    """In a process of its own, whose memory nothing else has used before."""
+    code = f"""
+import jax, json, pathlib
+jax.config.update("jax_enable_x64", True)
+from sim import machine
+from tests.test_machine import cases, peak
+asked = []
+machine._check = lambda needed, *_: asked.append(needed)
+ratios = {{}}
+for name, (call, warm) in cases(pathlib.Path({str(tmp_path)!r})).items():
+    if warm is not None:
+        warm()
+    asked.clear()
+    ratios[name] = peak(call) / max(asked)
+print(json.dumps(ratios))
+"""
+    command = [sys.executable, "-c", code]
+    run = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
+    ratios = json.loads(run.stdout)
+    assert len(ratios) == 8
+    assert {name: r for name, r in ratios.items() if not 1 / 1.3 < r < 1.3} == {}
