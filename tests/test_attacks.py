@@ -26,10 +26,11 @@ from sim.checks import ArgumentError
 from sim.cli import _startup, app, main
 from sim.cli._app import COMMANDS
 from sim.cli._console import LONGEST, Seed, plain_errors
-from sim.cli.figures import KEYS, run_figures
+from sim.cli.figures import KEYS
 from sim.document import check_document
 from sim.experiments import Settings
 from sim.extraction import Extraction, Interactions
+from sim.figures import FIGURES, figure_bytes
 from sim.measurement import Measurement, ProbabilityWarning
 from sim.report import write_report
 from theory import and_interactions
@@ -373,23 +374,42 @@ def checked(content):
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_any_entry_of_a_fit_may_be_wrong(tmp_path_factory, document, data):
-    """It is refused, or its page holds nothing that the file made of it."""
+    """It is refused, or a page can be written of it."""
     content = attacked(document, data)
     if checked(content):
-        path = tmp_path_factory.getbasetemp() / "attacked.html"
-        write_report(path, content)
-        assert "<script" not in path.read_text(encoding="utf-8")
+        write_report(tmp_path_factory.getbasetemp() / "attacked.html", content)
+
+
+def test_no_text_of_a_fit_is_taken_for_markup(tmp_path, document):
+    """All of those at once that the schema does not restrict."""
+    content, replaced = copy.deepcopy(document), 0
+    for *above, last in list(entries(content)):
+        part = content
+        for key in above:
+            part = part[key]
+        held = part[last]
+        if isinstance(held, str):
+            part[last] = "<script>"
+            if checked(content):
+                replaced += 1
+            else:
+                part[last] = held
+    assert replaced > 20
+    write_report(tmp_path / "report.html", content)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "<script" not in page
+    assert page.count("&lt;script&gt;") > 20
 
 
 @pytest.mark.slow
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
-def test_what_is_not_refused_of_a_fit_can_be_drawn(tmp_path_factory, document, data):
+def test_what_is_not_refused_of_a_fit_can_be_drawn(document, data):
     content = attacked(document, data)
     if checked(content):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            run_figures(content, tmp_path_factory.getbasetemp() / "drawn", lambda *_: None)
+            assert figure_bytes(FIGURES[data.draw(st.sampled_from(list(FIGURES)))](content))
 
 
 # Streams
@@ -445,18 +465,20 @@ def test_notes_that_nobody_hears_stop_nothing(monkeypatch, full, tmp_path):
 
 def test_a_full_stdout_of_a_whole_process(interactions):
     """Python itself tries once more at the end, and would say 120."""
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     with open("/dev/full", "w") as full:
         done = subprocess.run(
             [sys.executable, "-m", "sim", "export", str(interactions)],
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
+            env=buffered,
         )
         assert done.returncode == 0
         assert done.stderr.count("\n") == 1
         assert "the result is saved" in done.stderr
         help_ = [sys.executable, "-m", "sim", "--help"]
-        done = subprocess.run(help_, stdout=full, stderr=subprocess.PIPE, text=True)
+        done = subprocess.run(help_, stdout=full, stderr=subprocess.PIPE, text=True, env=buffered)
     assert done.returncode == 2
     assert done.stderr == "interdyn: stdout could not be written: No space left on device.\n"
 
