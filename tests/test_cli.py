@@ -498,7 +498,7 @@ def test_an_interruption_leaves_nothing_half_written(run, tmp_path, monkeypatch)
     monkeypatch.setattr(np, "savez", lambda *a, **k: (_ for _ in ()).throw(KeyboardInterrupt))
     result = interdyn("extract", folder / "measurement.npz", "--out", tmp_path / "new")
     assert result.exit_code == 130
-    assert list((tmp_path / "new").iterdir()) == []
+    assert not (tmp_path / "new").exists()  # made for the run, and empty
 
 
 @pytest.mark.parametrize(("seeds", "total"), [(1, 3), (2, 6)])
