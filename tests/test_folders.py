@@ -116,3 +116,27 @@ def test_sigterm_ends_a_run_as_ctrl_c_does(tmp_path):
     assert [path.name for path in (tmp_path / "out").iterdir()] == [".measurement-parts"]
     assert interdyn(*command).exit_code == 0
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["measurement.npz"]
+
+
+def test_a_signal_is_heard_although_it_comes_in_a_garbage_collection():
+    """JAX works there, and Python drops what is raised there."""
+    program = """
+import gc, os, signal, time
+from sim.cli._startup import begin, end_at_once
+def callback(phase, _):
+    if phase == "start":
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.01)
+end_at_once()
+begin()
+gc.callbacks.append(callback)
+try:
+    gc.collect()
+    time.sleep(9)
+except KeyboardInterrupt:
+    print("heard")
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert (ran.stdout, ran.stderr) == ("heard\n", "")

@@ -1,7 +1,10 @@
 """Ctrl-C and SIGTERM while the packages are imported: there is nothing to keep yet."""
 
+import gc
 import os
 import signal
+import threading
+import types
 
 STOPS = (signal.SIGINT, signal.SIGTERM)
 
@@ -17,9 +20,25 @@ def begin() -> None:
     """From here on there is something to keep: both raise KeyboardInterrupt, as Ctrl-C does."""
     for stop in STOPS:
         if signal.getsignal(stop) is _end:
-            signal.signal(stop, signal.default_int_handler)
+            signal.signal(stop, _interrupt)
 
 
 def _end(*_: object) -> None:
     os.write(2, b"interdyn: interrupted; nothing was begun.\n")
     os._exit(130)
+
+
+def _interrupt(number: int, frame: types.FrameType | None) -> None:
+    """Raises KeyboardInterrupt; a little later where it would not be heard.
+
+    Callbacks of the garbage collector, of which JAX has one, swallow what is raised in them.
+    """
+    deaf = {getattr(callback, "__code__", None) for callback in gc.callbacks}
+    while frame is not None:
+        if frame.f_code in deaf:
+            again = threading.Timer(0.01, signal.raise_signal, (number,))
+            again.daemon = True
+            again.start()
+            return
+        frame = frame.f_back
+    raise KeyboardInterrupt
