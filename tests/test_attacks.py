@@ -102,6 +102,21 @@ def test_an_interruption_while_packages_are_imported_is_one_line(tmp_path, stop)
     assert done.returncode == 130
 
 
+@pytest.mark.parametrize(
+    ("late", "code", "shown"),
+    [("os.kill(os.getpid(), signal.SIGINT)", 0, "done"), ("print('late')", 130, "")],
+)
+def test_the_end_of_a_process_is_quiet(late, code, shown):
+    """A stop after the command is done is none, and an interrupted one ends at once."""
+    program = (
+        "import atexit, os, signal, sys, sim.cli._app as here; from sim.cli import main; "
+        f"atexit.register(lambda: {late}); here.app = lambda: (print({shown!r}), sys.exit({code}));"
+        " main()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (code, shown, "")
+
+
 # Faults of any kind
 
 

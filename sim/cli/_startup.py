@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while the packages are imported: there is nothing to keep yet."""
+"""Ctrl-C and SIGTERM before a command, where there is nothing to keep yet, and after it."""
 
 import gc
 import os
@@ -6,6 +6,7 @@ import signal
 import threading
 import types
 
+INTERRUPTED = 130  # the exit code, as a shell has it
 STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -23,9 +24,15 @@ def begin() -> None:
             signal.signal(stop, _interrupt)
 
 
+def let_end() -> None:
+    """The command is done: from here on a stop would only break Python's own end."""
+    for stop in STOPS:
+        signal.signal(stop, signal.SIG_IGN)
+
+
 def _end(*_: object) -> None:
     os.write(2, b"interdyn: interrupted; nothing was begun.\n")
-    os._exit(130)
+    os._exit(INTERRUPTED)
 
 
 def _interrupt(number: int, frame: types.FrameType | None) -> None:
