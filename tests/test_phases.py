@@ -49,7 +49,7 @@ def test_a_known_boundary_lies_in_its_interval():
         inside += phases.low <= 6 <= phases.high
         width.append(np.diff(np.searchsorted(EPOCHS, [phases.low, phases.high])))
     assert inside >= 38
-    assert np.mean(width) < 3.5  # a neighbour on either side, and seldom more than one between
+    assert np.mean(width) < 5.0  # a neighbour on either side, what is beside it, seldom more
 
 
 def test_the_interval_holds_what_is_within_one_standard_error():
@@ -58,7 +58,9 @@ def test_the_interval_holds_what_is_within_one_standard_error():
     centre[[4, 5, 7]] = 3.05, 3.0, 3.04  # as good as the lowest, but for one between them
     phases = find_phases(range(14), _exact(centre))
     assert phases.boundary == 5
-    error = np.hypot(phases.noise, phases.noise[5])
+    steps = np.diff(phases.mean_order) ** 2
+    walked = [1.3 * np.sqrt(steps[min(t, 5) : max(t, 5)].sum()) for t in range(14)]
+    error = np.maximum(np.hypot(phases.noise, phases.noise[5]), walked)
     near = np.flatnonzero(phases.mean_order - phases.mean_order[5] <= error)
     assert (phases.low, phases.high) == (near.min() - 1, near.max() + 1)
     assert near.size > 1
@@ -83,7 +85,7 @@ def test_the_spread_is_that_of_repeated_measurements():
 
 def test_a_smooth_valley_without_noise_is_found():
     phases = find_phases(range(14), _exact(_valley()))  # a single sample: nothing of others is said
-    assert (phases.pattern, phases.boundary, phases.low, phases.high) == ("two-phase", 5, 4, 6)
+    assert (phases.pattern, phases.boundary, phases.low, phases.high) == ("two-phase", 5, 3, 7)
     assert "Two phases" in phases.verdict()
 
 
@@ -201,6 +203,36 @@ def test_of_three_checkpoints_none_can_be_left_out():
     assert "no two phases could be told" in phases.verdict()
 
 
+def test_a_deep_valley_at_an_end_is_not_called_a_course_that_goes_one_way():
+    """Its one step down, or up, is told from nothing; but there is one."""
+    early = np.concatenate([[7.0], np.linspace(2.0, 7.9, 13)])
+    late = early[::-1]
+    for centre, said in ((early, "fall at its start"), (late, "rise at its end")):
+        phases = find_phases(range(14), _exact(centre))
+        assert phases.pattern in ("two-phase", "undetermined")
+        if phases.pattern == "undetermined" and phases.trend_p_value <= 0.05:
+            assert said in phases.verdict()
+    growing = np.concatenate([[3.0], np.linspace(2.5, 7.5, 13)])  # on the whole it rises
+    phases = find_phases(range(14), _exact(growing))
+    assert phases.trend_p_value <= 0.05
+    assert phases.pattern == "undetermined"
+    assert "rises on the whole, but the fall at its start" in phases.verdict()
+
+
+def test_over_fitting_is_said_of_a_test_loss_that_leaves_its_noise():
+    shares, rng = _shares(_valley(), np.random.default_rng(4)), np.random.default_rng(5)
+    plateau = np.exp(-np.arange(14.0)) + 0.01 * rng.normal(size=14)
+    plateau[9] = plateau.min() - 0.001
+    phases = find_phases(EPOCHS, shares, train_loss=np.zeros(14), test_loss=plateau)
+    assert phases.least_test_loss == EPOCHS[9]
+    assert not phases.overfits
+    assert "within its noise of that to the end: no over-fitting" in phases.losses()
+    rising = plateau + 0.3 * np.maximum(np.arange(14) - 9, 0)
+    phases = find_phases(EPOCHS, shares, train_loss=np.zeros(14), test_loss=rising)
+    assert phases.overfits
+    assert "over-fitting follows it" in phases.losses()
+
+
 def test_several_runs_have_an_interval_of_their_own():
     rng = np.random.default_rng(8)
     courses = [_valley(1.5, lowest) for lowest in (4, 5, 7)]
@@ -230,14 +262,15 @@ def test_looks_spend_the_level_once():
     level, found = 0.1, []
     for signs in itertools.product((1, -1), repeat=10):
         mean = np.concatenate([[0.0], np.cumsum(np.array(signs) * steps)])
-        at = first_valley(mean, np.ones(11, bool), level, 10_000, np.random.default_rng(0))
+        at = first_valley(mean, np.ones(11, bool), level, 4_000, np.random.default_rng(0))
         found.append(0 if at is None else at)
     shares = np.bincount(found, minlength=11)[1:] / 2**10
     assert shares[: fewest_checkpoints(level) - 2].sum() == 0
     looks = np.arange(1, 12 - fewest_checkpoints(level) + 1)
     spent = 2 * np.cumsum(shares)[fewest_checkpoints(level) - 2 :]
-    assert (spent <= level * looks / (looks + 5) + 1e-12).all()
-    assert spent[-1] > 0.8 * level * looks[-1] / (looks[-1] + 5)
+    error = 3 * np.sqrt(2 * spent.max() / 4_000)  # the patterns are drawn
+    assert (spent <= level * looks / (looks + 5) + error).all()
+    assert spent[-1] > 0.7 * level * looks[-1] / (looks[-1] + 5)
 
 
 def test_a_run_that_is_watched_is_found_once_and_for_all():
@@ -250,6 +283,11 @@ def test_a_run_that_is_watched_is_found_once_and_for_all():
     assert set(patterns[:first]) == {"undetermined"}
     assert set(patterns[first:]) == {"two-phase"}
     assert {phases.found_at for phases in found[first:]} == {6.0 + first}
+    walk = 3.0 + np.cumsum(0.3 * np.random.default_rng(31).normal(size=60))
+    seen = [find_phases(range(c), _exact(walk[:c]), watching=True).found_at for c in range(7, 61)]
+    asked = [at for at in seen if at is not None]
+    assert set(asked) <= {next(iter(asked), None)}  # whatever is found stays found
+    assert seen == sorted(seen, key=lambda at: at is not None)
     assert found[-1].boundary == 5
     assert f"found at epoch {6 + first}" in found[-1].verdict()
     assert "so far" in found[0].verdict()

@@ -116,7 +116,8 @@ def fit(
         list[float] | None,
         typer.Option(
             metavar="EPOCH",
-            help="Leave a checkpoint out, to see what rests on it; may be given several times.",
+            help="Leave a checkpoint out, to see what rests on it; may be given several times. "
+            "Without the last, the one before it is the target.",
             show_default=False,
         ),
     ] = None,

@@ -179,6 +179,7 @@ class FoundPhases(Struct, frozen=True, kw_only=True):
     run_low: OptionalNumber = None
     run_high: OptionalNumber = None
     least_test_loss: OptionalNumber = None
+    overfits: Annotated[bool | None, Meta(description="null, true or false")] = None
     loss_gap: Series = None
     gap_onset: OptionalNumber = None
     verdict: OptionalText = None

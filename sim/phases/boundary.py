@@ -5,12 +5,10 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import ndtr, stdtrit
 
-from sim.phases.loss_gap import strays
-
 COVERAGE = "95 %"
 """How much the boundary's interval covers at least, as it is written in texts: measured, by
 `make calibrate`, on minima that are found."""
-NEAR = 2  # checkpoints on either side whose strays tell a checkpoint's own noise
+WIDE = 1.3  # of how far m(t) may have wandered: what covers round valleys under a random walk
 ONE = ndtr(1.0)  # chance that a normal variable exceeds its mean by less than one deviation
 
 
@@ -26,8 +24,9 @@ def boundary_ends(
 
     These are the neighbours of all checkpoints within one standard error of the lowest, since a
     minimum is known no better than the checkpoints are spaced: m(t) − m(lowest) ≤ se, with the
-    standard error over the units (inputs or runs) or from the noise of the two checkpoints,
-    whichever is larger. (Ours; the neighbours are what makes one standard error enough.)
+    largest of the standard error over the units (inputs or runs), that from the noise of the two
+    checkpoints, and how far m(t) may have wandered between them. (Ours; the neighbours are what
+    makes one standard error enough.)
 
     Args:
         mean: (checkpoints,), m(t).
@@ -41,29 +40,20 @@ def boundary_ends(
         error = float(stdtrit(influence.shape[1] - 1, ONE)) * error
     else:
         error = np.maximum(error, np.hypot(noise, noise[lowest]))
+        error = np.maximum(error, WIDE * _wandering(mean, lowest))
     near = 1 + np.flatnonzero((mean - mean[lowest] <= error)[1:-1])
     return int(near.min() - 1), int(near.max() + 1)
+
+
+def _wandering(mean: np.ndarray, at: int) -> np.ndarray:
+    """How far m(t) may have wandered between t and one checkpoint: the root of the sum of squares
+    of the increments between them, (checkpoints,).
+    """
+    squares = np.concatenate([[0.0], np.cumsum(np.diff(mean) ** 2)])
+    return np.sqrt(np.abs(squares - squares[at]))
 
 
 def paired_error(influence: np.ndarray, at: int) -> np.ndarray:
     """Standard error of m(t) − m(t at), of the same units at both, (checkpoints,)."""
     units = influence.shape[1]
     return np.sqrt(((influence - influence[at, None]) ** 2).mean(axis=1) / max(units - 1, 1))
-
-
-def local_noise(time: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    """Standard deviation of m(t) about a smooth course near each checkpoint, (checkpoints,).
-
-    The root mean square of how far the checkpoint and those near it stray from the cubic (or, with
-    few checkpoints, the line) through their neighbours. Curvature can only enlarge it.
-    """
-    at, away = strays(time, mean)
-    if not len(at):
-        return np.zeros(len(mean))
-    noise = np.empty(len(mean))
-    for t in range(len(mean)):
-        near = np.abs(at - t) <= NEAR
-        if not near.any():
-            near = np.abs(at - t) == np.abs(at - t).min()
-        noise[t] = np.sqrt(np.mean(away[near] ** 2))
-    return noise

@@ -53,6 +53,7 @@ class Phases:
         run_low: lower end of the boundary's interval over training runs, or None.
         run_high: upper end of it, or None.
         least_test_loss: epoch at which the test loss is least, or None where it is not known.
+        overfits: whether the test loss stays above that by more than its own noise afterwards.
         loss_gap: (checkpoints,), test loss − training loss, or None.
         gap_onset: epoch from which the loss gap stays above its own noise, or None where it never
             does or the losses are not known.
@@ -79,6 +80,7 @@ class Phases:
     run_low: float | None = None
     run_high: float | None = None
     least_test_loss: float | None = None
+    overfits: bool | None = None
     loss_gap: np.ndarray | None = None
     gap_onset: float | None = None
 
@@ -153,10 +155,13 @@ def _loss_sentences(phases: Phases) -> str:
     """
     if phases.loss_gap is None or phases.least_test_loss is None:
         return ""
-    if phases.least_test_loss == phases.epochs[-1]:
+    least = f"Test loss is least at epoch {phases.least_test_loss:g}"
+    if phases.overfits:
+        text = f"{least}; over-fitting follows it."
+    elif phases.least_test_loss == phases.epochs[-1]:
         text = "Test loss is least at the last checkpoint: no over-fitting is to be seen."
     else:
-        text = f"Test loss is least at epoch {phases.least_test_loss:g}; over-fitting follows it."
+        text = f"{least}, and within its noise of that to the end: no over-fitting is to be seen."
     if phases.gap_onset is None:
         return f"{text} Test loss − training loss never leaves its own noise."
     gap = phases.loss_gap[np.searchsorted(phases.epochs, phases.gap_onset)]
@@ -199,13 +204,9 @@ def _runs(phases: Phases) -> str:
 
 
 def _dip(phases: Phases) -> str:
-    """A fall before a rise, or a rise after a fall, that chance explains; nothing if there is
-    none.
-    """
+    """What it goes back on the way; nothing if it does not."""
     depth = min(phases.fall, phases.rise)
-    if depth <= 0:
-        return ""
-    return f" The valley of {depth:.2f} within it is no more than chance makes."
+    return f" (What it goes back on the way, {depth:.2f}, is small.)" if depth > 0 else ""
 
 
 def _listed(values: Sequence[float] | np.ndarray) -> str:

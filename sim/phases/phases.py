@@ -6,14 +6,20 @@ import numpy as np
 from jax.typing import ArrayLike
 from scipy.special import stdtr
 
-from sim.checks import ArgumentError, check_epochs, check_finite, check_fraction, check_whole
+from sim.checks import (
+    ArgumentError,
+    as_number,
+    check_epochs,
+    check_finite,
+    check_fraction,
+    check_whole,
+)
 from sim.phases.boundary import (
     boundary_ends,
-    local_noise,
     lowest_checkpoint,
     paired_error,
 )
-from sim.phases.loss_gap import ROUNDING, checked_losses, gap_onset
+from sim.phases.loss_gap import ROUNDING, checked_losses, gap_onset, local_noise
 from sim.phases.pattern import Phases
 from sim.phases.wandering import (
     fewest_checkpoints,
@@ -63,9 +69,9 @@ def find_phases(
     *Inputs.* The fall and the rise must be more than the differences between inputs explain: a
     one-sided t test of each, over inputs. With a single input nothing is said of others.
 
-    The pattern is two-phase where both chances are at most `level`; else `rises` or `falls` where
-    the change from first to last passes the same two tests; else `flat` where m moves by less than
-    0.1 orders; else `undetermined`.
+    The pattern is `flat` where m moves by less than 0.1 orders; else two-phase where both chances
+    are at most `level`; else `rises` or `falls` where the change from first to last passes the same
+    two tests and what it goes back on the way is small or within its noise; else `undetermined`.
 
     Args:
         epochs: (checkpoints,), increasing; at least 3.
@@ -99,19 +105,21 @@ def find_phases(
         >>> shares = np.exp(-((np.arange(1, 7) - centre + 0.3 * rng.normal(size=(8, 20, 1))) ** 2))
         >>> phases = find_phases(range(8), shares)
         >>> phases.pattern, phases.boundary, phases.low, phases.high
-        ('two-phase', 4.0, 3.0, 5.0)
+        ('two-phase', 4.0, 2.0, 6.0)
     """
     shares = _check_distributions(distributions)
     checkpoints, samples, _ = shares.shape
     epochs = check_epochs(epochs, checkpoints)
     check_fraction(level, "level")
-    check_whole(runs, "runs", 1)
+    check_whole(as_number(runs, "runs"), "runs", 1)
+    runs = int(runs)
     if samples % runs:
         raise ArgumentError("runs", f"divide the {samples} samples", f"is {runs}")
     check_whole(draws, "draws", 1)
+    check_whole(seed, "seed", 0)
     if (fault := too_few_for_phases(checkpoints)) is not None:
         raise ValueError(fault)
-    losses = checked_losses(train_loss, test_loss, checkpoints)
+    losses = checked_losses(train_loss, test_loss, checkpoints, runs)
     draws = max(draws, int(np.ceil(20 / level)))  # a chance below the level must be in reach
 
     moments = shares @ np.arange(1.0, shares.shape[-1] + 1), shares.sum(axis=-1)
@@ -123,14 +131,14 @@ def find_phases(
     spread = np.sqrt((inputs**2).mean(axis=1) / max(inputs.shape[1] - 1, 1))
 
     chances = _Chances(mean, inputs, draws, seed)
+    noise = local_noise(np.log1p(epochs), mean)
     found_at = None
     if watching:
         found_at = _watched(mean, inputs, level, draws, seed)
         pattern, reason = ("undetermined", "none are found so far") if found_at is None else TWO
     else:
-        pattern, reason = _pattern(chances, mean, spread, level)
+        pattern, reason = _pattern(chances, mean, spread, noise, level)
     lowest = lowest_checkpoint(mean)
-    noise = local_noise(np.log1p(epochs), mean)
     boundary = low = high = without = run_low = run_high = courses = run_boundaries = None
     if runs > 1:
         courses = _of_runs(shares.reshape(checkpoints, runs, -1, shares.shape[-1]))
@@ -166,6 +174,7 @@ def find_phases(
         run_low=run_low,
         run_high=run_high,
         least_test_loss=None if losses is None else float(epochs[np.argmin(losses[1])]),
+        overfits=None if losses is None else gap_onset(epochs, losses[1]) is not None,
         loss_gap=gap,
         gap_onset=None if gap is None else gap_onset(epochs, gap),
     )
@@ -245,15 +254,24 @@ def _t_chance(change: float, error: float, units: int) -> float:
 
 
 def _pattern(
-    chances: _Chances, mean: np.ndarray, spread: np.ndarray, level: float
+    chances: _Chances, mean: np.ndarray, spread: np.ndarray, noise: np.ndarray, level: float
 ) -> tuple[str, str]:
     """The pattern, and the reason where it is undetermined."""
-    if chances.valley <= level:
-        return TWO
-    if chances.trend <= level:
-        return ("rises" if mean[-1] > mean[0] else "falls"), ""
     if np.ptp(mean) + 2 * spread.max() < FLAT:
         return "flat", ""
+    if chances.valley <= level:
+        return TWO
+    rises = bool(mean[-1] > mean[0])
+    if chances.trend <= level:
+        lowest = lowest_checkpoint(mean)
+        back = min(mean[0], mean[-1]) - mean[lowest]
+        if back <= max(FLAT, 2 * np.hypot(noise[lowest], noise[0 if rises else -1])):
+            return ("rises" if rises else "falls"), ""
+        whole, other = ("rises", "fall at its start") if rises else ("falls", "rise at its end")
+        return "undetermined", (
+            f"the mean order {whole} on the whole, but the {other} by {back:.2f} is neither told "
+            "from chance nor small"
+        )
     needed = fewest_checkpoints(level)
     if len(mean) < needed:
         return "undetermined", (

@@ -67,21 +67,22 @@ def first_valley(
         mean: (checkpoints,), m(t).
         allowed: bool (checkpoints,), where something else does not speak against it.
         level: over all looks.
-        draws: of signs, where there are more than so many.
-        rng: of the draws.
+        draws: of signs.
+        rng: of the draws; the same for every look.
 
     Returns:
         The checkpoint, or None where no valley is found.
     """
     steps = _steps(mean)
-    signs, exhaustive = _signs(len(steps), draws, rng)
+    # Drawn step by step, so that a later look sees the same patterns go on.
+    signs = rng.choice((-1.0, 1.0), size=(len(steps), draws)).T
     patterns, own = _paths(signs * steps), _paths(steps[None])
     lowest, own_lowest = (np.minimum.accumulate(x[:, 1:], axis=1) for x in (patterns, own))
     left, spent = np.ones(len(signs), bool), 0.0
     for look, at in enumerate(range(fewest_checkpoints(level) - 1, len(mean)), start=1):
         depth = np.minimum(0.0, patterns[:, at]) - lowest[:, at - 2]
         count = (level * look / (look + WAITING) - spent) / DOUBLED * len(signs)
-        deep = _deepest(depth[left], int(count + ROUNDING) - (not exhaustive))
+        deep = _deepest(depth[left], int(count + ROUNDING) - 1)  # the run itself is one draw
         found = left & (depth >= deep)
         if allowed[at] and min(0.0, own[0, at]) - own_lowest[0, at - 2] >= deep:
             return at

@@ -69,6 +69,17 @@ def valley(high: float, low: float, last: float, lowest: float = 0.4) -> Course:
     return course
 
 
+def round_valley(depth: float, lowest: float = 0.4) -> Course:
+    """A parabola on either side of a minimum at a share of the checkpoints."""
+
+    def course(checkpoints: int, _: np.random.Generator) -> np.ndarray:
+        at = bottom(checkpoints, lowest)
+        t = np.arange(checkpoints) - at
+        return depth * (np.where(t < 0, t / at, t / (checkpoints - 1 - at)) ** 2 - 1)
+
+    return course
+
+
 def bottom(checkpoints: int, lowest: float = 0.4) -> int:
     """The checkpoint at which `valley` has its minimum."""
     return max(1, round(lowest * (checkpoints - 1)))

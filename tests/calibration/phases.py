@@ -11,9 +11,11 @@ from courses import (
     MIDDLE,
     NOTHING,
     Course,
+    autoregressive,
     bottom,
     jitter,
     measured,
+    round_valley,
     shares_about,
     together,
     valley,
@@ -22,6 +24,7 @@ from courses import (
 from rates import Rate, Section
 
 from sim import Phases, find_phases
+from sim.phases import gap_onset
 
 DRAWS = 1_999  # of signs; the default is larger, which only sharpens
 DEMO = valley(5.6, 1.4, 3.6)
@@ -127,6 +130,14 @@ def power_and_coverage(repeats: int) -> tuple[Section, Section]:
     }
     valleys["5.6 → 1.4 → 3.6, random walk of steps 0.1"] = together(DEMO, walk(0.1))
     valleys |= {f"{name}, jitter 0.05": together(c, jitter(0.05)) for name, c in WEAK.items()}
+    valleys |= {
+        f"round, 1.0 deep, {name}": together(round_valley(1.0), noise)
+        for name, noise in (
+            ("jitter 0.1", jitter(0.1)),
+            ("AR(1)", autoregressive(0.07)),
+            ("random walk of steps 0.1", walk(0.1)),
+        )
+    }
     valleys["1.0 down, 0.5 up, jitter 0.1"] = together(WEAK["1.0 down, 0.5 up"], jitter(0.1))
     found_rows, held_rows = [], []
     for name, course in valleys.items():
@@ -181,6 +192,68 @@ def coverage_over_runs(repeats: int) -> Section:
         [str(runs) for runs in sizes],
         rows,
         at_least=0.95,
+    )
+
+
+def called_throughout(repeats: int) -> Section:
+    """How often a course with a deep valley at any place is said to go one way throughout."""
+    lowest = (1, 2, 5, 8, 11, 12)
+    rows = []
+    for name, ends in (("5.6 → 1.4 → 3.6", (5.6, 1.4, 3.6)), ("3.6 → 1.4 → 5.6", (3.6, 1.4, 5.6))):
+        rates = []
+        for at in lowest:
+            rng = np.random.default_rng(7)
+            course = together(valley(*ends, lowest=at / 13), jitter(0.05))
+            found = [_found(course, 14, 10, rng).pattern for _ in range(repeats)]
+            rates.append(Rate.of([pattern in ("rises", "falls") for pattern in found]))
+        rows.append((f"{name}, jitter 0.05", rates))
+    return Section(
+        "A course with two phases said to rise or to fall throughout",
+        "Accepted: 5 %. Columns: the checkpoint of the minimum, of 14; 10 samples.",
+        [str(at) for at in lowest],
+        rows,
+        at_most=0.05,
+    )
+
+
+def losses(repeats: int) -> tuple[Section, Section]:
+    """A loss that goes nowhere: how often it is said to leave its noise."""
+    sizes = (7, 14, 30)
+    kinds = {
+        "jitter 0.1": jitter(0.1),
+        "jitter 0.3 in the first third, then 0.01": jitter(0.01, 30),
+    }
+    wandering = {"AR(1), φ = 0.7": autoregressive(0.1), "random walk": walk(0.1)}
+
+    def rows(courses: Mapping[str, Course]) -> list[tuple[str, list[Rate]]]:
+        found = []
+        for name, course in courses.items():
+            rates = []
+            for checkpoints in sizes:
+                rng = np.random.default_rng(8)
+                onsets = [
+                    gap_onset(EPOCHS[:checkpoints], course(checkpoints, rng))
+                    for _ in range(repeats)
+                ]
+                rates.append(Rate.of([onset is not None for onset in onsets]))
+            found.append((name, rates))
+        return found
+
+    columns = [str(size) for size in sizes]
+    return (
+        Section(
+            "A constant loss, or gap, said to leave its noise",
+            "Accepted: 5 %. Columns: checkpoints.",
+            columns,
+            rows(kinds),
+            at_most=0.05,
+        ),
+        Section(
+            "A wandering loss, or gap, said to leave its noise",
+            "Nothing is promised here: its noise is that from checkpoint to checkpoint.",
+            columns,
+            rows(wandering),
+        ),
     )
 
 

@@ -18,6 +18,14 @@ class Rate(NamedTuple):
     def of(cls, outcomes: Sequence[bool]) -> Rate:
         return cls(float(np.mean(outcomes)) if len(outcomes) else float("nan"), len(outcomes))
 
+    @classmethod
+    def pooled(cls, rates: Sequence[Rate | float]) -> Rate:
+        """Of all tries together."""
+        counted = [rate for rate in rates if isinstance(rate, Rate) and rate.tries]
+        tries = sum(rate.tries for rate in counted)
+        share = sum(rate.share * rate.tries for rate in counted) / tries if tries else float("nan")
+        return cls(share, tries)
+
     @property
     def error(self) -> float:
         """Standard error; of a share of 0 or 1, what one outcome more would have made of it."""
@@ -42,10 +50,16 @@ class Section(NamedTuple):
     at_least: float | None = None
 
     def broken(self, slack: float = 0.02, errors: float = 3.0) -> list[str]:
-        """Where a promise is missed by more than the slack and its own standard errors."""
+        """Where a promise is missed by more than the slack and its own standard errors: at a rate,
+        over a row together, or over all of them.
+        """
         found = []
-        for name, rates in self.rows:
-            for column, rate in zip(self.columns, rates, strict=True):
+        every = [rate for _, rates in self.rows for rate in rates]
+        for name, rates in [*self.rows, ("all rows", every)]:
+            beside = zip([*self.columns, "together"], [*rates, Rate.pooled(rates)], strict=False)
+            if name == "all rows":
+                beside = [("together", Rate.pooled(every))]
+            for column, rate in beside:
                 if not isinstance(rate, Rate) or not rate.tries:
                     continue
                 reach = slack + errors * rate.error

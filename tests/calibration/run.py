@@ -18,9 +18,9 @@ HERE = pathlib.Path(__file__).parent
 TABLE = HERE / "README.md"
 HEAD = """# What was measured of every probability that the package prints
 
-Written by `make calibrate`; a smaller version runs with `make test-slow` and fails where a promise
-is broken by more than 2 % and three standard errors. Random numbers are seeded: the same version
-gives the same table.
+Written by `make calibrate`, with --runs {runs}; a smaller version runs with `make test-slow` and
+fails where a promise is broken by more than 2 % and three standard errors, at one rate or over a
+row or a table together. Random numbers are seeded: the same version gives the same table.
 
 """
 
@@ -34,9 +34,12 @@ def sections(runs: int) -> list[Section]:
         phases.false_alarms_of_inputs(runs),
         *phases.power_and_coverage(runs),
         phases.coverage_over_runs(runs),
+        phases.called_throughout(runs),
+        *phases.losses(runs),
         *phases.looks(half),
         fits.over_inputs(half),
         fits.over_runs(half),
+        fits.through_the_extraction(max(runs // 8, 1)),
         *fits.of_profiles(max(half // 2, 1)),
         fits.noise_of_the_last(half),
         fits.of_retention(runs),
@@ -51,7 +54,9 @@ def main() -> None:
     options = parser.parse_args()
     jax.config.update("jax_enable_x64", True)
     found = sections(options.runs)
-    text = HEAD + "\n\n".join(section.markdown() for section in found) + "\n"
+    text = (
+        HEAD.format(runs=options.runs) + "\n\n".join(section.markdown() for section in found) + "\n"
+    )
     options.out.write_text(text, encoding="utf-8")
     broken = [line for section in found for line in section.broken()]
     print(text)
