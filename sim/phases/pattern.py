@@ -161,7 +161,7 @@ def _loss_sentences(phases: Phases) -> str:
     elif phases.least_test_loss == phases.epochs[-1]:
         text = "Test loss is least at the last checkpoint: no over-fitting is to be seen."
     else:
-        text = f"{least}, and within its noise of that to the end: no over-fitting is to be seen."
+        text = f"{least}; what follows is within its noise of that."
     if phases.gap_onset is None:
         return f"{text} Test loss − training loss never leaves its own noise."
     gap = phases.loss_gap[np.searchsorted(phases.epochs, phases.gap_onset)]

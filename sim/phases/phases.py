@@ -33,6 +33,9 @@ TWO = ("two-phase", "")
 FLAT = 0.1
 """A mean order that moves by less than so many orders, with its standard errors, is called flat."""
 
+SMALL = 0.1
+"""What a mean order that goes one way throughout may go back, as a share of its whole change."""
+
 DRAWS = 9_999
 """Signs that are drawn, where there are more patterns of them than so many."""
 
@@ -265,7 +268,8 @@ def _pattern(
     if chances.trend <= level:
         lowest = lowest_checkpoint(mean)
         back = min(mean[0], mean[-1]) - mean[lowest]
-        if back <= max(FLAT, 2 * np.hypot(noise[lowest], noise[0 if rises else -1])):
+        own = 2 * np.hypot(noise[lowest], noise[0 if rises else -1])
+        if back <= max(FLAT, own, SMALL * abs(mean[-1] - mean[0])):
             return ("rises" if rises else "falls"), ""
         whole, other = ("rises", "fall at its start") if rises else ("falls", "rise at its end")
         return "undetermined", (
