@@ -9,7 +9,7 @@ from sim.checks import ArgumentError
 
 ROUGH = 7  # fewest checkpoints from which noise is told from cubics; lines below
 MAD = 1.482602218505602  # standard deviation of a normal variable with median size 1
-FEW = 7  # strays nearest to the smallest value that tell its noise
+FEW = 3  # strays nearest to the smallest value that tell its noise
 NEAR = 2  # checkpoints on either side whose strays tell a checkpoint's own noise
 ROUNDING = 1e-9  # values nearer than this are the same
 
@@ -43,15 +43,15 @@ def gap_onset(epochs: np.ndarray, gap: np.ndarray, deviations: float = 3.0) -> f
 
     The noise is that about a smooth curve through its neighbours in log(1 + epoch): its median over
     the checkpoints, and near the smallest value what it is there, if that is more. What curvature
-    is left can only enlarge it. A curve that wanders from checkpoint to checkpoint leaves its noise
-    without a cause (`make calibrate`).
+    is left can only enlarge it. This is a rule and no test: a curve that wanders, or jitters early,
+    leaves its noise without a cause (`make calibrate` measures how often).
     """
     at, away = strays(np.log1p(epochs), gap)
     if not len(at):
         return None
     lowest = int(np.argmin(gap))
     near = np.argsort(np.abs(at - lowest), kind="stable")[:FEW]
-    noise, there = (MAD * np.median(np.abs(away[which])) for which in (slice(None), near))
+    noise, there = MAD * np.median(np.abs(away)), np.sqrt(np.mean(away[near] ** 2))
     error = np.hypot(noise, max(noise, there))
     above = gap > gap[lowest] + deviations * error + ROUNDING
     stays = np.flip(np.cumprod(np.flip(above))).astype(bool)

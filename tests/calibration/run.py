@@ -35,7 +35,7 @@ def sections(runs: int) -> list[Section]:
         *phases.power_and_coverage(runs),
         phases.coverage_over_runs(runs),
         phases.called_throughout(runs),
-        *phases.losses(runs),
+        phases.losses(runs),
         *phases.looks(half),
         fits.over_inputs(half),
         fits.over_runs(half),
