@@ -65,7 +65,7 @@ def find_phases(
     chance, doubled, the share of all sign patterns that make one as deep. That is exact for a
     random walk with independent symmetric steps, and on the safe side for jitter about a constant
     or monotone mean. Doubled, since a mean order that drifts one way leaves one side to chance
-    alone; where it wanders widely on that side, false alarms of 5 to 15 % are left, which
+    alone; where it wanders widely on that side, false alarms of up to 10 % are left, which
     `make calibrate` measures. The price is power: fewer than 7 checkpoints never tell at the level
     of 0.05, and a fall or a rise must take several.
 
