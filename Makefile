@@ -39,7 +39,7 @@ bench: $(VENV)/.tools
 
 # Every probability that the package prints, measured: writes tests/calibration/README.md.
 calibrate: $(VENV)/.tools
-	$(BIN)/python tests/calibration/run.py
+	$(BIN)/python tests/calibration/calibrate.py
 
 # The fits that notebooks and README show, from the committed measurements: some eleven minutes.
 fits: $(VENV)/.package

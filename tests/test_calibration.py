@@ -13,18 +13,18 @@ RUNS = 30
 def suite():
     """The calibration's modules, which are scripts beside one another."""
     sys.path.insert(0, str(FOLDER))
+    import calibrate
     import fits
     import phases
     import rates
-    import run
 
-    yield {"fits": fits, "phases": phases, "rates": rates, "run": run}
+    yield {"fits": fits, "phases": phases, "rates": rates, "calibrate": calibrate}
     sys.path.remove(str(FOLDER))
 
 
 @pytest.mark.slow
 def test_no_promise_is_broken(suite):
-    found = suite["run"].sections(RUNS)
+    found = suite["calibrate"].sections(RUNS)
     broken = [line for section in found for line in section.broken()]
     assert not broken, "\n".join(broken)
     power = next(section for section in found if section.title.endswith("power"))

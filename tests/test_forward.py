@@ -273,7 +273,8 @@ def test_one_falling_noise_level_is_recovered_in_both_phases(seeds):
         assert low.tested.tolist() == [False, True, True, True, False]
         for fit in (low, low.other):
             assert fit.total_variation.max() <= 0.04
-            assert fit.inside[determined].all()
+            assert fit.inside[2]
+            assert fit.bound[3] in ("", "at_most")  # less noise may come within MATERIAL of it
             assert (np.diff(fit.sigma2[determined]) < 0).all()
             np.testing.assert_allclose(fit.scale[determined], SCALE[1:], rtol=0.1)
     low = np.log([fit.sigma2[determined] for fit in fits])

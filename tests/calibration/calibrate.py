@@ -1,6 +1,6 @@
 """Measures every probability that the package prints, and writes them to one table.
 
-`make calibrate`, or `python tests/calibration/run.py --runs 400`.
+`make calibrate`, or `python tests/calibration/calibrate.py --runs 400`.
 """
 
 from __future__ import annotations
