@@ -6,7 +6,7 @@ import sys
 import pytest
 
 FOLDER = pathlib.Path(__file__).parent / "calibration"
-RUNS = 30
+RUNS = 20
 
 
 @pytest.fixture(scope="module")
