@@ -6,7 +6,7 @@ import sys
 import pytest
 
 FOLDER = pathlib.Path(__file__).parent / "calibration"
-RUNS = 20
+RUNS = 30
 
 
 @pytest.fixture(scope="module")
