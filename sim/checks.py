@@ -187,3 +187,11 @@ def check_whole(value: float, name: str, least: int) -> None:
         raise ArgumentError(name, f"be at least {least}", f"is {value}")
     if value % 1 != 0:  # also of whole numbers too large for a float
         raise ArgumentError(name, f"be a whole number of at least {least}", f"is {value}")
+
+
+def check_runs(runs: float, samples: int) -> int:
+    """Returns the number of training runs that the samples hold, the same inputs in each."""
+    check_whole(as_number(runs, "runs"), "runs", 1)
+    if samples % runs:
+        raise ArgumentError("runs", f"divide the {samples} samples", f"is {runs}")
+    return int(runs)

@@ -16,7 +16,14 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sim.checks import ArgumentError, check_epochs, check_fraction, check_outputs, check_whole
+from sim.checks import (
+    ArgumentError,
+    check_epochs,
+    check_fraction,
+    check_outputs,
+    check_runs,
+    check_whole,
+)
 from sim.fitting import input_weights, t_interval
 from theory import and_interactions, orders, sum_by_order
 
@@ -224,12 +231,10 @@ def retention(
     """
     outputs = check_outputs(outputs)
     check_whole(resamples, "resamples", 0)
-    check_whole(runs, "runs", 1)
     check_fraction(level, "level")
-    if outputs.shape[1] % runs:
-        raise ArgumentError("runs", f"divide the {outputs.shape[1]} samples", f"is {runs}")
-    squares, products, effect = (np.asarray(part) for part in _sums(jnp.asarray(outputs)))
     samples = outputs.shape[1]
+    runs = check_runs(runs, samples)
+    squares, products, effect = (np.asarray(part) for part in _sums(jnp.asarray(outputs)))
     size, overlap = _relative(squares.mean(axis=1), products.mean(axis=1))
     intervals: list[np.ndarray | None] = [None, None, None]
     if resamples and samples > runs:

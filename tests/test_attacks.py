@@ -20,10 +20,10 @@ import numpy as np
 import pytest
 import typer
 from hypothesis import HealthCheck, given, settings, strategies as st
-from typer.testing import CliRunner
+from test_cli import interdyn, refused
 
 from sim.checks import ArgumentError
-from sim.cli import _startup, app, main
+from sim.cli import _startup, main
 from sim.cli._app import COMMANDS
 from sim.cli._console import LONGEST, Seed, plain_errors
 from sim.cli.figures import KEYS
@@ -37,21 +37,6 @@ from theory import and_interactions
 
 MEASUREMENTS = Path(__file__).parents[1] / "notebooks" / "measurements"
 OUTPUTS = np.random.default_rng(0).normal(size=(3, 2, 8))
-
-
-def interdyn(*arguments):
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
-
-
-def refused(result, *parts):
-    """One plain line on stderr, exit code 2."""
-    assert result.exit_code == 2, (result.output, result.exception)
-    line = result.stderr.strip()
-    assert line.startswith("interdyn: ")
-    assert "\n" not in line
-    assert "Traceback" not in line
-    for part in parts:
-        assert part in line, line
 
 
 @pytest.fixture

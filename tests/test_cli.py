@@ -33,7 +33,7 @@ def interdyn(*arguments):
 
 def refused(result, *parts):
     """One plain line on stderr, exit code 2."""
-    assert result.exit_code == 2, result.output
+    assert result.exit_code == 2, (result.output, result.exception)
     line = result.stderr.strip()
     assert line.startswith("interdyn: ")
     assert "\n" not in line

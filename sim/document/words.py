@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from sim.document.schema import Checkpoint, Document, OtherEnd, as_document
-from sim.fitting import BETTER, DEPENDS, ONE_END, SAME, WORSE
+from sim.fitting import BETTER, DEPENDS, ONE_END, SAME, SHARES, WORSE
+from sim.phases import listed
 
 STANDINGS = {
     BETTER: "nearer than",
@@ -139,7 +140,7 @@ def _nulls_sentence(document: Document, records: Sequence[Checkpoint]) -> str:
         verdict = standings[name].verdict if name in standings else None
         groups.setdefault(verdict, []).append(f"{label(name)} ({away:.3f})")
     parts = [
-        f"{_standing(verdict)} {_listed(groups[verdict])}"
+        f"{_standing(verdict)} {listed(groups[verdict])}"
         for verdict in sorted(groups, key=lambda verdict: [*STANDINGS, verdict].index(verdict))
     ]
     return f"Null models, with their median: the theory is {'; '.join(parts)}." if parts else ""
@@ -189,10 +190,6 @@ def _split_sentence(records: Sequence[Checkpoint]) -> str:
     )
 
 
-def _listed(names: Sequence[str]) -> str:
-    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
-
-
 def _noise_path(records: Sequence[Checkpoint]) -> str:
     """Where the fitted σ² starts, is largest and ends, of the checkpoints that determine it."""
     inside = [r for r in records if not r.bound]
@@ -239,6 +236,6 @@ def short_label(name: str) -> str:
 
 def label(name: str) -> str:
     """A null model's name for a reader."""
-    if name.startswith("shares_"):
-        return f"{short_label(name.removeprefix('shares_'))} of shares"
+    if name.startswith(SHARES):
+        return f"{short_label(name.removeprefix(SHARES))} of shares"
     return {"frozen": "frozen final state", "tilt": "exponential tilt"}.get(name, short_label(name))

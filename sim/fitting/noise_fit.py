@@ -20,7 +20,7 @@ from sim.checks import (
     check_nonnegative,
     check_outputs,
     check_positive,
-    check_whole,
+    check_runs,
 )
 from sim.extraction import (
     NOISE_BOUND,
@@ -349,11 +349,8 @@ def fit_noise(
     check_positive(tolerance, "tolerance")
     _check_options(parts, target, salience, resamples, level)
     check_resamples(resamples, outputs.shape, through)
-    check_whole(runs, "runs", 1)
-    if outputs.shape[1] % runs:
-        raise ArgumentError("runs", f"divide the {outputs.shape[1]} samples", f"is {runs}")
     settings = {
-        "runs": int(runs),
+        "runs": check_runs(runs, outputs.shape[1]),
         "through": through,
         "start": start,
         "noise_bound": noise_bound,

@@ -9,6 +9,7 @@ from sim.phases.loss_gap import (
 from sim.phases.pattern import (
     PATTERNS as PATTERNS,
     Phases as Phases,
+    listed as listed,
 )
 from sim.phases.phases import (
     find_phases as find_phases,

@@ -196,10 +196,10 @@ def _on_one(phases: Phases) -> str:
 def _runs(phases: Phases) -> str:
     if phases.run_boundaries is None:
         return "Another training run may have it elsewhere: one was measured."
+    epochs = listed([f"{epoch:g}" for epoch in phases.run_boundaries])
     return (
-        f"In {len(phases.run_boundaries)} training runs the minimum is at epochs "
-        f"{_listed(phases.run_boundaries)} ({COVERAGE} interval over runs {phases.run_low:g} to "
-        f"{phases.run_high:g})."
+        f"In {len(phases.run_boundaries)} training runs the minimum is at epochs {epochs} "
+        f"({COVERAGE} interval over runs {phases.run_low:g} to {phases.run_high:g})."
     )
 
 
@@ -209,6 +209,6 @@ def _dip(phases: Phases) -> str:
     return f" (What it goes back on the way, {depth:.2f}, is small.)" if depth > 0 else ""
 
 
-def _listed(values: Sequence[float] | np.ndarray) -> str:
-    texts = [f"{value:g}" for value in values]
+def listed(texts: Sequence[str]) -> str:
+    """Several texts with commas, and "and" before the last."""
     return " and ".join(filter(None, [", ".join(texts[:-1]), texts[-1]]))

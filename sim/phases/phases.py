@@ -8,10 +8,10 @@ from scipy.special import stdtr
 
 from sim.checks import (
     ArgumentError,
-    as_number,
     check_epochs,
     check_finite,
     check_fraction,
+    check_runs,
     check_whole,
 )
 from sim.phases.boundary import (
@@ -114,10 +114,7 @@ def find_phases(
     checkpoints, samples, _ = shares.shape
     epochs = check_epochs(epochs, checkpoints)
     check_fraction(level, "level")
-    check_whole(as_number(runs, "runs"), "runs", 1)
-    runs = int(runs)
-    if samples % runs:
-        raise ArgumentError("runs", f"divide the {samples} samples", f"is {runs}")
+    runs = check_runs(runs, samples)
     check_whole(draws, "draws", 1)
     check_whole(seed, "seed", 0)
     if (fault := too_few_for_phases(checkpoints)) is not None:
@@ -133,13 +130,13 @@ def find_phases(
     inputs = by_run.mean(axis=1)
     spread = np.sqrt((inputs**2).mean(axis=1) / max(inputs.shape[1] - 1, 1))
 
-    chances = _Chances(mean, inputs, draws, seed)
     noise = local_noise(np.log1p(epochs), mean)
-    found_at = None
+    chances = found_at = None
     if watching:
         found_at = _watched(mean, inputs, level, draws, seed)
         pattern, reason = ("undetermined", "none are found so far") if found_at is None else TWO
     else:
+        chances = _Chances(mean, inputs, draws, seed)
         pattern, reason = _pattern(chances, mean, spread, noise, level)
     lowest = lowest_checkpoint(mean)
     boundary = low = high = without = run_low = run_high = courses = run_boundaries = None
@@ -162,8 +159,8 @@ def find_phases(
         low=low,
         high=high,
         without=without,
-        p_value=None if watching else chances.valley,
-        trend_p_value=None if watching else chances.trend,
+        p_value=None if chances is None else chances.valley,
+        trend_p_value=None if chances is None else chances.trend,
         level=level,
         found_at=None if found_at is None else float(epochs[found_at]),
         epochs=epochs,

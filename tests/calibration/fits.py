@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable, Iterator, Sequence
 
 import jax
 import numpy as np
@@ -16,6 +17,9 @@ PLAYERS = 6
 LEVELS = np.array([5e-2, 3e-3])  # σ² of the two checkpoints before the target
 POPULATION = 20_000
 SAMPLES = (3, 5, 10, 30)
+
+Ends = Iterator[tuple[str, Sequence[float] | np.ndarray, float]]
+"""Intervals by name, each with its two ends and the value that it should hold."""
 
 _learned = jax.jit(jax.vmap(jax.vmap(optimal_interactions), (None, 0)))
 
@@ -55,34 +59,40 @@ def _population():
 def over_inputs(repeats: int) -> Section:
     """Intervals over inputs, at samples drawn from one large population."""
     whole = _population()
-    rows: dict[str, list[Rate]] = {}
-    for samples in SAMPLES:
-        rng = np.random.default_rng(samples)
-        held: dict[str, list[bool]] = {}
-        for _ in range(repeats):
-            fit = _fit(_drawn(samples, rng))
-            for at, level in enumerate(LEVELS):
-                record = fit.records()[at]
-                ends = {f"σ² = {level:g}": (record["sigma2_interval"], whole.sigma2[at])}
-                ends |= {
-                    f"share of order {k + 1}, σ² = {level:g}": (
-                        [end[k] for end in record["measured_interval"]],
-                        whole.measured[at, k],
-                    )
-                    for k in (0, 2)
-                }
-                for name, ((low, high), true) in ends.items():
-                    held.setdefault(name, []).append(bool(low <= true <= high))
-        for name, outcomes in held.items():
-            rows.setdefault(name, []).append(Rate.of(outcomes))
+
+    def once(samples: int, rng: np.random.Generator) -> Ends:
+        records = _fit(_drawn(samples, rng)).records()
+        for at, level in enumerate(LEVELS):
+            record = records[at]
+            yield f"σ² = {level:g}", record["sigma2_interval"], whole.sigma2[at]
+            for k in (0, 2):
+                share = [end[k] for end in record["measured_interval"]]
+                yield f"share of order {k + 1}, σ² = {level:g}", share, whole.measured[at, k]
+
     return Section(
         "Intervals over inputs hold the value of the population",
         "Promised: 95 %. Columns: inputs. Direct comparison, 6 players, inputs that differ in "
         "their w* and, by a factor of 2 (one standard deviation), in their σ².",
         [str(samples) for samples in SAMPLES],
-        list(rows.items()),
+        _held(once, SAMPLES, repeats),
         at_least=0.95,
     )
+
+
+def _held(
+    once: Callable[[int, np.random.Generator], Ends], sizes: Sequence[int], repeats: int
+) -> list[tuple[str, list[Rate]]]:
+    """How often each interval of `once` holds its value, a row by name and a rate by size."""
+    rows: dict[str, list[Rate]] = {}
+    for size in sizes:
+        rng = np.random.default_rng(size)
+        outcomes: dict[str, list[bool]] = {}
+        for _ in range(repeats):
+            for name, (low, high), true in once(size, rng):
+                outcomes.setdefault(name, []).append(bool(low <= true <= high))
+        for name, each in outcomes.items():
+            rows.setdefault(name, []).append(Rate.of(each))
+    return list(rows.items())
 
 
 def over_runs(repeats: int) -> Section:
@@ -118,29 +128,21 @@ def _runs(true: np.ndarray, runs: int, rng: np.random.Generator) -> np.ndarray:
 def through_the_extraction(repeats: int) -> Section:
     """Intervals over inputs where predictions keep the start and are extracted, as by default."""
     whole = _extracted(_started(1_000, np.random.default_rng(0)), resamples=0)
-    rows: dict[str, list[Rate]] = {}
     sizes = (5, 10)
-    for samples in sizes:
-        rng = np.random.default_rng(samples)
-        held: dict[str, list[bool]] = {}
-        for _ in range(repeats):
-            record = _extracted(_started(samples, rng)).records()[1]
-            ends = {
-                "σ²": (record["sigma2_interval"], whole.sigma2[1]),
-                "total variation": (record["total_variation_interval"], whole.total_variation[1]),
-            }
-            for k in (0, 1):
-                share = [end[k] for end in record["measured_interval"]]
-                ends[f"share of order {k + 1}"] = (share, whole.measured[1, k])
-            for name, ((low, high), true) in ends.items():
-                held.setdefault(name, []).append(bool(low <= true <= high))
-        for name, outcomes in held.items():
-            rows.setdefault(name, []).append(Rate.of(outcomes))
+
+    def once(samples: int, rng: np.random.Generator) -> Ends:
+        record = _extracted(_started(samples, rng)).records()[1]
+        yield "σ²", record["sigma2_interval"], whole.sigma2[1]
+        yield "total variation", record["total_variation_interval"], whole.total_variation[1]
+        for k in (0, 1):
+            share = [end[k] for end in record["measured_interval"]]
+            yield f"share of order {k + 1}", share, whole.measured[1, k]
+
     return Section(
         "Intervals of the default fit, through the extraction",
         "Meant: 95 %; promised: 90 %. 4 players; columns: inputs.",
         [str(samples) for samples in sizes],
-        list(rows.items()),
+        _held(once, sizes, repeats),
         at_least=0.9,
     )
 
@@ -163,27 +165,21 @@ def _extracted(outputs: np.ndarray, **options):
 
 def of_retention(repeats: int) -> Section:
     """Intervals of sizes and overlaps of interactions beside the start."""
-    rows: dict[str, list[Rate]] = {}
     truth = retention(_course(POPULATION, np.random.default_rng(0)), resamples=0)
-    for samples in SAMPLES:
-        rng = np.random.default_rng(samples)
-        held: dict[str, list[bool]] = {}
-        for _ in range(repeats):
-            found = retention(_course(samples, rng))
-            for name in ("size", "overlap", "kept"):
-                low, high = getattr(found, f"{name}_interval")[:, 1]
-                true = getattr(truth, name)[1]
-                for k in (2, 4):
-                    inside = bool(low[k] <= true[k] <= high[k])
-                    held.setdefault(f"{name}, order {k + 1}", []).append(inside)
-        for name, outcomes in held.items():
-            rows.setdefault(name, []).append(Rate.of(outcomes))
+
+    def once(samples: int, rng: np.random.Generator) -> Ends:
+        found = retention(_course(samples, rng))
+        for name in ("size", "overlap", "kept"):
+            ends, true = getattr(found, f"{name}_interval")[:, 1], getattr(truth, name)[1]
+            for k in (2, 4):
+                yield f"{name}, order {k + 1}", ends[:, k], true[k]
+
     return Section(
         "Intervals of retention hold the value of the population",
         "Meant: 95 %; promised, on inputs as heavy-tailed as these (log-normal squares): 90 %. "
         "Columns: inputs.",
         [str(samples) for samples in SAMPLES],
-        list(rows.items()),
+        _held(once, SAMPLES, repeats),
         at_least=0.9,
     )
 
