@@ -26,6 +26,7 @@ from sim.checks import ArgumentError
 from sim.cli import _startup, main
 from sim.cli._app import COMMANDS
 from sim.cli._console import LONGEST, Seed, plain_errors
+from sim.cli._streams import err
 from sim.cli.figures import KEYS
 from sim.document import check_document
 from sim.experiments import Settings
@@ -78,8 +79,9 @@ def test_an_interruption_while_packages_are_imported_is_one_line(tmp_path, stop)
     (tmp_path / "jax.py").write_text(
         f"import os, signal\nos.kill(os.getpid(), signal.{stop})\nraise SystemExit(9)\n"
     )
-    program = "import sys; sys.argv = ['interdyn', 'export', 'x.npz']; sys.path.insert(0, {!r}); "
-    program += "from sim.cli import main; main()"
+    program = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    program += "sys.argv = ['interdyn', 'export', 'x.npz']; sys.path.insert(0, {!r}); "
+    program += "from sim.cli import main; main()"  # a shell lets what runs behind it ignore SIGINT
     done = subprocess.run(
         [sys.executable, "-c", program.format(str(tmp_path))], capture_output=True, text=True
     )
@@ -461,6 +463,14 @@ def test_notes_that_nobody_hears_stop_nothing(monkeypatch, full, tmp_path):
     monkeypatch.setattr(sys, "stderr", full)
     assert run_main(monkeypatch, "export", path) == 0
     assert (tmp_path / "strengths.csv").exists()
+
+
+def test_what_a_full_stream_did_not_take_is_not_said_later(monkeypatch, full, capsys):
+    with monkeypatch.context() as during:
+        during.setattr(sys, "stderr", full)
+        err.print("too much for the disk")
+    err.print("what is said next")
+    assert capsys.readouterr().err == "what is said next\n"
 
 
 def test_a_full_stdout_of_a_whole_process(interactions):

@@ -30,6 +30,13 @@ class Stream(Console):
         except OSError as fault:
             self.fault = fault
             discard(self.file)
+            self.forget()
+
+    def forget(self) -> None:
+        """Drops what could not be written; rich would put it before the next line."""
+        self.begin_capture()
+        with contextlib.suppress(OSError):
+            self.end_capture()
 
     def on_broken_pipe(self) -> None:
         """Leaves the fault to `print`; rich would end the program here."""
