@@ -150,6 +150,12 @@ def _umask() -> int:
     return mask
 
 
+def refuse_existing(path: str | Path, overwrite: bool) -> None:
+    """Raises FileExistsError where a file would be replaced unasked."""
+    if not overwrite and Path(path).exists():
+        raise FileExistsError(f"{path}: is there already; overwrite=True replaces it.")
+
+
 def write_npz(path: str | Path, arrays: Mapping[str, ArrayLike]) -> None:
     """Writes named arrays as one uncompressed `.npz`; equal arrays give equal bytes."""
     with atomic_path(path) as temporary, temporary.open("wb") as file:
@@ -218,10 +224,21 @@ def read_npz(
         ) from error
 
 
+MEANT = {
+    "players": "player_names",
+    "names": "player_names",
+    "feature_names": "player_names",
+    "images": "inputs",
+    "masks": "regions",
+}
+"""Keys that a file may be given for lack of a better name, and what is meant by them."""
+
+
 def _known(names: list[str], known: tuple[str, ...], path: Path) -> list[str]:
     """The names to read; raises where one that would be ignored looks like a slip of the pen."""
     for name in names:
         meant = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
+        meant += [MEANT[name]] if MEANT.get(name) in known else []
         if name not in known and meant:
             raise WrongContent(
                 f"{path}: There is no key `{name}`; `{meant[0]}` is meant, it seems."

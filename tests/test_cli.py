@@ -27,6 +27,9 @@ FIGURES = {
 }
 
 
+TINY = ("--epochs", "0,1,2,4,8,16", "--samples", 4, "--players", 4)
+
+
 def interdyn(*arguments):
     return CliRunner().invoke(app, [str(a) for a in arguments])
 
@@ -47,7 +50,7 @@ def run(tmp_path_factory):
     """A measurement of a really trained, tiny network, taken through every step by hand."""
     folder = tmp_path_factory.mktemp("run") / "steps"
     steps = [
-        ("measure", "--out", folder, "--epochs", "0,1,2,4,8,16", "--samples", 4, "--players", 4),
+        ("measure", *TINY, "--keep-inputs", "--out", folder),
         ("extract", folder / "measurement.npz"),
         ("fit", folder / "interactions.npz"),
         ("figures", folder / "fit.json"),

@@ -199,12 +199,51 @@ def test_training_inputs_can_be_measured_by_their_true_labels():
     assert not np.array_equal(experiment.inputs[:30], prepare("digits-mlp", Settings()).inputs)
 
 
+@pytest.mark.parametrize("name", ["digits-mlp", "digits-cnn", "digits-transformer"])
+def test_digits_are_shown_as_images_with_their_patches(name):
+    """Whatever the network sees, people see pixels; masked ones change what it sees, others not."""
+    experiment = prepare(name, Settings(samples=3, players=4))
+    shown = experiment.masking.keys(experiment.inputs) | experiment.shown
+    assert shown["inputs"].shape == (3, 8, 8)
+    for player in range(4):
+        places = np.argwhere(shown["regions"][0, player].reshape(-1, 8, 8).any(axis=0))
+        row, column = (places.min(axis=0) // 2 + 1).tolist()
+        assert len(places) == 4
+        assert shown["player_names"][player] == f"r{row}c{column}"
+        own = (
+            experiment.masking.masked(experiment.inputs, 0, np.array([15 ^ 1 << player]))
+            if (name != "digits-cnn")
+            else None
+        )
+        if own is not None:
+            gone = np.flatnonzero(own[0] != experiment.inputs[0])
+            seen = shown["inputs"][0][tuple(places.T)]
+            assert set(np.asarray(experiment.inputs[0]).ravel()[gone]) == set(seen[seen != 0])
+    digits = load_digits()
+    row = int(experiment.shown["sample_names"][2].split()[-1])
+    assert digits.target[row] == experiment.labels[2]
+    assert np.corrcoef(digits.images[row].ravel(), shown["inputs"][2].ravel())[0, 1] > 0.999
+
+
+def test_false_labels_are_told_in_the_names():
+    settings = Settings(samples=1000, players=2, part="train", label_noise=0.05)
+    names = prepare("digits-mlp", settings).shown["sample_names"]
+    assert sum("taught as" in name for name in names) == 50
+
+
 def test_every_epoch_visits_every_sample_once_in_a_new_order():
     """Descent by hand in every possible order of five samples, in batches of 2, 2 and 1."""
     rng = np.random.default_rng(3)
     x, y = rng.normal(size=(5, 2)).astype(np.float32), np.array([0, 1, 2, 1, 0])
     model = eqx.nn.Linear(2, 3, use_bias=False, key=jax.random.key(0))
-    run = train(model, Data(x, y, y, x, y), (0, 1, 2), optax.sgd(0.5), batch_size=2, seed=1)
+    run = train(
+        model,
+        Data(x, y, y, x, y, np.arange(2 * len(x))),
+        (0, 1, 2),
+        optax.sgd(0.5),
+        batch_size=2,
+        seed=1,
+    )
     weights = [checkpoint.state.arrays[0] for checkpoint in run]
 
     def step(w, rows):

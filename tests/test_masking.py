@@ -108,6 +108,41 @@ def test_bad_patches(arguments, message):
         image_patches((8, 8), **arguments)
 
 
+def test_patches_are_named_by_row_and_column():
+    """Each name says where the pixels of its player lie."""
+    masking = image_patches((2, 6, 8), 2, 5, seed=3, samples=4)
+    for sample, player in np.ndindex(4, 5):
+        row, column = (int(part) for part in masking.names[sample, player][1:].split("c"))
+        expected = np.zeros((2, 6, 8), bool)
+        expected[:, 2 * row - 2 : 2 * row, 2 * column - 2 : 2 * column] = True
+        np.testing.assert_array_equal(masking.regions[sample, player], expected)
+
+
+def test_features_tokens_and_clusters_are_named():
+    columns = ["age", "red", "green", "blue"]
+    grouped = tabular_features(4, [0, (1, 2, 3)], names=columns)
+    assert grouped.names.tolist() == ["age", "red … blue"]
+    drawn = tabular_features(4, 2, names=columns, samples=3)
+    for sample, player in np.ndindex(3, 2):
+        assert drawn.names[sample, player] == columns[drawn.regions[sample, player].argmax()]
+    words = np.array([["a", "very", "good", "film"], ["not", "my", "kind", "of"]])
+    for masking in (
+        tokens(4, 2, mask=0, words=words),
+        tokens(4, 2, mask=0, words=words, samples=2),
+    ):
+        for sample, player in np.ndindex(2, 2):
+            place = masking.regions[sample, player].argmax()
+            assert masking.names[sample, player] == words[sample, place]
+    assert tokens(4, 2, mask=0, words=words[0]).names.shape == (2,)
+    assert tokens(3, 3, mask=0).names.tolist() == ["token 0", "token 1", "token 2"]
+    with pytest.raises(ValueError, match="`words` must be for the 3 samples"):
+        tokens(4, 2, mask=0, words=words, samples=3)
+    with pytest.raises(ValueError, match=r"`names` must have shape \(n,\) = \(4,\)"):
+        tabular_features(4, 2, names=["age"])
+    cloud = np.random.default_rng(0).normal(size=(2, 9, 3))
+    assert set(point_clusters(cloud, 3, 2).names.ravel()) <= {f"cluster {i}" for i in range(3)}
+
+
 def test_a_player_that_covers_nothing():
     with pytest.raises(ValueError, match=r"Every player must cover some of the input, but \[1\]"):
         Masking(np.array([[True, False], [False, False]]), np.array(0.0), (2,))

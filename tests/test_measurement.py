@@ -1,5 +1,7 @@
 """Measurements: values against direct evaluation, and what is refused."""
 
+import dataclasses
+
 import jax.numpy as jnp
 import mpmath
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from sim.checks import ArgumentError
+from sim.extraction import Interactions, extract_interactions
 from sim.measurement.measurement import Measurement
 from sim.measurement.players import image_patches, tabular_features
 from sim.measurement.scoring import log_odds, measure_outputs
@@ -118,6 +121,94 @@ def test_round_trip(measurement, tmp_path):
     assert loaded.test_loss is None
     assert loaded.metadata == measurement.metadata
     assert (loaded.n, loaded.checkpoints, loaded.samples) == (3, 4, 3)
+
+
+REGIONS = np.eye(3, dtype=bool)[:, :, None] & np.ones(2, bool)  # rows of a 3×2 image
+SHOWN = {
+    "player_names": ["top", "middle", "bottom"],
+    "sample_names": ["one", "two", "three"],
+    "regions": REGIONS,
+    "inputs": np.arange(18.0).reshape(3, 3, 2),
+}
+
+
+def test_what_people_look_at_travels_through_every_file(tmp_path):
+    outputs = np.random.default_rng(0).normal(size=(2, 3, 8))
+    measurement = Measurement(outputs, [0, 1], **SHOWN)
+    measurement.save(tmp_path / "m.npz")
+    loaded = Measurement.load(tmp_path / "m.npz")
+    found = Interactions(loaded, extract_interactions(outputs), {})
+    found.save(tmp_path / "i.npz")
+    last = Interactions.load(tmp_path / "i.npz").without([]).measurement.at(np.array([1]))
+    for name, value in SHOWN.items():
+        kept = getattr(last, name)
+        np.testing.assert_array_equal(kept, np.asarray(value)[None] if name == "regions" else value)
+    assert last.players(2) == last.players(-1) == SHOWN["player_names"]
+    assert last.sample_name(1) == "two"
+
+
+def test_names_of_each_input_are_the_same_in_every_run():
+    names = [["a", "b", "c"], ["d", "e", "f"]]
+    shown = {"player_names": names, "sample_names": ["one", "two"], "inputs": np.ones((2, 4))}
+    runs = [Measurement(np.full((1, 2, 8), run), [0], **shown) for run in (1.0, 2.0)]
+    both = Measurement.of_runs(runs)
+    assert [both.players(sample) for sample in range(4)] == names * 2
+    assert [both.sample_name(sample) for sample in range(4)] == ["one", "two"] * 2
+    assert both.inputs.shape == (2, 4)
+    with pytest.raises(ValueError, match="`sample` must be a whole number from 0 to 3, but is 4"):
+        both.players(4)
+    other = dataclasses.replace(runs[1], sample_names=["two", "one"])
+    with pytest.raises(ValueError, match="the same names of inputs"):
+        Measurement.of_runs([runs[0], other])
+    with pytest.raises(ValueError, match=r"the same inputs, but"):
+        Measurement.of_runs([runs[0], dataclasses.replace(runs[1], inputs=np.zeros((2, 4)))])
+
+
+def test_regions_are_of_each_input_or_of_all():
+    def kept(samples, **shown):
+        return Measurement(np.zeros((1, samples, 8)), [0], **shown).regions
+
+    assert kept(2, regions=REGIONS).shape == (1, 3, 3, 2)
+    own = np.stack([REGIONS, REGIONS[::-1]])
+    np.testing.assert_array_equal(kept(2, regions=own.astype(int)), own)
+    # three samples of three players: a single shape would do for both
+    assert kept(3, regions=np.ones((3, 3, 2), bool)).shape == (3, 3, 2)
+    assert kept(3, regions=REGIONS, inputs=np.ones((3, 3, 2))).shape == (1, 3, 3, 2)
+
+
+@pytest.mark.parametrize(
+    ("shown", "message"),
+    [
+        ({"player_names": ["a", "b"]}, r"`player_names` must have shape \(n,\) = \(3,\).* is"),
+        ({"player_names": [1, 2, 3]}, "`player_names` must be text"),
+        ({"sample_names": ["a"]}, "`sample_names` must be one text for each of the 2 inputs"),
+        ({"sample_names": np.array([b"\xff", b"a"])}, "`sample_names` must be text in UTF-8"),
+        ({"regions": np.ones((2, 4), bool)}, r"`regions` must have shape \(n, \*shape\)"),
+        ({"regions": np.full((3, 4), 2)}, "`regions` must be true or false, or 0 and 1"),
+        ({"inputs": np.ones((3, 4))}, "`inputs` must be an array of 2 inputs"),
+    ],
+)
+def test_what_people_look_at_must_fit(shown, message):
+    with pytest.raises(ValueError, match=message.replace(" is", " has shape")):
+        Measurement(np.zeros((1, 2, 8)), [0], **shown)
+
+
+@pytest.mark.parametrize("key", ["player_name", "players", "feature_names", "region", "images"])
+def test_keys_that_look_like_what_travels_are_refused(key, tmp_path):
+    np.savez(tmp_path / "m.npz", outputs=np.zeros((1, 1, 4)), epochs=[0], **{key: ["a", "b"]})
+    with pytest.raises(ValueError, match=f"no key `{key}`; `[a-z_]+` is meant"):
+        Measurement.load(tmp_path / "m.npz")
+
+
+def test_a_file_is_not_replaced_unasked(measurement, tmp_path):
+    path = tmp_path / "m.npz"
+    measurement.save(path)
+    before = path.read_bytes()
+    with pytest.raises(FileExistsError, match=r"m\.npz: is there already; overwrite=True"):
+        measurement.at(np.array([0])).save(path)
+    assert path.read_bytes() == before
+    measurement.at(np.array([0])).save(path, overwrite=True)
+    assert Measurement.load(path).checkpoints == 1
 
 
 def trained_again(seed, **change):

@@ -110,7 +110,7 @@ def whole(tmp_path_factory):
 
 
 def saved(measurement, folder):
-    measurement.save(folder / "m.npz")
+    measurement.save(folder / "m.npz", overwrite=True)
     return (folder / "m.npz").read_bytes()
 
 

@@ -352,7 +352,7 @@ def test_the_noise_is_saved_with_its_trajectory(tmp_path):
     traced = jax.jit(lambda noise: simulate(None, target, FALLING, EPOCHS, noise=noise))(noise)
     assert dict(traced.metadata)["noise_growth"] == "..."
     for each in (run, traced, dataclasses.replace(run, metadata=())):
-        each.save(tmp_path / "t.npz")
+        each.save(tmp_path / "t.npz", overwrite=True)
         again = Trajectory.load(tmp_path / "t.npz")
         assert again.noise == noise
         assert dict(again.metadata)["noise_correlation"] == -0.3

@@ -52,7 +52,9 @@ def demo(
     drawn = [path for name in FIGURES for path in figure_paths(folder, name)]
     started = time.monotonic()
     with results([*files, *drawn], overwrite), progress_bars() as progress:
-        measurement = run_measure("digits-mlp", settings, files[0], progress, overwrite=overwrite)
+        measurement = run_measure(
+            "digits-mlp", settings, files[0], progress, overwrite=overwrite, keep_inputs=True
+        )
         interactions = run_extract(measurement, files[1], progress)
         document = run_fit(interactions, folder, progress)
         run_figures(document, folder, progress)

@@ -119,7 +119,7 @@ def run_extract(
     )
     settings = {"noise_bound": noise_bound, "tolerance": tolerance, "prefer": prefer}
     interactions = Interactions(measurement, extraction, settings)
-    interactions.save(path)
+    interactions.save(path, overwrite=True)  # which `results` allowed
     return interactions
 
 

@@ -79,6 +79,13 @@ def measure(
     single: Annotated[
         bool, typer.Option("--float32", help="Write the outputs in 32 bits: half the file.")
     ] = False,
+    keep_inputs: Annotated[
+        bool,
+        typer.Option(
+            "--keep-inputs",
+            help="Keep the inputs in the file too, so that interactions can be drawn on them.",
+        ),
+    ] = False,
     script: Annotated[
         Path | None,
         typer.Option(help="A Python file that registers experiments of your own; run first."),
@@ -105,6 +112,7 @@ def measure(
             seeds=seeds,
             overwrite=overwrite,
             single=single,
+            keep_inputs=keep_inputs,
             extra=extra,
         )
     finish(
@@ -149,6 +157,7 @@ def run_measure(
     seeds: int = 1,
     overwrite: bool = False,
     single: bool = False,
+    keep_inputs: bool = False,
     extra: Mapping[str, Any] | None = None,
 ) -> Measurement:
     """Trains, measures and saves; goes on from the checkpoints that a killed run left behind.
@@ -161,7 +170,13 @@ def run_measure(
     several = None if seeds == 1 else range(settings.seed, settings.seed + seeds)
     try:
         measurement = record(
-            experiment, metadata, progress, seeds=several, folder=unfinished, discard=overwrite
+            experiment,
+            metadata,
+            progress,
+            seeds=several,
+            folder=unfinished,
+            discard=overwrite,
+            keep_inputs=keep_inputs,
         )
         save_recording(measurement, path, unfinished, np.float32 if single else np.float64)
     except KeyboardInterrupt:

@@ -88,7 +88,7 @@ def simulate(
         write_config(used, settings.used(), heading)
         for name, draw in drawings.items():
             save_figure(draw(trajectory), folder, name)
-        trajectory.save(path)
+        trajectory.save(path, overwrite=True)  # which `results` allowed
     if not as_json:
         _print(trajectory)
     held = ", ".join(sorted(file.name for file in files))

@@ -29,6 +29,7 @@ def record(
     seeds: Sequence[int] | None = None,
     folder: str | Path | None = None,
     discard: bool = False,
+    keep_inputs: bool = False,
 ) -> Measurement:
     """Trains the experiment's network and measures it at each of its checkpoints.
 
@@ -48,6 +49,8 @@ def record(
             experiment's own.
         folder: for the checkpoints of an unfinished run; made if it is not there.
         discard: throw away the checkpoints of a run with other settings.
+        keep_inputs: whether the measurement holds the inputs too, so that interactions can be drawn
+            on them.
 
     Raises:
         ValueError: a score that is not finite or of the wrong shape (names epoch and sample); the
@@ -90,7 +93,16 @@ def record(
         **{name: curve if count > 1 else curve[0] for name, curve in curves.items()},
         metadata=experiment.metadata | added,
         runs=count,
+        **_shown(experiment, keep_inputs),
     )
+
+
+def _shown(experiment: Experiment, keep_inputs: bool) -> dict[str, Any]:
+    """What the measurement keeps for people to look at."""
+    shown = experiment.masking.keys(experiment.inputs) | dict(experiment.shown)
+    if not keep_inputs:
+        del shown["inputs"]
+    return shown
 
 
 def _checked_seeds(seeds: Sequence[int], experiment: Experiment) -> list[int]:

@@ -119,6 +119,9 @@ class Experiment:
         epochs: of the checkpoints, strictly increasing.
         train: trains, the same way each time it is called; see `Train`.
         metadata: what was trained on what, for the record.
+        shown: what a measurement keeps to show people, by its attribute's name: `player_names`,
+            `sample_names`, `regions`, `inputs`. What is not here comes from the masking and from
+            the inputs.
         seeded: from a seed to the training run with its initial parameters and its order of the
             data, which stay the same with their label noise; None if there is no run but `train`.
         origin: the experiment's name and its settings, by which an unfinished run is known again;
@@ -131,6 +134,7 @@ class Experiment:
     epochs: tuple[int, ...]
     train: Train
     metadata: dict[str, Any]
+    shown: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
     seeded: Callable[[int], Train] | None = None
     origin: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 

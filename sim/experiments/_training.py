@@ -31,7 +31,8 @@ class Data:
     """Inputs (samples, *shape) float32 and labels (samples,) of the training and the test set.
 
     `train_labels` holds the label noise; the losses are with respect to it, as the network sees it.
-    `true_labels` are those of the training set without it.
+    `true_labels` are those of the training set without it. `rows` (training + test samples,) are
+    the places of the training samples in the data set, and after them those of the test samples.
     """
 
     train_inputs: np.ndarray
@@ -39,6 +40,7 @@ class Data:
     true_labels: np.ndarray
     test_inputs: np.ndarray
     test_labels: np.ndarray
+    rows: np.ndarray
 
     def measured(self, settings: Settings) -> tuple[np.ndarray, np.ndarray]:
         """The inputs that are measured, and their true classes."""
@@ -54,6 +56,20 @@ class Data:
                 opening="",
             )
         return inputs[: settings.samples], labels[: settings.samples]
+
+    def names(self, settings: Settings, what: str) -> np.ndarray:
+        """Names of the inputs that are measured: what they are, and their row in the data set.
+
+        Of training inputs whose label was replaced, the false one is told too.
+        """
+        training = len(self.train_labels)
+        start = training if settings.part == "test" else 0
+        names = [f"{what} {row}" for row in self.rows[start : start + settings.samples]]
+        if settings.part == "train":
+            pairs = zip(self.train_labels.tolist(), self.true_labels.tolist(), strict=True)
+            for at, (given, true) in enumerate(list(pairs)[: settings.samples]):
+                names[at] += "" if given == true else f" (taught as {given})"
+        return np.array(names)
 
 
 def split(
@@ -81,7 +97,12 @@ def split(
     classes = int(labels.max()) + 1
     train_labels[wrong] = (train_labels[wrong] + rng.integers(1, classes, len(wrong))) % classes
     return Data(
-        inputs[:training], train_labels, labels[:training], inputs[training:], labels[training:]
+        train_inputs=inputs[:training],
+        train_labels=train_labels,
+        true_labels=labels[:training],
+        test_inputs=inputs[training:],
+        test_labels=labels[training:],
+        rows=order,
     )
 
 

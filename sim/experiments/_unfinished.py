@@ -197,7 +197,7 @@ def save_recording(
     """
     unfinished = Unfinished(Path(folder))
     whole = unfinished.folder / WHOLE
-    measurement.save(whole, dtype)
+    measurement.save(whole, dtype, overwrite=True)
     saved = {"run": unfinished._run(), "saved": _digest(whole)}
     write_json(unfinished.folder / RUN, saved)
     move(whole, path)

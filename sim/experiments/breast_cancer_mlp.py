@@ -46,7 +46,12 @@ def breast_cancer_mlp(settings: Settings) -> Experiment:
     return Experiment(
         inputs=inputs,
         labels=labels,
-        masking=tabular_features(FEATURES, settings.players, seed=settings.seed),
+        masking=tabular_features(
+            FEATURES,
+            settings.players,
+            names=table.feature_names[:FEATURES].tolist(),
+            seed=settings.seed,
+        ),
         epochs=settings.epochs,
         train=seeded(settings.seed),
         metadata=description(
@@ -57,5 +62,6 @@ def breast_cancer_mlp(settings: Settings) -> Experiment:
             optimiser="SGD, learning rate 0.01, momentum 0.9, batch 64",
             masking=f"{settings.players} of ten features, baseline 0 (mean value)",
         ),
+        shown={"sample_names": data.names(settings, "row")},
         seeded=seeded,
     )

@@ -100,5 +100,6 @@ def digits_cnn(settings: Settings) -> Experiment:
             masking=f"{settings.players} of sixteen 2×2 patches of the feature map after the first "
             f"ReLU, baseline 0",
         ),
+        shown={"sample_names": data.names(settings, "digit")},
         seeded=seeded,
     )

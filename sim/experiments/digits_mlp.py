@@ -46,5 +46,6 @@ def digits_mlp(settings: Settings) -> Experiment:
             optimiser="SGD, learning rate 0.01, momentum 0.9, batch 128",
             masking=f"{settings.players} of sixteen 2×2 patches, baseline 0 (mean grey)",
         ),
+        shown={"sample_names": data.names(settings, "digit")},
         seeded=seeded,
     )

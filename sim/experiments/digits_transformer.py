@@ -14,7 +14,7 @@ import optax
 from sim.experiments._digits import DIGITS, digits
 from sim.experiments._registry import Experiment, Settings, Train, register
 from sim.experiments._training import description, train
-from sim.measurement import tokens
+from sim.measurement import image_patches, tokens
 
 TOKENS, PIXELS, WIDTH, HEADS, LAYERS = 16, 4, 32, 4, 2
 
@@ -97,6 +97,7 @@ def digits_transformer(settings: Settings) -> Experiment:
         test_inputs=_patches(images.test_inputs),
     )
     inputs, labels = data.measured(settings)
+    patches = image_patches((8, 8), 2, settings.players, seed=settings.seed)
     optimiser = optax.adam(1e-3)
 
     def seeded(seed: int) -> Train:
@@ -117,5 +118,9 @@ def digits_transformer(settings: Settings) -> Experiment:
             optimiser="Adam, learning rate 0.001, batch 128",
             masking=f"{settings.players} of sixteen tokens, baseline 0 (mean grey)",
         ),
+        shown={
+            **patches.keys(images.measured(settings)[0]),
+            "sample_names": data.names(settings, "digit"),
+        },
         seeded=seeded,
     )

@@ -12,7 +12,7 @@ import numpy as np
 
 from sim.checks import ArgumentError, check_outputs
 from sim.extraction.programme import Extraction
-from sim.files import read_npz, write_npz
+from sim.files import read_npz, refuse_existing, write_npz
 from sim.measurement import KEYS, Measurement
 
 SETS = ("i_and", "i_or", "multipliers")
@@ -73,8 +73,17 @@ class Interactions:
                     opening="",
                 )
 
-    def save(self, path: str | Path) -> None:
-        """Writes one `.npz`: the measurement's keys, `runs` among them, and the extraction's."""
+    def save(self, path: str | Path, *, overwrite: bool = False) -> None:
+        """Writes one `.npz`: the measurement's keys, `runs` among them, and the extraction's.
+
+        Args:
+            path: of the file; it is there whole or not at all.
+            overwrite: replace a file that is there.
+
+        Raises:
+            FileExistsError: the file is there, and is to be kept.
+        """
+        refuse_existing(path, overwrite)
         names = (*SETS, *RESULTS)
         extracted = {name: np.asarray(getattr(self.extraction, name)) for name in names}
         metadata = {**self.measurement.metadata, "extraction": dict(self.settings)}

@@ -12,6 +12,7 @@ from sim.measurement.measurement import (
     Measurement as Measurement,
     ProbabilityWarning as ProbabilityWarning,
 )
+from sim.measurement.naming import TRAVELLING as TRAVELLING
 from sim.measurement.players import (
     image_patches as image_patches,
     point_clusters as point_clusters,

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sim.checks import ArgumentError, check_finite
+from sim.measurement.naming import check_player_names
 
 MAX_PLAYERS = 24
 
@@ -43,6 +44,7 @@ class Masking:
         baseline: what an absent player's region shows. Broadcasts against (*shape), or has shape
             (samples, *shape) where every sample has its own.
         shape: the shape of one input.
+        names: text (n,), or (samples, n) where every sample has its own; None leaves them unnamed.
 
     Raises:
         ValueError: no player, an empty region, or a baseline that does not fit the input.
@@ -62,6 +64,7 @@ class Masking:
     regions: np.ndarray
     baseline: ArrayLike
     shape: tuple[int, ...]
+    names: ArrayLike | None = None
 
     def __post_init__(self) -> None:
         regions, shape = np.asarray(self.regions, dtype=bool), tuple(self.shape)
@@ -88,6 +91,9 @@ class Masking:
                 f"`regions` and `baseline` must be for the same number of samples, but are for "
                 f"{self._own_regions} and {self._own_baselines}."
             )
+        if self.names is not None:
+            text = check_player_names(self.names, self.samples or 1, self.n, "names")
+            object.__setattr__(self, "names", text)
 
     @property
     def n(self) -> int:
@@ -108,6 +114,26 @@ class Masking:
     def _own_baselines(self) -> int | None:
         baseline = np.asarray(self.baseline)
         return len(baseline) if baseline.ndim == len(self.shape) + 1 else None
+
+    def keys(self, inputs: ArrayLike | None = None) -> dict[str, np.ndarray]:
+        """What a `Measurement` keeps of the players, and of the inputs if they are given.
+
+        Args:
+            inputs: (samples, *shape), as people should see them.
+
+        Example:
+            >>> from sim import Measurement, tabular_features
+            >>> masking = tabular_features(2, 2, names=["age", "height"])
+            >>> Measurement(np.zeros((1, 1, 4)), [0], **masking.keys()).players(0)
+            ['age', 'height']
+        """
+        shared = self._own_regions is None
+        kept: dict[str, np.ndarray] = {"regions": self.regions[None] if shared else self.regions}
+        if self.names is not None:
+            kept["player_names"] = np.asarray(self.names)
+        if inputs is not None:
+            kept["inputs"] = np.asarray(inputs)
+        return kept
 
     def check(self, inputs: np.ndarray) -> None:
         """Raises ValueError unless the masking can be applied to `inputs` and changes them."""

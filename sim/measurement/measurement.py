@@ -21,7 +21,14 @@ from sim.checks import (
     check_outputs,
     check_whole,
 )
-from sim.files import read_npz, write_npz
+from sim.files import read_npz, refuse_existing, write_npz
+from sim.measurement.naming import (
+    TRAVELLING,
+    check_inputs,
+    check_player_names,
+    check_regions,
+    check_sample_names,
+)
 
 
 class ProbabilityWarning(UserWarning):
@@ -47,6 +54,13 @@ class Measurement:
         test_accuracy: fractions.
         metadata: anything that JSON can hold: network, data, seed, versions.
         runs: number of training runs.
+        player_names: text (n,), or (input_count, n) where every input has its own; see `players`.
+        sample_names: text (input_count,).
+        regions: bool, which places of an input belong to each player, as in `Masking`: (n, *shape),
+            or (input_count, n, *shape) where every input has its own. Kept as (1, n, *shape) or
+            (input_count, n, *shape).
+        inputs: (input_count, *shape), the inputs as people should see them: images, say. The
+            regions may be coarser, as those of a feature map are.
 
     Raises:
         ValueError: shapes that do not match, values that are not finite, epochs out of order,
@@ -62,6 +76,9 @@ class Measurement:
         >>> several = Measurement(np.zeros((2, 6, 8)), [0, 5], runs=2)
         >>> several.input_count
         3
+        >>> named = Measurement(np.zeros((1, 1, 4)), [0], player_names=["very", "good"])
+        >>> named.players(0)
+        ['very', 'good']
     """
 
     outputs: np.ndarray
@@ -73,6 +90,10 @@ class Measurement:
     test_accuracy: np.ndarray | None = None
     metadata: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     runs: int = 1
+    player_names: np.ndarray | None = None
+    sample_names: np.ndarray | None = None
+    regions: np.ndarray | None = None
+    inputs: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         outputs = check_outputs(self.outputs)
@@ -84,6 +105,7 @@ class Measurement:
         for name in CURVES:
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, self._curve(name))
+        self._check_travelling()
         self._check_metadata()
         if outputs.min() >= 0 and outputs.max() <= 1 and np.ptp(outputs) > 0:
             warnings.warn(PROBABILITIES, ProbabilityWarning, stacklevel=3)
@@ -115,6 +137,20 @@ class Measurement:
                 opening="",
             )
         return labels
+
+    def _check_travelling(self) -> None:
+        count = self.input_count
+        if self.inputs is not None:
+            object.__setattr__(self, "inputs", check_inputs(self.inputs, count))
+        if self.regions is not None:
+            regions = check_regions(self.regions, count, self.n, self.inputs)
+            object.__setattr__(self, "regions", regions)
+        if self.player_names is not None:
+            names = check_player_names(self.player_names, count, self.n)
+            object.__setattr__(self, "player_names", names)
+        if self.sample_names is not None:
+            names = check_sample_names(self.sample_names, count)
+            object.__setattr__(self, "sample_names", names)
 
     def _curve(self, name: str) -> np.ndarray:
         curve = np.asarray(getattr(self, name), dtype=np.float64)
@@ -182,6 +218,44 @@ class Measurement:
         """Number of inputs in each training run: samples / runs."""
         return self.samples // self.runs
 
+    def players(self, sample: int) -> list[str]:
+        """Names of the players of a sample; those of a measurement without names are numbered.
+
+        Args:
+            sample: from 0 on, or from the end below 0.
+
+        Raises:
+            ValueError: there is no such sample.
+
+        Example:
+            >>> Measurement(np.zeros((2, 3, 8)), [0, 5]).players(0)
+            ['player 0', 'player 1', 'player 2']
+        """
+        at = self._input(sample)
+        if self.player_names is None:
+            return [f"player {player}" for player in range(self.n)]
+        names = self.player_names
+        own: list[str] = (names if names.ndim == 1 else names[at]).tolist()
+        return own
+
+    def sample_name(self, sample: int) -> str:
+        """Name of a sample; where there are no names, its number.
+
+        Example:
+            >>> Measurement(np.zeros((2, 6, 8)), [0, 5], runs=2).sample_name(4)
+            'sample 1'
+        """
+        at = self._input(sample)
+        return f"sample {at}" if self.sample_names is None else str(self.sample_names[at])
+
+    def _input(self, sample: int) -> int:
+        """Which input a sample is, whatever its run."""
+        if not -self.samples <= sample < self.samples:
+            raise ArgumentError(
+                "sample", f"be a whole number from 0 to {self.samples - 1}", f"is {sample}"
+            )
+        return sample % self.samples % self.input_count
+
     def at(self, checkpoints: np.ndarray) -> Measurement:
         """The same at some of the checkpoints only, by their indices."""
         fields = {"outputs": self.outputs[checkpoints], "epochs": self.epochs[checkpoints]}
@@ -194,7 +268,7 @@ class Measurement:
         """The file's content: one array for each attribute that is there, metadata as JSON."""
         present = {
             name: getattr(self, name)
-            for name in ("outputs", "epochs", "labels", *CURVES)
+            for name in ("outputs", "epochs", "labels", *CURVES, *TRAVELLING)
             if getattr(self, name) is not None
         }
         if np.dtype(dtype) not in (np.float32, np.float64):
@@ -208,17 +282,22 @@ class Measurement:
             present["runs"] = np.array(self.runs)
         return present | {"metadata": np.array(json.dumps(dict(self.metadata)))}
 
-    def save(self, path: str | Path, dtype: DTypeLike = np.float64) -> None:
+    def save(
+        self, path: str | Path, dtype: DTypeLike = np.float64, *, overwrite: bool = False
+    ) -> None:
         """Writes one `.npz` with a key for each attribute; see `Measurement.load`.
 
         Args:
             path: of the file; it is there whole or not at all.
             dtype: of the outputs in the file; float32 halves it.
+            overwrite: replace a file that is there.
 
         Raises:
             ValueError: outputs too large for `dtype`.
+            FileExistsError: the file is there, and is to be kept.
             OSError: the disk is full, or the place cannot be written.
         """
+        refuse_existing(path, overwrite)
         write_npz(path, self.arrays(dtype))
 
     @classmethod
@@ -228,7 +307,8 @@ class Measurement:
         The file needs the keys `outputs` (checkpoints, samples, 2^n) and `epochs` (checkpoints,);
         `labels`, `train_loss`, `test_loss`, `train_accuracy`, `test_accuracy` and `metadata` (a
         JSON text) may be there, and `runs`, the number of training runs; without it there is one.
-        Other keys are ignored. With numpy alone:
+        So may `player_names`, `sample_names`, `regions` and `inputs`, for tables and pictures.
+        Other keys are ignored, unless they look like one of these. With numpy alone:
 
             np.savez("measurement.npz", outputs=outputs, epochs=epochs)
 
@@ -247,8 +327,8 @@ class Measurement:
     def of_runs(cls, measurements: Sequence[Measurement]) -> Measurement:
         """Joins training runs of the same settings, measured one by one, into one measurement.
 
-        The inputs must be the same, in the same order, and so must be the players; only their
-        number and the labels can be checked here.
+        The inputs must be the same, in the same order, and so must be the players; their number,
+        the labels, and the names, regions and inputs that go with them are compared.
 
         Args:
             measurements: in the order that their runs are to have; each may hold several already.
@@ -259,7 +339,8 @@ class Measurement:
 
         Raises:
             ValueError: there is no measurement, or two of them differ in their epochs, number of
-                players or of inputs, labels, or in which losses and accuracies they hold.
+                players or of inputs, labels, names, regions or inputs, or in which losses and
+                accuracies they hold.
             TypeError: something else than measurements.
 
         Example:
@@ -292,6 +373,7 @@ class Measurement:
             **{name: curve if runs > 1 else curve[0] for name, curve in curves.items()},
             metadata=_joined_metadata([one.metadata for one in measurements]),
             runs=runs,
+            **{name: getattr(first, name) for name in TRAVELLING},
         )
 
     def _check_joins(self, other: Measurement, at: int) -> None:
@@ -301,6 +383,8 @@ class Measurement:
             "number of players": (self.n, other.n),
             "number of inputs": (self.input_count, other.input_count),
             "labels": (self._input_labels(), other._input_labels()),
+            "names of players": (_listed(self.player_names), _listed(other.player_names)),
+            "names of inputs": (_listed(self.sample_names), _listed(other.sample_names)),
             "losses and accuracies": (_curves_held(self), _curves_held(other)),
         }
         for what, (ours, theirs) in values.items():
@@ -309,6 +393,13 @@ class Measurement:
                     "measurements",
                     f"have the same {what}",
                     f"measurements[0] has {ours} and measurements[{at}] has {theirs}",
+                )
+        for name in ("regions", "inputs"):
+            if not np.array_equal(*(getattr(one, name) for one in (self, other))):
+                raise ArgumentError(
+                    "measurements",
+                    f"have the same {name}",
+                    f"measurements[0] and measurements[{at}] do not",
                 )
 
     def _input_labels(self) -> list[int] | None:
@@ -328,6 +419,10 @@ class Measurement:
 
 def _curves_held(measurement: Measurement) -> list[str]:
     return [name for name in CURVES if getattr(measurement, name) is not None]
+
+
+def _listed(names: np.ndarray | None) -> list[Any] | None:
+    return None if names is None else names.tolist()
 
 
 def _joined_metadata(each: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -353,5 +448,5 @@ PROBABILITIES = (
 )
 CURVES = ("train_loss", "test_loss", "train_accuracy", "test_accuracy")
 REQUIRED = ("outputs", "epochs")
-KEYS = (*REQUIRED, "labels", *CURVES, "metadata", "runs")
+KEYS = (*REQUIRED, "labels", *CURVES, "metadata", "runs", *TRAVELLING)
 """Of a measurement's file: all that is read of it."""

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sim.checks import ArgumentError
+from sim.checks import ArgumentError, as_array
 from sim.measurement.masking import Masking
+from sim.measurement.naming import check_player_names
 
 
 def image_patches(
@@ -22,6 +23,8 @@ def image_patches(
     samples: int | None = None,
 ) -> Masking:
     """Players are n square patches of an image or of a feature map, chosen at random.
+
+    They are named by row and column, counted from 1: `r2c4` is the fourth patch of the second row.
 
     Args:
         shape: (height, width) or (channels, height, width) of one input.
@@ -40,6 +43,8 @@ def image_patches(
         >>> masking = image_patches((8, 8), patch=2, n=10)
         >>> masking.masked(np.ones((1, 8, 8)), 0, np.array([0, 2**10 - 1])).sum(axis=(1, 2))
         array([24., 64.])
+        >>> masking.names.tolist()[:3]
+        ['r1c1', 'r1c3', 'r1c4']
     """
     shape = tuple(np.atleast_1d(shape).tolist())
     if len(shape) not in (2, 3):
@@ -65,13 +70,15 @@ def image_patches(
     index = np.arange(rows)[:, None] * columns + np.arange(columns)
     pixels = np.kron(index, np.ones((patch, patch), dtype=int))  # patch number of every pixel
     regions = np.broadcast_to(pixels, shape) == chosen.reshape(*chosen.shape, *[1] * len(shape))
-    return Masking(regions, baseline, shape)
+    names = np.array([f"r{row + 1}c{column + 1}" for row, column in np.ndindex(rows, columns)])
+    return Masking(regions, baseline, shape, names[chosen])
 
 
 def tabular_features(
     features: int,
     players: int | Sequence[int | Sequence[int]],
     *,
+    names: Sequence[str] | None = None,
     baseline: ArrayLike = 0.0,
     seed: int = 0,
     samples: int | None = None,
@@ -82,6 +89,8 @@ def tabular_features(
         features: number of features of one input.
         players: how many features to choose at random; or which, each player an index or several,
             such as the columns of a one-hot code.
+        names: of all the features, such as a table's columns; numbers by default. A group is named
+            by its first and last feature.
         baseline: value of a masked feature: a number, or one for each feature.
         seed: of the choice of features.
         samples: choose other features for each of so many samples; None takes the same for all.
@@ -100,9 +109,11 @@ def tabular_features(
             "be the number of features of one input",
             f"is {(features if np.ndim(features) == 0 else 'an array')}",
         )
+    named = _all_names(names, "feature", features)
     if not isinstance(players, Sequence | np.ndarray):
         chosen = choose(np.arange(features), players, seed, samples, "features", "players")
-        return Masking(chosen[..., None] == np.arange(features), baseline, (features,))
+        regions = chosen[..., None] == np.arange(features)
+        return Masking(regions, baseline, (features,), named[chosen])
     groups = [np.atleast_1d(np.asarray(group)) for group in players]
     for group in groups:
         numbers = np.issubdtype(group.dtype, np.integer)
@@ -115,7 +126,8 @@ def tabular_features(
     regions = np.array([np.isin(np.arange(features), group) for group in groups])
     if len(np.unique(regions, axis=0)) < len(regions):
         raise ValueError("Argument `players` must name different features for every player.")
-    return Masking(regions.reshape(-1, features), baseline, (features,))
+    titles = [" … ".join(dict.fromkeys(named[[min(g), max(g)]].tolist())) for g in groups]
+    return Masking(regions.reshape(-1, features), baseline, (features,), titles)
 
 
 def tokens(
@@ -123,6 +135,7 @@ def tokens(
     n: int,
     *,
     mask: ArrayLike,
+    words: ArrayLike | None = None,
     seed: int = 0,
     allowed: ArrayLike | None = None,
     samples: int | None = None,
@@ -133,6 +146,7 @@ def tokens(
         shape: number of tokens, for inputs of token ids; or (tokens, width), for embeddings.
         n: number of players; the other tokens are always shown.
         mask: what takes a token's place: the mask token's id, or its embedding (width,).
+        words: text (tokens,), or (samples, tokens): the names of the tokens; numbers by default.
         seed: of the choice of tokens.
         allowed: bool (tokens,), which tokens can be players: no padding, no separators. Or
             (samples, tokens), where this differs from sample to sample.
@@ -166,7 +180,23 @@ def tokens(
     regions = chosen[..., None] == np.arange(shape[0])
     if len(shape) == 2:
         regions = np.repeat(regions[..., None], shape[1], axis=-1)
-    return Masking(regions, mask, shape)
+    if words is None or np.ndim(words) == 1:
+        return Masking(regions, mask, shape, _all_names(words, "token", shape[0], "words")[chosen])
+    own = check_player_names(words, len(as_array(words, "words")), shape[0], "words")
+    if chosen.ndim == 1:  # the same places in every sample, with other words there
+        return Masking(np.repeat(regions[None], len(own), axis=0), mask, shape, own[:, chosen])
+    if len(own) != len(chosen):
+        raise ArgumentError("words", f"be for the {len(chosen)} samples", f"has shape {own.shape}")
+    return Masking(regions, mask, shape, np.take_along_axis(own, chosen, axis=1))
+
+
+def _all_names(
+    names: ArrayLike | None, what: str, count: int, argument: str = "names"
+) -> np.ndarray:
+    """The names of everything that could be a player, numbered where there are none."""
+    if names is None:
+        return np.array([f"{what} {number}" for number in range(count)])
+    return check_player_names(names, 1, count, argument).ravel()
 
 
 def choose(
@@ -249,7 +279,8 @@ def point_clusters(
     chosen = choose(np.arange(count), count if n is None else n, seed, len(points), "clusters")
     regions = np.take_along_axis(belongs, chosen[:, :, None], axis=1)
     regions = np.repeat(regions[..., None], points.shape[-1], axis=-1)
-    return Masking(regions, moved.astype(points.dtype), points.shape[1:])
+    names = np.array([f"cluster {number}" for number in range(count)])
+    return Masking(regions, moved.astype(points.dtype), points.shape[1:], names[chosen])
 
 
 def _k_means(points: np.ndarray, clusters: int, rng: np.random.Generator) -> np.ndarray:

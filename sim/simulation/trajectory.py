@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sim.files import read_npz, write_npz
+from sim.files import read_npz, refuse_existing, write_npz
 from theory import NoiseModel, mean_order, order_distribution, strength_by_order
 
 STRENGTHS = (
@@ -98,11 +98,19 @@ class Trajectory:
         """Standard deviation over members of the mean order, (E,)."""
         return jnp.std(mean_order(order_distribution(self.members)), axis=1)
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Writes one `.npz`: each array by its name, `mean_order`, `metadata` as JSON text.
 
         The noise is part of the metadata, as `noise_growth` and `noise_correlation`.
+
+        Args:
+            path: of the file; it is there whole or not at all.
+            overwrite: replace a file that is there.
+
+        Raises:
+            FileExistsError: the file is there, and is to be kept.
         """
+        refuse_existing(path, overwrite)
         arrays = {
             name: np.asarray(getattr(self, name))
             for name in ARRAYS
