@@ -5,8 +5,9 @@ AND–OR interactions are extracted with a certificate (`extract_interactions`, 
 theory is fitted to their distribution over orders (`fit_noise`, `NoiseFit`) and the two phases are
 found (`find_phases`, `Phases`). Around these fits stand the noise laws (`profile_noise`,
 `observe_noise`), schedules and whole trajectories (`fit_schedules`, `fit_trajectory`), what
-generalizes (`generalizable_strength`, `similarity_by_order`, `separate`) and a page for readers
-(`write_report`). `simulate` runs the same process from the theory's side.
+generalizes (`generalizable_strength`, `overfitting_level`, `interaction_groups`,
+`similarity_by_order`, `separate`) and a page for readers (`write_report`). `simulate` runs the same
+process from the theory's side.
 
 Public, beside the names here, are the faces of two rooms: `sim.experiments` (networks that train)
 and `sim.figures` (functions that draw fits and simulations).
@@ -52,7 +53,11 @@ if typing.TYPE_CHECKING:
     )
     from sim.generalization import (
         Generalizable as Generalizable,
+        InteractionGroups as InteractionGroups,
+        OverfittingLevel as OverfittingLevel,
         generalizable_strength as generalizable_strength,
+        interaction_groups as interaction_groups,
+        overfitting_level as overfitting_level,
         similarity_by_order as similarity_by_order,
     )
     from sim.measurement import (
@@ -97,7 +102,10 @@ _NAMES = {
         "NoiseFit NoiseLaw NoiseProfile ScheduleFit TrajectoryFit fit_noise fit_schedules "
         "fit_trajectory neighbour_residuals observe_noise perturb profile_noise"
     ),
-    "generalization": "Generalizable generalizable_strength similarity_by_order",
+    "generalization": (
+        "Generalizable InteractionGroups OverfittingLevel generalizable_strength "
+        "interaction_groups overfitting_level similarity_by_order"
+    ),
     "measurement": (
         "Masking Measurement image_patches mean_baseline measure_outputs point_clusters "
         "tabular_features tokens torch_score"

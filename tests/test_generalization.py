@@ -1,15 +1,24 @@
 """Generalization: definitions by loops over sets, and known answers."""
 
 import itertools
+import json
 import math
 
 import jax
 import numpy as np
 import pytest
 import scipy.optimize
+import scipy.stats
 
 from sim.experiments import train_network
-from sim.generalization import generalizable_strength, similarity_by_order
+from sim.generalization import (
+    GROUPS,
+    generalizable_strength,
+    interaction_groups,
+    overfitting_level,
+    similarity_by_order,
+)
+from sim.generalization.overfitting import _mean_and_intervals
 from sim.separation import separate
 from theory import optimal_interactions, orders
 
@@ -97,6 +106,185 @@ def test_stricter_rules_share_less_and_oneself_shares_everything():
     np.testing.assert_allclose(alone.total_share, 1.0)
 
 
+def _networks(seed, count, samples, size=8):
+    """AND and OR interactions and outputs of a network's checkpoints, or of several networks."""
+    return (
+        *_interactions(seed, 2, count, samples, size),
+        9 * _interactions(-seed % 97, count, samples, size),
+    )
+
+
+def _salient(arrays, at, sample, peers, salience=0.03):
+    """Python sets {(kind, set, sign)} of the salient interactions; `peers` set the threshold."""
+    outputs = arrays[2][at]
+    tau = salience * np.mean([abs(outputs[x, -1] - outputs[x, 0]) for x in peers])
+    return {
+        (kind, s, 1 if arrays[kind][at, sample, s] > 0 else -1)
+        for kind in (0, 1)
+        for s in range(1, outputs.shape[-1])
+        if abs(arrays[kind][at, sample, s]) >= tau and arrays[kind][at, sample, s] != 0
+    }
+
+
+@pytest.mark.parametrize(("rule", "needed"), [("any", 1), ("majority", 2), ("all", 3)])
+def test_overfitting_level_by_sets(rule, needed):
+    """Two runs of three inputs; each run of each network has its own threshold."""
+    mine, theirs = _networks(11, 4, 6, 16), _networks(12, 3, 6, 16)
+    found = overfitting_level(*mine, *theirs, rule=rule, runs=2, salience=0.1, resamples=0)
+    for c, x in itertools.product(range(4), range(6)):
+        peers = range(3 * (x // 3), 3 * (x // 3) + 3)
+        salient = _salient(mine, c, x, peers, 0.1)
+        held = [_salient(theirs, r, x, peers, 0.1) for r in range(3)]
+        own = {one for one in salient if sum(one in others for others in held) < needed}
+        weight = {(kind, s): abs(mine[kind][c, x, s]) for kind, s, _ in salient}
+        expected = sum(weight[one[:2]] for one in own) / sum(weight.values())
+        assert found.levels[c, x] == pytest.approx(expected, rel=1e-12)
+    np.testing.assert_allclose(found.mean, found.levels.mean(axis=1))
+    assert (found.rule, found.runs, found.interval, found.run_interval) == (rule, 2, None, None)
+
+
+def test_overfitting_level_is_what_generalizable_strength_leaves_of_a_sample():
+    mine, theirs = _networks(13, 3, 1), _networks(14, 4, 1)
+    split = generalizable_strength(*mine, *theirs)
+    found = overfitting_level(*mine, *theirs)
+    np.testing.assert_allclose(found.levels[:, 0], 1 - split.total_share)
+    assert found.interval is None  # of one input
+
+
+def test_samples_that_a_network_says_nothing_of_have_no_level():
+    mine, theirs = _networks(15, 2, 3), _networks(16, 1, 3)
+    mine[0][1, 1:] = mine[1][1, 1:] = 0
+    mine[0][0, 2] = mine[1][0, 2] = 0
+    found = overfitting_level(*mine, *theirs, rule="any", resamples=20)
+    assert np.isnan(found.levels).tolist() == [[False, False, True], [False, True, True]]
+    np.testing.assert_allclose(found.mean, [found.levels[0, :2].mean(), found.levels[1, 0]])
+    zero = overfitting_level(*(0 * part for part in mine), *theirs)
+    assert np.isnan(zero.mean).all()
+    assert np.isnan(zero.interval).all()
+
+
+def test_intervals_cover_what_they_say():
+    """Levels of fresh inputs and runs with known means: 0.25 at one checkpoint, 0.5 at another."""
+    rng, reps, level = np.random.default_rng(17), 300, 0.9
+    covered = {"inputs": 0, "runs": 0}
+    for _ in range(reps):
+        inputs = rng.beta([[2.0], [2.0]], [[6.0], [2.0]], size=(2, 16))
+        _, interval, none = _mean_and_intervals(inputs, 1, 100, level, 0)
+        assert none is None
+        covered["inputs"] += (interval[0] <= [0.25, 0.5]) & (interval[1] >= [0.25, 0.5])
+        runs = np.repeat(
+            rng.normal(0.5, 0.1, size=(2, 4)), 3, axis=1
+        )  # nothing but the runs differs
+        _, _, interval = _mean_and_intervals(runs, 4, 100, level, 0)
+        covered["runs"] += (interval[0] <= 0.5) & (interval[1] >= 0.5)
+    for name, count in covered.items():
+        assert np.abs(count / reps - level).max() < 4 * np.sqrt(level * (1 - level) / reps), name
+
+
+def test_a_difference_is_welchs():
+    mine, theirs = _networks(18, 3, 14), _networks(19, 2, 14)
+    found = overfitting_level(*mine, *theirs, rule="any", runs=2, resamples=0)
+    chosen = np.array([True, False, False, True, True, False, False])
+    about, (low, high) = found.difference(chosen, 0.9)
+    each = (found.levels[:, :7] + found.levels[:, 7:]) / 2
+    welch = scipy.stats.ttest_ind(each[:, chosen], each[:, ~chosen], axis=1, equal_var=False)
+    expected = welch.confidence_interval(0.9)
+    np.testing.assert_allclose(about, each[:, chosen].mean(1) - each[:, ~chosen].mean(1))
+    np.testing.assert_allclose([low, high], [expected.low, expected.high])
+    assert np.isnan(found.difference(np.arange(7) == 3)[0]).all()  # one against six: no interval
+
+
+def _group(course):
+    """The group of a course of signs, from its stretches, written as text."""
+    text = "".join("-0+"[sign + 1] for sign in course)
+    stretches = [(key, len(list(group))) for key, group in itertools.groupby(text) if key != "0"]
+    if not stretches:
+        return None
+    if len(stretches) == 1:
+        if text[-1] != "0":
+            return "reliable"
+        return "withdrawn" if text[0] != "0" else "forgotten"
+    if len(stretches) == 2 and stretches[0][0] != stretches[1][0]:
+        return "betraying"
+    return "fluctuating"
+
+
+@pytest.mark.parametrize("fixed", [False, True])
+def test_every_course_is_in_its_group(fixed):
+    """All 3^5 courses of an interaction over five checkpoints, as AND and reversed as OR."""
+    courses = list(itertools.product((-1, 0, 1), repeat=5))
+    kinds = np.zeros((2, 5, len(courses), 4))
+    kinds[0, :, :, 1] = np.transpose(courses)
+    kinds[1, :, :, 3] = np.transpose(courses)[::-1]
+    kinds *= np.array([1.0, 2, 4, 8, 16])[:, None, None]
+    outputs = np.zeros((5, len(courses), 4))
+    outputs[..., 3] = np.array([1.0, 2, 4, 8, 16])[:, None] if not fixed else 1.0
+    found = interaction_groups(*kinds, outputs, salience=1.0, fixed=fixed)
+    expected = np.zeros((5, 2, len(courses), 4), dtype=bool)
+    for x, course in enumerate(courses):
+        for kind, s, order in ((0, 1, course), (1, 3, course[::-1])):
+            if name := _group(order):
+                expected[GROUPS.index(name), kind, x, s] = True
+    np.testing.assert_array_equal(found.member, expected)
+    assert (found.member.sum(axis=0) <= 1).all()
+    np.testing.assert_array_equal(found.member.sum(axis=0) == 1, (kinds != 0).any(axis=1))
+    assert found.fixed is fixed
+
+
+def test_groups_weigh_what_is_salient():
+    networks = _networks(20, 5, 6, 16)
+    found = interaction_groups(*networks, salience=0.1, runs=2)
+    count, strength = np.zeros((2, 5, 5, 4))
+    members = np.zeros((5, 4))
+    for x in range(6):
+        peers = range(3 * (x // 3), 3 * (x // 3) + 3)
+        salient = [_salient(networks, c, x, peers, 0.1) for c in range(5)]
+        signs = [{(kind, s): sign for kind, s, sign in one} for one in salient]
+        for kind, s in set().union(*signs):
+            g = GROUPS.index(_group([sign.get((kind, s), 0) for sign in signs]))
+            order = s.bit_count() - 1
+            assert found.member[g, kind, x, s]
+            members[g, order] += 1 / 6
+            for c in range(5):
+                if (kind, s) in signs[c]:
+                    count[c, g, order] += 1 / 6
+                    strength[c, g, order] += abs(networks[kind][c, x, s]) / 6
+    np.testing.assert_allclose(found.count, count)
+    np.testing.assert_allclose(found.strength, strength)
+    np.testing.assert_allclose(found.members, members)
+    np.testing.assert_allclose(found.share.sum(axis=1), 1.0)
+    assert (members.sum(axis=1) > 0.5).all()  # every group is there to be told
+
+
+def test_a_fixed_threshold_keeps_what_is_only_outgrown():
+    """An interaction of size 1 beside outputs that grow from 1 to 100."""
+    i_and = np.zeros((3, 1, 4))
+    i_and[:, 0, 1], i_and[:, 0, 3] = 1.0, [0.5, 9.0, 99.0]
+    outputs = i_and.cumsum(axis=-1)
+    by_threshold = [
+        interaction_groups(i_and, 0 * i_and, outputs, salience=salience, fixed=fixed).member[
+            :, 0, 0, 1
+        ]
+        for salience, fixed in ((0.03, False), (0.03, True), (0.005, True))
+    ]
+    names = [[GROUPS[g] for g in np.flatnonzero(member)] for member in by_threshold]
+    assert names == [["withdrawn"], [], ["reliable"]]
+
+
+def test_groups_as_a_table_and_as_a_record():
+    found = interaction_groups(*_networks(21, 3, 2), salience=0.2)
+    lines = found.table([0, 1, 5]).splitlines()
+    assert [line.split()[0] for line in lines] == ["epoch", "0", "1", "5", "members"]
+    assert lines[0].split()[1:] == list(GROUPS)
+    shown = [float(cell) for cell in lines[2].split()[1::2]]
+    np.testing.assert_allclose(shown, found.strength[1].sum(axis=-1), atol=0.005)
+    record = json.loads(json.dumps(found.record([0, 1, 5])))
+    assert list(record["groups"]) == list(GROUPS)
+    assert record["groups"]["betraying"]["count"] == found.count[:, 3].tolist()
+    with pytest.raises(ValueError, match="one entry for each of the 3 checkpoints"):
+        found.table([0, 1])
+
+
 def test_a_decay_and_a_spindle_are_separated():
     n, k = 7, np.arange(1, 8)
     true = _interactions(7, 5, 2**n) * 0.6 ** np.asarray(orders(n))
@@ -159,6 +347,16 @@ def test_bad_input_is_refused_by_name():
         generalizable_strength(ok, ok, ok, ok[:, :2], ok[:, :2], ok[:, :2])
     with pytest.raises(ValueError, match="must have the same shape"):
         generalizable_strength(ok, ok[:1], ok, ok, ok, ok)
+    with pytest.raises(ValueError, match="measured on the same samples"):
+        overfitting_level(ok, ok, ok, ok[..., :4], ok[..., :4], ok[..., :4])
+    with pytest.raises(ValueError, match="`runs` must divide the 3 samples"):
+        overfitting_level(ok, ok, ok, ok, ok, ok, runs=2)
+    with pytest.raises(ValueError, match="one truth value for each of the 3 inputs"):
+        overfitting_level(ok, ok, ok, ok, ok, ok).difference([1, 0, 1])
+    with pytest.raises(ValueError, match="must have the same shape"):
+        interaction_groups(ok, ok[:1], ok)
+    with pytest.raises(ValueError, match="`salience` must be positive"):
+        interaction_groups(ok, ok, ok, salience=-0.1)
     with pytest.raises(ValueError, match=r"`strength` must have shape \(checkpoints, 3\)"):
         separate(np.ones((2, 4)), ok[0])
     with pytest.raises(ValueError, match="finite and nonnegative"):

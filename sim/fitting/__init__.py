@@ -8,6 +8,7 @@ from sim.fitting.bootstrap import (
     WORSE as WORSE,
     bootstrap_weights as bootstrap_weights,
     input_weights as input_weights,
+    run_weights as run_weights,
     t_interval as t_interval,
 )
 from sim.fitting.distances import (
