@@ -1,12 +1,18 @@
 """Figures of a fit: what they show, and that equal fits give equal files."""
 
+import json
+import re
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from sim.checks import ArgumentError
+from sim.cli import app
 from sim.document.schema import check_document
 from sim.figures.measured import FIGURES, dynamics, noise_level, size, theory_vs_network
-from sim.figures.style import save_figure
+from sim.figures.style import FORMATS, USUAL, save_figure
 
 
 @pytest.fixture(autouse=True)
@@ -176,7 +182,8 @@ def test_what_is_far_off_leaves_the_axis_of_misfits():
     assert 0.1 < lower.get_ylim()[1] < 0.2
     names = lower.get_legend_handles_labels()[1]
     assert "families of shares" in names
-    assert "frozen" in names
+    assert {"frozen", "↑ frozen up to 0.90"} <= set(names)
+    assert not any(name.startswith("↑ tilt") for name in names)
 
 
 def sized(fit):
@@ -250,7 +257,10 @@ def test_noise_level_shows_what_was_fitted_and_what_is_only_a_bound():
     ]
     np.testing.assert_array_equal(curve.get_xydata(), expected)
     shapes = {mark.get_xdata()[0]: mark.get_marker() for mark in marks}
-    assert shapes == {0: "^", 1: "o", 2: "o", 4: "o", 8: "o", 16: "o", 64: "v"}
+    up, down = shapes.pop(0), shapes.pop(64)  # arrows with their tips on the edges
+    assert shapes == {1: "o", 2: "o", 4: "o", 8: "o", 16: "o"}
+    assert up.vertices[0].tolist() == down.vertices[0].tolist() == [0, 0]
+    assert (up.vertices[:, 1].min(), down.vertices[:, 1].max()) == (-2, 2)
     faces = {mark.get_xdata()[0]: mark.get_markerfacecolor() for mark in marks}
     assert [epoch for epoch, face in sorted(faces.items()) if face == "white"] == [0, 1, 2]
     drawn = [list(line.get_ydata()) for line in lower.lines]
@@ -289,18 +299,100 @@ def test_every_mark_of_a_noise_level_lies_on_the_axis(bounds):
     plt.close(figure)
 
 
+def test_every_mark_of_a_noise_level_has_a_name_in_the_picture():
+    fit = document(boundary=4)
+    bounds = ["at_most", "zero", None, "any", "at_least", "infinite", None]
+    for record, bound in zip(fit["checkpoints"], bounds, strict=False):
+        record["bound"] = bound
+    lines = noise_level(fit).axes[0].lines
+    named = {line.get_label(): line.get_marker() for line in lines if len(line.get_xdata()) == 0}
+    names = ["fitted σ²", *(f"σ² {name}" for name in ("at most", "at least", "→ 0", "→ ∞"))]
+    assert list(named) == [*names, "hollow: first phase"]
+    shapes = {str(getattr(mark, "vertices", mark)) for mark in named.values()}
+    assert len(shapes) == 5  # hollow and fitted are both circles
+    for record in fit["checkpoints"]:
+        record["bound"] = None
+    fit["phases"] = {"boundary": None}
+    assert noise_level(fit).axes[0].get_legend_handles_labels()[1] == ["fitted σ²"]
+
+
+def test_chosen_epochs_are_shown_in_the_order_of_training():
+    fit = document(boundary=4)
+    for draw in (dynamics, theory_vs_network):
+        shown = panels(draw(fit, epochs=[64, 0, 4, 64]))
+        assert [float(ax.get_title().split()[1]) for ax in shown] == [0, 4, 64]
+        by_epoch = {r["epoch"]: r["measured"] for r in fit["checkpoints"]}
+        for ax, epoch in zip(shown, (0, 4, 64), strict=True):
+            np.testing.assert_allclose(heights(ax)[:5], by_epoch[epoch])
+        with pytest.raises(ArgumentError, match="be of 0, 1, 2, 4, 8, 16, 64, 256, but holds 3"):
+            draw(fit, epochs=[3, 4])
+        with pytest.raises(ArgumentError, match="at least one checkpoint, but names none"):
+            draw(fit, epochs=[])
+    every = [r["epoch"] for r in fit["checkpoints"]]
+    for draw in (dynamics, theory_vs_network):
+        assert len(panels(draw(fit, epochs=every))) == 8
+    assert (
+        panels(theory_vs_network(fit, epochs=[256]))[0].get_title().startswith("epoch 256 (target)")
+    )
+
+
 @pytest.mark.parametrize("draw", FIGURES.values(), ids=FIGURES)
 @pytest.mark.parametrize("boundary", [None, 4])
 @pytest.mark.parametrize("epochs", [(0, 1), (3, 5, 9), tuple(range(0, 400, 7))])
 def test_any_number_of_checkpoints_can_be_drawn(draw, boundary, epochs, tmp_path):
     boundary = None if boundary is None else epochs[len(epochs) // 2]
     fit = document(boundary, epochs)
-    one = save_figure(draw(fit), tmp_path, "one")
-    two = save_figure(draw(fit), tmp_path, "two")
+    formats = FORMATS if len(epochs) == 3 else USUAL
+    one = save_figure(draw(fit), tmp_path, "one", formats)
+    two = save_figure(draw(fit), tmp_path, "two", formats)
     assert plt.get_fignums() == []
     for first, second in zip(one, two, strict=True):
         assert first.stat().st_size > 5000
         assert first.read_bytes() == second.read_bytes()
+
+
+@pytest.fixture
+def drawn_by_command(tmp_path):
+    """Runs `interdyn figures` on a fit that was written by hand."""
+    fit = document(4)
+    for record in fit["checkpoints"]:
+        record |= {"scale": 1.0, "tested": True}
+    (tmp_path / "fit.json").write_text(json.dumps(fit), encoding="utf-8")
+    return lambda *options: CliRunner().invoke(
+        app, ["figures", str(tmp_path / "fit.json"), *options]
+    )
+
+
+def test_the_command_draws_the_epochs_and_formats_that_are_asked_for(drawn_by_command, tmp_path):
+    result = drawn_by_command("--epochs", "0, 4,64", "--format", "SVG,pdf")
+    assert result.exit_code == 0, result.output
+    names = {path.name for path in tmp_path.iterdir()} - {"fit.json", ".interdyn.lock"}
+    assert names == {f"{name}.{suffix}" for name in FIGURES for suffix in ("svg", "pdf")}
+    for name in ("dynamics", "theory_vs_network"):
+        text = (tmp_path / f"{name}.svg").read_text(encoding="utf-8")
+        assert re.findall(r">epoch (\d+)", text) == ["0", "4", "64"]
+        assert (tmp_path / f"{name}.pdf").read_bytes().startswith(b"%PDF-")
+    assert "dynamics.svg" in result.stdout
+    refused = drawn_by_command("--format", "pdf")
+    assert refused.exit_code == 2
+    assert "dynamics.pdf" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--epochs", "3"), "--epochs must be of 0, 1, 2, 4, 8, 16, 64, 256, but holds 3."),
+        (("--epochs", "four"), "--epochs must be numbers separated by commas, such as 0,4,64"),
+        (("--epochs", ","), "--epochs must name at least one checkpoint, but names none."),
+        (("--format", "gif"), "--format must be of png, svg, pdf, separated by commas, but is"),
+        (("--format", ""), "--format must be of png, svg, pdf"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused_in_one_line(drawn_by_command, tmp_path, options, message):
+    result = drawn_by_command(*options)
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert " ".join(result.stderr.split()).startswith(f"interdyn: {message}")
+    assert not list(tmp_path.glob("*.png"))
 
 
 def test_no_loss_is_said_in_words():

@@ -58,9 +58,10 @@ def test_noise_levels_are_where_they_were_fitted_and_mere_bounds_at_the_edge(ax,
     noise_curve(ax, document | {"checkpoints": records})
     levels = [r["sigma2"] for r in records[:3]]
     np.testing.assert_array_equal(ax.lines[0].get_ydata(), [*levels, np.nan])
-    assert labelled(ax, "σ² → 0").get_xdata()[0] == 16
-    assert labelled(ax, "σ² → 0").get_marker() == "v"
-    assert labelled(ax, "first phase").get_markerfacecolor() == "white"
+    assert labelled(ax, "hollow: first phase").get_markerfacecolor() == "white"
+    (edge,) = (line for line in ax.lines if list(line.get_xdata()) == [16])
+    assert edge.get_ydata()[0] == ax.get_ylim()[0]
+    assert edge.get_marker().vertices[:, 1].min() == 0  # an arrow, tip on the edge
     assert ax.get_yscale() == "log"
     low, high = ax.get_xlim()
     assert -1 < low < 0

@@ -11,7 +11,7 @@ COMMANDS = {
     "measure": "Train a network and measure it on all masked inputs, checkpoint by checkpoint.",
     "extract": "Extract sparse AND–OR interactions, each with a certified gap to the optimum.",
     "fit": "Fit the noise level σ² of every checkpoint, beside null models; writes a report too.",
-    "figures": "Draw the figures of a fit, as PNG and SVG.",
+    "figures": "Draw the figures of a fit: as PNG and SVG, or as you choose.",
     "export": "Write the strength of every order at every checkpoint as a CSV table.",
     "simulate": "Simulate how interactions are learned while the noise falls: both phases, order "
     "by order.",

@@ -57,7 +57,11 @@ ANTICIPATED = (ValueError, TypeError, OSError, ImportError, RuntimeError, Arithm
 
 LONGEST = 600  # characters of an error: JAX's can go on for pages
 
-ALIASES = {"measure": {"n": "players"}, "simulate": {"counts": "targets"}}
+ALIASES = {
+    "figures": {"formats": "format"},
+    "measure": {"n": "players"},
+    "simulate": {"counts": "targets"},
+}
 """Arguments of Python that an option of another name sets, by command."""
 
 

@@ -22,11 +22,10 @@ from sim.cli._console import (
 )
 from sim.cli._folder import results
 from sim.cli.extract import run_extract
-from sim.cli.figures import run_figures
 from sim.cli.fit import print_fit, run_fit
 from sim.cli.measure import run_measure
 from sim.experiments import Settings
-from sim.figures import FIGURES, figure_paths
+from sim.figures import FIGURES, USUAL, figure_paths
 
 QUICK = Settings(epochs=(0, 1, 4, 8, 16, 64, 128, 512), samples=8, players=6)
 
@@ -56,8 +55,7 @@ def demo(
             "digits-mlp", settings, files[0], progress, overwrite=overwrite, keep_inputs=True
         )
         interactions = run_extract(measurement, files[1], progress)
-        document = run_fit(interactions, folder, progress)
-        run_figures(document, folder, progress)
+        document = run_fit(interactions, folder, progress, formats=USUAL)
     held = f"{MEASUREMENT}, {INTERACTIONS}, {FIT}, {REPORT}; figures {', '.join(FIGURES)}"
     if not as_json:
         print_fit(document)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,6 +25,7 @@ from sim.cli._console import (
     progress_bars,
 )
 from sim.cli._folder import results
+from sim.cli.figures import parse_formats
 from sim.document import (
     Checkpoint,
     Document,
@@ -37,7 +38,7 @@ from sim.document import (
     size_text,
 )
 from sim.extraction import NOISE_BOUND, TOLERANCE, Interactions
-from sim.figures import FIGURES, figure_bytes
+from sim.figures import FIGURES, FORMATS, draw_figure, figure_bytes, figure_paths, save_figure
 from sim.files import write_json
 from sim.fitting import DISTANCES, RESAMPLES, SHARES, THROUGH, NoiseFit, fit_noise
 from sim.measurement import Measurement
@@ -121,17 +122,29 @@ def fit(
             show_default=False,
         ),
     ] = None,
+    figures: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FORMATS",
+            help=f"Save the report's figures too, in formats of {', '.join(FORMATS)}, separated by "
+            "commas. `interdyn figures` draws them at epochs of your choice.",
+            show_default=False,
+        ),
+    ] = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
     """Fit the noise level σ² of every checkpoint, beside null models; writes a report too."""
     folder = folder or source.parent
+    formats = [] if figures is None else parse_formats(figures, "figures")
+    drawn = [path for name in FIGURES for path in figure_paths(folder, name, formats)]
     interactions = Interactions.load(source).without(drop_checkpoint or ())
-    with results([folder / FIT, folder / REPORT], overwrite), progress_bars() as progress:
+    with results([folder / FIT, folder / REPORT, *drawn], overwrite), progress_bars() as progress:
         document = run_fit(
             interactions,
             folder,
             progress,
+            formats=formats,
             noise=NoiseModel(growth, correlation),
             through=through,
             start=start,
@@ -147,7 +160,9 @@ def fit(
         )
     if not as_json:
         print_fit(document)
-    files = f"\nFit: {folder / FIT}\nReport: {folder / REPORT}"
+    files = "\n".join(["", f"Fit: {folder / FIT}", f"Report: {folder / REPORT}"])
+    if drawn:
+        files += f"\nFigures: {', '.join(map(str, drawn))}"
     finish(as_json, document, files, command_line("interdyn", "figures", folder / FIT))
 
 
@@ -156,10 +171,14 @@ def run_fit(
     folder: Path,
     progress: NamedProgress,
     *,
+    formats: Sequence[str] = (),
     noise: NoiseModel = NoiseModel(),
     **options: Any,
 ) -> dict[str, Any]:
-    """Fits, finds the phases, and saves the document and the report made of it."""
+    """Fits, finds the phases, and saves the document and the report made of it.
+
+    Its figures are saved as files of their own too, in the given formats.
+    """
     measurement, extraction = interactions.measurement, interactions.extraction
     result = fit_noise(
         extraction.i_and,
@@ -175,13 +194,25 @@ def run_fit(
         **options,
     )
     phases, other_phases = (_phases(measurement, end) for end in (result, result.other))
-    progress("report", 0, 1)
     document = fit_document(interactions, result, phases, other_phases)
-    drawn = {name: figure_bytes(draw(document)) for name, draw in FIGURES.items()}
     write_json(folder / FIT, document)
+    drawn: dict[str, bytes | Path] = {}
+    for done, name in enumerate(FIGURES):
+        progress("report", done, len(FIGURES))
+        drawn[name] = _drawn(name, document, folder, formats)
     write_report(folder / REPORT, document, drawn)
-    progress("report", 1, 1)
+    progress("report", len(FIGURES), len(FIGURES))
     return document
+
+
+def _drawn(
+    name: str, document: Mapping[str, Any], folder: Path, formats: Sequence[str]
+) -> bytes | Path:
+    """A figure for the report, drawn once for it and for the files."""
+    figure = draw_figure(name, document)
+    content = None if "svg" in formats else figure_bytes(figure)
+    save_figure(figure, folder, name, formats)
+    return folder / f"{name}.svg" if content is None else content
 
 
 def _phases(measurement: Measurement, fit: NoiseFit | None) -> Phases | None:

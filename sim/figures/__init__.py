@@ -9,12 +9,15 @@ from sim.figures.curves import (
     noise_curve as noise_curve,
 )
 from sim.figures.generalization import (
+    group_strengths as group_strengths,
+    overfitting_curves as overfitting_curves,
     separation_bars as separation_bars,
     similarity_map as similarity_map,
     split_bars as split_bars,
 )
 from sim.figures.measured import (
     FIGURES as FIGURES,
+    draw_figure as draw_figure,
     dynamics as dynamics,
     noise_level as noise_level,
     theory_vs_network as theory_vs_network,
@@ -44,10 +47,12 @@ from sim.figures.simulated import (
     two_phases as two_phases,
 )
 from sim.figures.style import (
+    FORMATS as FORMATS,
     GREY as GREY,
     MEASURED as MEASURED,
     PREDICTED as PREDICTED,
     STYLE as STYLE,
+    USUAL as USUAL,
     epoch_axis as epoch_axis,
     figure_bytes as figure_bytes,
     figure_paths as figure_paths,

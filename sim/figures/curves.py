@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.path import Path
 
 from sim.dilution import Retention
 from sim.document import Checkpoint, Document, as_document, short_label
@@ -35,22 +36,27 @@ NULLS = {
     "cut_off": (PURPLE, "D"),
 }
 
+DOWNWARDS = np.array(  # an arrow with its tip at the origin
+    [(0, 0), (0.75, 1), (0.25, 1), (0.25, 2), (-0.25, 2), (-0.25, 1), (-0.75, 1), (0, 0)]
+)
+UPWARDS = DOWNWARDS * [1, -1]
+
 SYMBOLS = {
-    None: ("o", "fitted σ²"),
-    "early": ("o", "first phase"),
-    "zero": ("v", "σ² → 0"),
-    "at_most": ("v", "σ² at most"),
-    "infinite": ("^", "σ² → ∞"),
-    "at_least": ("^", "σ² at least"),
+    None: ("o", 4.0, "fitted σ²"),
+    "at_most": ("v", 5.0, "σ² at most"),
+    "at_least": ("^", 5.0, "σ² at least"),
+    "zero": (Path(DOWNWARDS), 16.0, "σ² → 0"),
+    "infinite": (Path(UPWARDS), 16.0, "σ² → ∞"),
 }
+"""Mark, its size and its name, by what σ² is (`NoiseFit.bound`); nothing marks an open one."""
 
 
 def noise_curve(ax: Axes, document: Document | Mapping[str, Any], color: str = PREDICTED) -> Axes:
     """Fitted σ² against the epoch, with its bootstrap interval where there is one.
 
-    Triangles stand for checkpoints at which σ² is only a bound (`NoiseFit.bound`), at the axis's
-    edge where the prediction no longer changes. Open symbols are those of the first phase. Crosses
-    are σ² at the other end of the preference, where it was fitted too.
+    Where the data give a bound only (`NoiseFit.bound`), triangles stand for σ² at most or at least
+    what is drawn, and arrows at the axis's edge for σ² → 0 or → ∞. Hollow marks are those of the
+    first phase. Crosses are σ² at the other end of the preference, where it was fitted too.
     """
     document = as_document(document)
     records = [r for r in document.checkpoints[:-1] if r.tested]
@@ -64,23 +70,30 @@ def noise_curve(ax: Axes, document: Document | Mapping[str, Any], color: str = P
     levels = [np.nan if r.bound else r.sigma2 for r in records]
     ax.plot([r.epoch for r in records], levels, color=color)
     heights = {"zero": bottom, "infinite": top}
-    named = set()
-    for record in reversed([r for r in records if r.bound != "any"]):
-        early = boundary is not None and record.epoch < boundary
-        symbol, name = SYMBOLS["early" if early and not record.bound else record.bound]
+    marked = [r for r in records if r.bound != "any"]
+    early = [r for r in marked if boundary is not None and r.epoch < boundary]
+    for record in marked:
+        symbol, size, _ = SYMBOLS[record.bound]
         ax.plot(
             record.epoch,
             heights.get(record.bound or "", record.sigma2),
-            symbol,
+            marker=symbol,
+            ms=size,
             color=color,
-            mfc="white" if early else color,
+            mfc="white" if record in early else color,
             clip_on=False,
-            label=None if name in named else name,
         )
-        named.add(name)
+    found = {record.bound for record in marked}
+    for bound, (symbol, size, name) in SYMBOLS.items():
+        if bound in found:
+            if isinstance(symbol, Path):
+                symbol, size = Path(symbol.vertices - symbol.vertices[3] / 2), 9.0
+            ax.plot([], [], ls="none", marker=symbol, ms=size, color=color, label=name)
+    if early:
+        ax.plot([], [], "o", color=color, mfc="white", label="hollow: first phase")
     others = [(r.epoch, r.other.sigma2) for r in records if r.other and not r.other.bound]
     if others:
-        ax.plot(*zip(*others, strict=True), "x", color=GREY, ms=5, label="σ², other end of prefer")
+        ax.plot(*zip(*others, strict=True), "x", color=GREY, ms=5, label="other end of prefer")
     return _against_epochs(ax, document)
 
 
@@ -117,8 +130,8 @@ def misfit_curves(ax: Axes, document: Document | Mapping[str, Any]) -> Axes:
 
     A filled mark is a null model from which the theory is told apart at that checkpoint; a hollow
     one is not, or not at both ends of the preference. Beside families of interactions those of
-    shares are thin grey lines, and
-    what is much farther off than the theory (as the frozen target is early on) leaves the axis.
+    shares are thin grey lines. What is much farther off than the theory (as the frozen target is)
+    leaves the axis, and the legend says how far.
     """
     document = as_document(document)
     records = [r for r in document.checkpoints[:-1] if r.tested]
@@ -148,7 +161,7 @@ def misfit_curves(ax: Axes, document: Document | Mapping[str, Any]) -> Axes:
                 ax.plot(*zip(*points, strict=True), mark, color=color, mfc=face)
         ax.plot([], [], marker=mark, color=color, lw=0.9, label=short_label(name))
     if any(null.verdict for record in records for null in record.nulls.values()):
-        ax.plot([], [], "o", color=GREY, mfc="white", label="not told apart")
+        ax.plot([], [], "o", color=GREY, mfc="white", label="hollow: not told apart")
     ax.plot(epochs, [r.total_variation for r in records], "o-", color=PREDICTED, label="theory")
     others = [(r.epoch, r.other.total_variation) for r in records if r.other]
     if others:
@@ -162,8 +175,20 @@ def misfit_curves(ax: Axes, document: Document | Mapping[str, Any]) -> Axes:
         if name not in of_shares and name.removeprefix(SHARES) in ("tilt", "cut_off")
     ]
     ax.set_ylabel("total variation")
-    ax.set_ylim(0, 1.15 * max([*near, *(r.total_variation for r in records), 0.05]))
+    top = 1.15 * max([*near, *(r.total_variation for r in records), 0.05])
+    ax.set_ylim(0, top)
+    _name_what_leaves(ax, records, [name for name in names if name not in of_shares], top)
     return _against_epochs(ax, document)
+
+
+def _name_what_leaves(
+    ax: Axes, records: Sequence[Checkpoint], names: Sequence[str], top: float
+) -> None:
+    """A line of the legend for each model that is farther off than the axis reaches."""
+    for name in names:
+        most = max(record.nulls[name].total_variation for record in records)
+        if most > top:
+            ax.plot([], [], " ", label=f"↑ {short_label(name)} up to {most:.2f}")
 
 
 def scale_curve(ax: Axes, document: Document | Mapping[str, Any]) -> Axes:

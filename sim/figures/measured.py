@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
+from sim.checks import ArgumentError
 from sim.document import (
     Checkpoint,
     Document,
@@ -30,8 +31,14 @@ from sim.figures.curves import (
 from sim.figures.orders import order_bars, paired_order_bars
 from sim.figures.style import PREDICTED, STYLE
 
+ABREAST = 4  # panels in a row
 
-def dynamics(document: Document | Mapping[str, Any], panels: int = 6) -> Figure:
+
+def dynamics(
+    document: Document | Mapping[str, Any],
+    panels: int = 6,
+    epochs: Sequence[float] | None = None,
+) -> Figure:
     """Distribution over orders at chosen checkpoints, with loss and mean order beside them.
 
     Bars are measured; dots show what the theory predicts at the fitted σ², at every checkpoint that
@@ -40,14 +47,23 @@ def dynamics(document: Document | Mapping[str, Any], panels: int = 6) -> Figure:
     Args:
         document: content of `fit.json`.
         panels: how many checkpoints to show.
+        epochs: those of the checkpoints to show, instead.
+
+    Raises:
+        ValueError: `epochs` holds one at which there is no checkpoint.
     """
     content = as_document(document)
-    chosen = _spread(content.checkpoints, panels, content.phases.boundary)
+    if epochs is None:
+        chosen = _spread(content.checkpoints, panels, content.phases.boundary)
+    else:
+        chosen = _at_epochs(content, epochs)
     predicted = judged(content)
+    columns = (len(chosen) + 1) // 2
+    more = max(0, columns - 3)  # than there is room for in the usual width
     with plt.style.context(STYLE):
-        figure = plt.figure(figsize=(10.2, 4.4))
-        left, right = figure.subfigures(1, 2, width_ratios=(3, 1.45), squeeze=False)[0]
-        columns = (len(chosen) + 1) // 2
+        figure = plt.figure(figsize=(10.2 + 2.3 * more, 4.4))
+        widths = (3 + more, 1.45)
+        left, right = figure.subfigures(1, 2, width_ratios=widths, squeeze=False)[0]
         highest = max(max(record.measured) for record in chosen)
         axes = left.subplots(2, columns, sharex=True, sharey=True, squeeze=False).ravel()
         for ax, record in zip(axes, chosen, strict=False):
@@ -72,7 +88,11 @@ def dynamics(document: Document | Mapping[str, Any], panels: int = 6) -> Figure:
     return figure
 
 
-def theory_vs_network(document: Document | Mapping[str, Any], panels: int = 3) -> Figure:
+def theory_vs_network(
+    document: Document | Mapping[str, Any],
+    panels: int = 3,
+    epochs: Sequence[float] | None = None,
+) -> Figure:
     """Measured and predicted distributions: early, middle and late among the tested checkpoints.
 
     After [Ren24] Fig. 4.
@@ -80,21 +100,33 @@ def theory_vs_network(document: Document | Mapping[str, Any], panels: int = 3) -
     Args:
         document: content of `fit.json`.
         panels: how many checkpoints to show.
+        epochs: those of the checkpoints to show, instead.
+
+    Raises:
+        ValueError: `epochs` holds one at which there is no checkpoint.
     """
     content = as_document(document)
-    chosen = _spread_evenly(judged(content) or content.checkpoints, panels)
+    if epochs is None:
+        chosen = _spread_evenly(judged(content) or content.checkpoints, panels)
+    else:
+        chosen = _at_epochs(content, epochs)
+    columns = min(len(chosen), ABREAST)
+    rows = -(-len(chosen) // columns)
     with plt.style.context(STYLE):
-        figure, axes = plt.subplots(1, len(chosen), figsize=(2.9 * len(chosen), 2.7), sharey=True)
-        for ax, record in zip(np.atleast_1d(axes), chosen, strict=True):
+        figure, grid = plt.subplots(
+            rows, columns, figsize=(2.9 * columns, 2.7 * rows), sharey=True, squeeze=False
+        )
+        for ax, record in zip(grid.flat, chosen, strict=False):
             paired_order_bars(ax, record.measured, record.predicted)
             ax.set_title(
-                f"{epoch_title(record.epoch)}\nσ² {_equals(noise_text(record))},  "
-                f"TV = {record.total_variation:.3f}"
+                f"{epoch_title(record.epoch)}{_role(content, record)}\n"
+                f"σ² {_equals(noise_text(record))},  TV = {record.total_variation:.3f}"
             )
             ax.label_outer()
-        first = np.atleast_1d(axes)[0]
-        first.set_ylim(0, 1.08 * max(max(r.measured + r.predicted) for r in chosen))
-        first.legend(loc="upper right")
+        for ax in grid.flat[len(chosen) :]:
+            ax.set_visible(False)
+        grid[0, 0].set_ylim(0, 1.08 * max(max(r.measured + r.predicted) for r in chosen))
+        grid[0, 0].legend(loc="upper right")
     return figure
 
 
@@ -138,6 +170,25 @@ def size(document: Document | Mapping[str, Any]) -> Figure:
         if handles:
             figure.legend(handles, labels, title="order", loc="outside right upper", fontsize=7)
     return figure
+
+
+def draw_figure(
+    name: str, document: Document | Mapping[str, Any], epochs: Sequence[float] | None = None
+) -> Figure:
+    """One of `FIGURES`, with panels of the given epochs where it shows single checkpoints."""
+    draw = FIGURES[name]
+    return draw(document) if epochs is None or name not in PANELS else draw(document, epochs=epochs)
+
+
+def _at_epochs(document: Document, epochs: Sequence[float]) -> list[Checkpoint]:
+    """The checkpoints at these epochs, in the order of training."""
+    held = {record.epoch: record for record in document.checkpoints}
+    if missing := sorted(set(epochs) - held.keys()):
+        there = ", ".join(f"{epoch:g}" for epoch in held)
+        raise ArgumentError("epochs", f"be of {there}", f"holds {missing[0]:g}")
+    if not epochs:
+        raise ArgumentError("epochs", "name at least one checkpoint", "names none")
+    return [held[epoch] for epoch in sorted(set(epochs))]
 
 
 def _role(document: Document, record: Checkpoint) -> str:
@@ -187,3 +238,4 @@ FIGURES = {
     "noise_level": noise_level,
     "size": size,
 }
+PANELS = ("dynamics", "theory_vs_network")  # whose panels are single checkpoints

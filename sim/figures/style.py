@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -25,19 +26,23 @@ ORDERS = "cividis_r"  # light to dark with the order, legible in grey and to the
 MEASURED = BLUE  # measured or simulated
 PREDICTED = VERMILLION  # predicted by the theory
 
-FORMATS = ("png", "svg")
+FORMATS = ("png", "svg", "pdf")
+USUAL = ("png", "svg")  # what is written where nobody asks for others
 TICKS = 6  # at most, besides those of epoch 0 and of the first checkpoint after it
 
 
-def figure_paths(folder: str | Path, name: str) -> list[Path]:
+def figure_paths(folder: str | Path, name: str, formats: Sequence[str] = USUAL) -> list[Path]:
     """The files that `save_figure` writes."""
-    return [Path(folder) / f"{name}.{suffix}" for suffix in FORMATS]
+    return [Path(folder) / f"{name}.{suffix}" for suffix in formats]
 
 
-def save_figure(figure: Figure, folder: str | Path, name: str) -> list[Path]:
-    """Writes a figure as PNG and SVG, closes it, and returns the paths."""
-    paths = figure_paths(folder, name)
-    for path in paths:
+def save_figure(
+    figure: Figure, folder: str | Path, name: str, formats: Sequence[str] = USUAL
+) -> list[Path]:
+    """Writes a figure in each of the formats, closes it, and returns the paths."""
+    paths = figure_paths(folder, name, formats)
+    for path in sorted(paths, key=lambda path: path.suffix != ".svg"):
+        # The layout is settled at the first drawing: an SVG is the same whatever comes with it.
         with atomic_path(path) as temporary:
             _draw(figure, temporary, path.suffix[1:])
     plt.close(figure)
@@ -45,7 +50,7 @@ def save_figure(figure: Figure, folder: str | Path, name: str) -> list[Path]:
 
 
 def figure_bytes(figure: Figure, suffix: str = "svg") -> bytes:
-    """A figure as the content of a PNG or SVG file; closes it."""
+    """A figure as the content of a file in one of `FORMATS`; closes it."""
     buffer = io.BytesIO()
     _draw(figure, buffer, suffix)
     plt.close(figure)
@@ -53,9 +58,9 @@ def figure_bytes(figure: Figure, suffix: str = "svg") -> bytes:
 
 
 def _draw(figure: Figure, file: Path | io.BytesIO, suffix: str) -> None:
-    metadata = {"Date": None} if suffix == "svg" else {"Software": None}
+    changing = {"svg": "Date", "pdf": "CreationDate", "png": "Software"}[suffix]
     with plt.style.context(STYLE):  # resolution and SVG identifiers are read on saving
-        figure.savefig(file, format=suffix, metadata=metadata)
+        figure.savefig(file, format=suffix, metadata={changing: None})
 
 
 def order_colors(n: int) -> np.ndarray:
