@@ -5,12 +5,14 @@ import json
 import math
 
 import jax
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import scipy.optimize
 import scipy.stats
 
 from sim.experiments import train_network
+from sim.figures import group_strengths, overfitting_curves
 from sim.generalization import (
     GROUPS,
     generalizable_strength,
@@ -144,11 +146,21 @@ def test_overfitting_level_by_sets(rule, needed):
 
 
 def test_overfitting_level_is_what_generalizable_strength_leaves_of_a_sample():
-    mine, theirs = _networks(13, 3, 1), _networks(14, 4, 1)
-    split = generalizable_strength(*mine, *theirs)
-    found = overfitting_level(*mine, *theirs)
-    np.testing.assert_allclose(found.levels[:, 0], 1 - split.total_share)
-    assert found.interval is None  # of one input
+    mine, theirs = _networks(13, 3, 2), _networks(14, 4, 2)
+    found = overfitting_level(*mine, *theirs, runs=2)
+    for run in range(2):
+        alone = [[part[:, run : run + 1] for part in parts] for parts in (mine, theirs)]
+        split = generalizable_strength(*alone[0], *alone[1])
+        np.testing.assert_allclose(found.levels[:, run], 1 - split.total_share)
+        assert found.interval is None  # of one input
+    both = generalizable_strength(*mine, *theirs, runs=2)
+    strength = np.stack(
+        [
+            generalizable_strength(*(part[:, [run]] for part in (*mine, *theirs))).own
+            for run in range(2)
+        ]
+    )
+    np.testing.assert_allclose(both.own, strength.mean(axis=0))
 
 
 def test_samples_that_a_network_says_nothing_of_have_no_level():
@@ -283,6 +295,51 @@ def test_groups_as_a_table_and_as_a_record():
     assert record["groups"]["betraying"]["count"] == found.count[:, 3].tolist()
     with pytest.raises(ValueError, match="one entry for each of the 3 checkpoints"):
         found.table([0, 1])
+
+
+@pytest.fixture
+def ax():
+    figure, ax = plt.subplots()
+    yield ax
+    figure.canvas.draw()  # whatever cannot be drawn fails here
+    plt.close(figure)
+
+
+@pytest.mark.parametrize("share", [False, True])
+def test_groups_are_stacked_in_their_order(ax, share):
+    networks = _networks(20, 5, 6, 16)
+    networks[0][0] = networks[1][0] = 0  # nothing is salient at first
+    found = interaction_groups(*networks, salience=0.1)
+    group_strengths(ax, [0, 1, 2, 4, 9], found, share=share)
+    assert [area.get_label() for area in ax.collections] == list(GROUPS)
+    heights = found.strength.sum(axis=2)
+    if share:
+        heights = heights[1:] / heights[1:].sum(axis=1, keepdims=True)  # blank at first
+    for g, area in enumerate(ax.collections):
+        drawn = {tuple(point) for point in area.get_paths()[0].vertices.round(9)}
+        epochs = [1, 2, 4, 9] if share else [0, 1, 2, 4, 9]
+        tops = zip(epochs, heights[:, : g + 1].sum(axis=1).round(9), strict=True)
+        assert drawn >= set(tops)
+        assert share is not any(x == 0 for x, _ in drawn)
+    looks = {(area.get_facecolor().tobytes(), area.get_hatch()) for area in ax.collections}
+    assert len(looks) == len(GROUPS)
+
+
+def test_over_fitting_levels_are_drawn_input_by_input(ax):
+    mine, theirs = _networks(18, 3, 8), _networks(19, 2, 8)
+    mine[0][2, [1, 5]] = mine[1][2, [1, 5]] = 0  # input 1 has no level at the end, in neither run
+    found = overfitting_level(*mine, *theirs, rule="any", runs=2, resamples=20)
+    each = np.nanmean(found.levels[:2].reshape(2, 2, 4), axis=1)
+    overfitting_curves(ax, [0, 1, 5], found)
+    lines = np.array([line.get_ydata() for line in ax.lines])
+    np.testing.assert_allclose(lines[:4, :2], each.T)
+    np.testing.assert_allclose(lines[4, :2], each.mean(axis=1))
+    assert np.isnan(lines[:, 2]).tolist() == [False, True, False, False, False]
+    assert len(ax.collections) == 1
+    ax.clear()
+    overfitting_curves(ax, [0, 1, 5], found, np.array([True, True, False, False]))
+    means = {line.get_label(): line.get_ydata()[0] for line in ax.lines if line.get_lw() > 1}
+    assert means == pytest.approx({"chosen": each[0, :2].mean(), "others": each[0, 2:].mean()})
 
 
 def test_a_decay_and_a_spindle_are_separated():

@@ -1,4 +1,4 @@
-"""Figures of what generalizes: similarity by order, shared and own strength, the separation."""
+"""Figures of what generalizes: similarity, shared and own strength, levels, groups, separation."""
 
 from __future__ import annotations
 
@@ -8,11 +8,20 @@ from matplotlib.image import AxesImage
 from numpy.typing import ArrayLike
 
 from sim.figures.orders import order_axis
-from sim.figures.style import GREEN, PURPLE
-from sim.generalization import Generalizable
+from sim.figures.style import BLACK, BLUE, GREEN, PURPLE, VERMILLION, epoch_axis
+from sim.generalization import GROUPS, Generalizable, InteractionGroups, OverfittingLevel
 from sim.separation import Separation
 
 SHARED, OWN = GREEN, PURPLE
+
+GROUP_MARKS = {
+    "reliable": ("#00513B", ""),
+    "withdrawn": ("#F2F2F2", "\\\\"),
+    "forgotten": ("#E3C7D8", "...."),
+    "betraying": ("#D55E00", "////"),
+    "fluctuating": ("#56B4E9", "xxxx"),
+}
+"""Fill and hatch of each group: told apart without colour too."""
 
 
 def similarity_map(ax: Axes, epochs: ArrayLike, similarity: ArrayLike) -> AxesImage:
@@ -59,6 +68,72 @@ def split_bars(ax: Axes, found: Generalizable, checkpoint: int, ylabel: str | No
     ax.autoscale(axis="y")
     ax.axhline(0, color="black", lw=0.6)
     return ax
+
+
+def overfitting_curves(
+    ax: Axes, epochs: ArrayLike, found: OverfittingLevel, chosen: ArrayLike | None = None
+) -> Axes:
+    """Over-fitting level over the epochs: a thin line for each input, their means thick.
+
+    Args:
+        ax: where to draw.
+        epochs: (checkpoints,).
+        found: by `sim.overfitting_level`; of several runs their mean is drawn.
+        chosen: bool (inputs,), to be drawn apart from the others, dashed; without it the band is
+            the interval of the mean over inputs.
+    """
+    times = np.asarray(epochs, float)
+    levels = found.levels.reshape(len(times), found.runs, -1)
+    each = np.ma.masked_invalid(levels).mean(axis=1).filled(np.nan)  # (checkpoints, inputs)
+    which = np.zeros(each.shape[1], dtype=bool) if chosen is None else np.asarray(chosen)
+    sides = [("others" if which.any() else None, ~which, BLUE, "-")]
+    if which.any():
+        sides.insert(0, ("chosen", which, VERMILLION, "--"))
+    for label, side, color, style in sides:
+        lines = each[:, side]
+        ax.plot(times, lines, color=color, lw=0.4, ls=style, alpha=0.3)
+        mean = np.ma.masked_invalid(lines).mean(axis=1).filled(np.nan)
+        ax.plot(times, mean, color=color, lw=1.5, ls=style, label=label)
+    if chosen is None and found.interval is not None:
+        ax.fill_between(times, *found.interval, color=BLUE, alpha=0.4, lw=0)
+    ax.set_ylim(0, 1)
+    ax.set_ylabel("over-fitting level")
+    return epoch_axis(ax, times)
+
+
+def group_strengths(
+    ax: Axes,
+    epochs: ArrayLike,
+    found: InteractionGroups,
+    *,
+    share: bool = False,
+    legend: bool = True,
+) -> Axes:
+    """Strength of the five groups of interactions over the epochs, one on the other.
+
+    Args:
+        ax: where to draw.
+        epochs: (checkpoints,).
+        found: by `sim.interaction_groups`, a reconstruction; say so where the figure is shown.
+        share: draw each group's part of the strength; blank where nothing is salient.
+        legend: name the groups, beside the axes.
+    """
+    times = np.asarray(epochs, float)
+    heights = found.share if share else found.strength.sum(axis=-1)
+    tops = np.cumsum(heights, axis=1)
+    below = np.where(np.isfinite(tops[:, 0]), 0.0, np.nan)
+    for name, top in zip(GROUPS, tops.T, strict=True):
+        fill, hatch = GROUP_MARKS[name]
+        ax.fill_between(
+            times, below, top, facecolor=fill, edgecolor=BLACK, hatch=hatch, lw=0.5, label=name
+        )
+        below = top
+    ax.set_ylim(0, 1 if share else None)
+    ax.set_ylabel("share of strength" if share else "strength (log-odds)")
+    if legend:
+        handles, names = ax.get_legend_handles_labels()
+        ax.legend(handles[::-1], names[::-1], loc="upper left", bbox_to_anchor=(1, 1), fontsize=7)
+    return epoch_axis(ax, times)
 
 
 def separation_bars(

@@ -68,6 +68,7 @@ def generalizable_strength(
     *,
     rule: str = "majority",
     salience: float = SALIENCE,
+    runs: int = 1,
 ) -> Generalizable:
     """Splits strength into what reference networks share and what they do not  [Cheng25].
 
@@ -85,7 +86,10 @@ def generalizable_strength(
         reference_outputs: (references, samples, 2^n).
         rule: how many references must agree: `any` (at least one), `majority` (more than half, so
             that half of an even number is not enough: three of four, both of two) or `all`.
-        salience: factor of the thresholds, 0.03 in the paper; each network has its own.
+        salience: factor of the thresholds, 0.03 in the paper; each network has its own, and each
+            run.
+        runs: how many training runs the samples hold, one after the other, with the same inputs in
+            each; those of the references likewise.
 
     Returns:
         Strengths with leading axis (checkpoints,).
@@ -106,6 +110,7 @@ def generalizable_strength(
         (reference_and, reference_or, reference_outputs),
         rule=rule,
         salience=salience,
+        runs=runs,
     )
 
     def strength(chosen: np.ndarray) -> np.ndarray:
