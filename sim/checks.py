@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import numbers
+import operator
 from collections.abc import Iterable
 
 import numpy as np
@@ -121,11 +123,15 @@ def check_labels(labels: ArrayLike, samples: int) -> np.ndarray:
 
 
 def as_number(value: float, name: str) -> float:
-    """Returns the value as a float; refuses what is not a number."""
+    """Returns the value as a float; refuses what is not a number, and one that no float holds."""
     try:
+        if isinstance(value, str | bool | np.bool_) or np.ndim(value):
+            raise TypeError
         return float(value)
     except (TypeError, ValueError):
         raise TypeError(f"Argument `{name}` must be a number, but is {value!r}.") from None
+    except OverflowError:
+        raise ArgumentError(name, "be a number below 1e308", "is larger") from None
 
 
 def check_finite(
@@ -158,35 +164,50 @@ def check_choice(value: str, name: str, choices: Iterable[str]) -> None:
 
 def check_positive(value: float, name: str) -> None:
     """Raises unless the number is above 0 and finite."""
-    if not 0 < value < math.inf:
+    if not 0 < as_number(value, name) < math.inf:
         raise ArgumentError(name, "be positive and finite", f"is {value}")
 
 
 def check_nonnegative(value: float, name: str) -> None:
     """Raises unless the number is at least 0 and finite."""
-    if not 0 <= value < math.inf:
+    if not 0 <= as_number(value, name) < math.inf:
         must = "be finite" if value == math.inf else "be nonnegative"
         raise ArgumentError(name, must, f"is {value}")
 
 
 def check_fraction(value: float, name: str) -> None:
     """Raises unless the number lies strictly between 0 and 1."""
-    if not 0 < value < 1:
+    if not 0 < as_number(value, name) < 1:
         raise ArgumentError(name, "lie between 0 and 1", f"is {value}")
 
 
-def check_seed(seed: int) -> None:
-    """Raises unless the seed is a whole number from 0 to 2^63 − 1, which every generator takes."""
-    if not 0 <= seed < 2**63:
-        raise ArgumentError("seed", "be a whole number from 0 to 2^63 − 1", f"is {seed}")
+def check_seed(seed: int, name: str = "seed") -> int:
+    """Returns the seed if it is a whole number from 0 to 2^63 − 1, which every generator takes."""
+    must = "be a whole number from 0 to 2^63 − 1"
+    try:
+        whole = operator.index(seed)
+    except TypeError:
+        raise ArgumentError(name, must, f"is {seed!r}") from None
+    if isinstance(seed, bool) or not 0 <= whole < 2**63:
+        raise ArgumentError(name, must, f"is {seed}")
+    return whole
 
 
 def check_whole(value: float, name: str, least: int) -> None:
     """Raises unless the number is whole and at least `least`; 1e3 is whole too."""
-    if value < least:
+    exact = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    number = value if exact else as_number(value, name)  # 10^400 is whole, and no float
+    if number < least:
         raise ArgumentError(name, f"be at least {least}", f"is {value}")
-    if value % 1 != 0:  # also of whole numbers too large for a float
+    if number % 1 != 0:
         raise ArgumentError(name, f"be a whole number of at least {least}", f"is {value}")
+
+
+def check_resamples(resamples: float) -> None:
+    """Raises unless it is a number of bootstrap resamples: 0, or at least 2, for their spread."""
+    check_whole(resamples, "resamples", 0)
+    if resamples == 1:
+        raise ArgumentError("resamples", "be 0, or at least 2 for a spread", "is 1")
 
 
 def check_runs(runs: float, samples: int) -> int:

@@ -21,10 +21,13 @@ from sim.checks import (
     check_epochs,
     check_fraction,
     check_outputs,
+    check_resamples,
     check_runs,
+    check_seed,
     check_whole,
 )
 from sim.fitting import input_weights, t_interval
+from sim.machine import check_host_memory, check_memory
 from theory import and_interactions, orders, sum_by_order
 
 REMOVED = 0.5
@@ -35,6 +38,9 @@ REPLACED = 0.5
 
 LOWEST = 3
 """The lowest order that is called medium or high."""
+
+COPIES = 8  # arrays of the outputs' size at a time, as measured
+DRAWN = 6.5  # arrays of (resamples, checkpoints, orders) at a time, as measured
 
 REMOVES, OUTGROWS, UNDETERMINED = "removes", "outgrows", "undetermined"
 
@@ -230,10 +236,12 @@ def retention(
         [16.1  1. ] [0.95 1.  ]
     """
     outputs = check_outputs(outputs)
-    check_whole(resamples, "resamples", 0)
+    check_resamples(resamples)
+    seed = check_seed(seed)
     check_fraction(level, "level")
     samples = outputs.shape[1]
     runs = check_runs(runs, samples)
+    _check_room(outputs, resamples if samples > runs else 0)
     squares, products, effect = (np.asarray(part) for part in _sums(jnp.asarray(outputs)))
     size, overlap = _relative(squares.mean(axis=1), products.mean(axis=1))
     intervals: list[np.ndarray | None] = [None, None, None]
@@ -257,6 +265,16 @@ def retention(
         overlap_interval=intervals[1],
         kept_interval=intervals[2],
     )
+
+
+def _check_room(outputs: np.ndarray, resamples: int) -> None:
+    """Asks for the memory of the interactions, and for that of the resamples."""
+    checkpoints, samples, size = outputs.shape
+    n = size.bit_length() - 1
+    what = f"Following the interactions of {n} players in {checkpoints} × {samples} outputs"
+    check_memory(COPIES * outputs.nbytes, what, "fewer players, samples or checkpoints")
+    drawn = resamples * (samples + DRAWN * checkpoints * n)
+    check_host_memory(8 * drawn, f"Drawing {resamples} resamples", "fewer resamples")
 
 
 @jax.jit

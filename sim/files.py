@@ -290,11 +290,20 @@ def read_json(path: str | Path, hint: str = "") -> Any:
     """Reads a JSON file; a damaged one is a ValueError that names it."""
     path = existing_file(path)
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(read_text(path))
     except UnicodeDecodeError:
         raise ValueError(f"{path}: must be a JSON file, but is no text in UTF-8.{hint}") from None
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: must be a JSON file, but {error}.{hint}") from error
+
+
+def read_text(path: Path) -> str:
+    """The text of a file in UTF-8; a fault of the disk names the file."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        error.filename = str(path)  # which one, a disk does not say
+        raise
 
 
 def existing_file(path: str | Path) -> Path:

@@ -2,6 +2,7 @@
 
 import copy
 import csv
+import functools
 import importlib
 import io
 import json
@@ -22,19 +23,28 @@ import typer
 from hypothesis import HealthCheck, given, settings, strategies as st
 from test_cli import interdyn, refused
 
-from sim.checks import ArgumentError
+from sim.checks import (
+    ArgumentError,
+    check_fraction,
+    check_nonnegative,
+    check_positive,
+    check_whole,
+)
 from sim.cli import _startup, main
 from sim.cli._app import COMMANDS
 from sim.cli._console import LONGEST, Seed, plain_errors
 from sim.cli._streams import err
 from sim.cli.figures import KEYS
+from sim.dilution import retention
 from sim.document import check_document
 from sim.experiments import Settings
 from sim.extraction import Extraction, Interactions
 from sim.figures import FIGURES, figure_bytes
-from sim.measurement import Measurement, ProbabilityWarning
+from sim.fitting import fit_noise
+from sim.measurement import Measurement, ProbabilityWarning, tabular_features
+from sim.phases import find_phases
 from sim.report import write_report
-from theory import and_interactions
+from theory import and_interactions, zeta
 
 MEASUREMENTS = Path(__file__).parents[1] / "notebooks" / "measurements"
 OUTPUTS = np.random.default_rng(0).normal(size=(3, 2, 8))
@@ -155,6 +165,7 @@ def test_a_fault_is_one_line(capsys, monkeypatch, fault, line):
         ("class Odd(BaseException): pass\nraise Odd('enough')", "mine.py, line 2: Odd: enough"),
         ("raise GeneratorExit", "mine.py, line 1: GeneratorExit"),
         ("import sys\nsys.exit(0)", "mine.py, line 2: SystemExit: 0"),
+        ("\0", "mine.py: SyntaxError: "),
     ],
 )
 def test_a_script_may_raise_anything(tmp_path, text, said):
@@ -175,6 +186,52 @@ def test_a_seed_beyond_what_generators_take_is_named(tmp_path, seed):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("seed", [-1, 2**63])
+def test_a_fit_takes_the_same_seeds(interactions, seed):
+    refused(interdyn("fit", interactions, "--seed", seed), "--seed must be a whole number from 0")
+
+
+def test_one_resample_has_no_spread(interactions):
+    line = "--resamples must be 0, or at least 2 for a spread, but is 1."
+    refused(interdyn("fit", interactions, "--resamples", 1), line)
+
+
+NO_SEEDS = [-1, 2**63, True, 1.5, "3", None, [3]]
+SEEDED = {
+    "settings": lambda seed: Settings(seed=seed),
+    "players": lambda seed: tabular_features(3, 2, seed=seed),
+    "retention": lambda seed: retention(OUTPUTS, seed=seed),
+    "phases": lambda seed: find_phases(range(3), OUTPUTS**2, seed=seed),
+    "fit": lambda seed: fit_noise(OUTPUTS, 0 * OUTPUTS, zeta(OUTPUTS), range(3), seed=seed),
+}
+
+
+@pytest.mark.parametrize("name", SEEDED)
+def test_every_function_takes_the_same_seeds(name):
+    for seed in NO_SEEDS:
+        with pytest.raises(ArgumentError, match="`seed` must be a whole number from 0 to 2"):
+            SEEDED[name](seed)
+
+
+NO_NUMBERS = [True, np.True_, "3", None, [3], np.array([3]), 1j]
+
+
+@pytest.mark.parametrize("value", NO_NUMBERS, ids=repr)
+@pytest.mark.parametrize(
+    "check",
+    [check_positive, check_nonnegative, check_fraction, functools.partial(check_whole, least=0)],
+)
+def test_what_is_no_number_is_named(check, value):
+    with pytest.raises(TypeError, match="Argument `name` must be a number, but is"):
+        check(value, name="name")
+
+
+def test_a_number_that_no_float_holds_is_named():
+    check_whole(10**400, "name", 0)
+    with pytest.raises(ArgumentError, match="`name` must be a number below 1e308"):
+        check_positive(10**400, "name")
+
+
 # Files
 
 
@@ -193,6 +250,23 @@ def test_pipes_devices_and_folders_are_no_inputs(tmp_path, pipe, command):
         }.get(command, (command, source))
         result = interdyn(*arguments, "--out", tmp_path / "run")
         refused(result, f"{source}: must be a file, but is a ")
+
+
+@pytest.mark.parametrize("command", ["figures", "config", "schedule"])
+def test_a_disk_that_does_not_read_a_text_is_named(tmp_path, monkeypatch, command):
+    def read(*_, **__):
+        raise OSError(5, "Input/output error")
+
+    source = tmp_path / "text"
+    source.write_text("")
+    monkeypatch.setattr(Path, "read_text", read)
+    arguments = {
+        "figures": ("figures", source),
+        "config": ("simulate", "--config", source),
+        "schedule": ("simulate", "--schedule", f"table:file={source}"),
+    }[command]
+    result = interdyn(*arguments, "--out", tmp_path / "run")
+    refused(result, f"{source}: Input/output error.")
 
 
 def test_a_script_is_a_file(tmp_path, pipe):
@@ -345,7 +419,22 @@ def entries(content, above=()):
 
 LONG = 10**5000
 JUNK = [
-    *(None, True, "", "x", "<script>", "\ud800", "\x00", -1, 0, 0.5, 1e300, 1e400, LONG),
+    *(
+        None,
+        True,
+        "",
+        "x",
+        "<script>",
+        "$\\frac{$",
+        "\ud800",
+        "\x00",
+        -1,
+        0,
+        0.5,
+        1e300,
+        1e400,
+        LONG,
+    ),
     *([], [1, "a"], [[1.0]], [1.0] * 14, {}, {"a": {}}, {"\ud800": 1}),
 ]
 
@@ -412,6 +501,15 @@ def test_what_is_not_refused_of_a_fit_can_be_drawn(document, data):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             assert figure_bytes(FIGURES[data.draw(st.sampled_from(list(FIGURES)))](content))
+
+
+def test_no_name_of_a_model_is_taken_for_a_formula(tmp_path, document):
+    content = copy.deepcopy(document)
+    for record in content["checkpoints"]:
+        record["nulls"]["$\\frac{$"] = record["nulls"].pop("tilt")
+    (tmp_path / "fit.json").write_text(json.dumps(content))
+    result = interdyn("figures", tmp_path / "fit.json")
+    refused(result, f"{tmp_path / 'fit.json'}: checkpoint 0: `nulls` must be a mapping of names, ")
 
 
 # Streams

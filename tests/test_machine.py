@@ -6,6 +6,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -18,8 +19,9 @@ from sim.dilution import retention
 from sim.experiments import Experiment, record
 from sim.extraction import Extraction, Interactions, extract_interactions, programme
 from sim.files import read_npz, write_npz
-from sim.fitting import fit_noise, noise_fit
+from sim.fitting import fit_noise, fit_trajectory, noise_fit, profile_noise
 from sim.measurement import Measurement, measure_outputs, tabular_features
+from sim.phases import find_phases
 from sim.simulation import Descent, Schedule, Trajectory, random_start, simulate, sparse_target
 from theory import optimal_interactions, orders, random_interactions, zeta
 
@@ -180,6 +182,13 @@ def test_an_extraction_asks_before_it_takes(small, monkeypatch):
     assert widths == [64]  # a batch of one sample is no wider than it is by default
 
 
+def test_a_fit_asks_for_its_outputs_first(small, monkeypatch):
+    monkeypatch.setattr(noise_fit, "_fit", None)
+    true = np.random.default_rng(0).normal(size=(3, 20, 2**9))
+    with pytest.raises(ValueError, match=r"^Fitting 3 × 20 outputs of 9 players needs .* take few"):
+        fit_noise(true, 0 * true, zeta(true), range(3), through="direct")
+
+
 @pytest.mark.parametrize("through", ["direct", "extraction"])
 def test_a_fit_asks_for_its_resamples_first(monkeypatch, through):
     true = np.random.default_rng(0).normal(size=(3, 6, 8))
@@ -189,9 +198,39 @@ def test_a_fit_asks_for_its_resamples_first(monkeypatch, through):
         fit_noise(true, 0 * true, outputs, [1, 2, 3], through=through, resamples=10**12)
 
 
-def test_every_bootstrap_asks_for_its_weights():
-    with pytest.raises(ValueError, match=r"resamples of 4 needs .* take fewer resamples"):
-        retention(np.random.default_rng(0).normal(size=(2, 4, 8)), resamples=10**12)
+def fit_of(values):
+    """Stands for a direct fit, as far as it is looked at before memory is asked for."""
+    target = SimpleNamespace(n=values.shape[-1].bit_length() - 1, w_and=values[0])
+    strength = values[..., 1:]
+    settings = {"through": "direct"}
+    return SimpleNamespace(
+        epochs=np.arange(len(values)), settings=settings, strength=strength, target=target
+    )
+
+
+def test_every_bootstrap_and_every_draw_asks_first():
+    rng = np.random.default_rng(0)
+    for call, message in (
+        (lambda: retention(rng.normal(size=(2, 4, 8)), resamples=10**12), "fewer resamples"),
+        (lambda: find_phases(range(50), rng.random((50, 4, 3)), draws=10**12), "fewer draws"),
+        (lambda: find_phases(range(50), rng.random((50, 4, 3)), level=1e-320), "larger level"),
+        (lambda: profile_noise(fit_of(rng.random((3, 4, 8))), resamples=10**12), "fewer resamples"),
+    ):
+        with pytest.raises(ValueError, match=f"^Drawing [0-9]+ .*needs .* take .*{message}"):
+            call()
+    assert find_phases(range(5), rng.random((5, 4, 3)), draws=10**12)  # of 16 that there are
+
+
+def test_a_trajectory_asks_for_its_substeps():
+    true = np.random.default_rng(0).normal(size=(3, 4, 8))
+    trace = fit_of(true), true, 0 * true, zeta(true), Schedule.constant(0.1)
+    with pytest.raises(ValueError, match=r"1000000000000 substeps needs .* take fewer substeps"):
+        fit_trajectory(*trace, substeps=10**12)
+
+
+def test_a_retention_asks_for_its_interactions(small):
+    with pytest.raises(ValueError, match=r"of 8 players in 8 × 20 outputs needs .* take fewer"):
+        retention(np.random.default_rng(0).normal(size=(8, 20, 2**8)), resamples=0)
 
 
 def test_more_runs_than_fit_are_refused_before_they_are_listed():
@@ -262,8 +301,32 @@ def cases(folder):
         options = {"through": "direct", "resamples": resamples, "both_ends": False}
         fit_noise(learned, 0 * learned, zeta(learned), [1, 2, 3], **options)
 
+    plain = fit_noise(learned, 0 * learned, zeta(learned), [1, 2, 3], through="direct", resamples=0)
+    wide, long = rng.normal(size=(8, 32, 2**15)), rng.normal(size=(30, 40, 2**6))
+    distributions = rng.random((30, 20, 6))
+
+    def traced(substeps):
+        falling = Schedule.exponential(start=1.0, end=1e-3, epochs=3)
+        trace = plain, learned, 0 * learned, zeta(learned), falling
+        fit_trajectory(*trace, steps=1, substeps=substeps)
+
+    def drawn(draws):
+        find_phases(range(30), distributions, draws=draws)
+
+    def profiled(resamples):
+        profile_noise(plain, [2.0], [0.0], resamples=resamples)
+
     def extracted(samples):
         extract_interactions(rows[:samples], max_iterations=50)
+
+    many = rng.normal(size=(64, 2**13)) * (rng.uniform(size=(64, 2**13)) < 0.01)
+    sets = np.stack([optimal_interactions(many, s) for s in (0.02, 0.001, 1e-4, 0.0)])
+    few_sets = sets[:, :2, : 2**6], zeta(sets[:, :2, : 2**6])
+    all_sets = sets, zeta(sets)
+
+    def fitted_sets(learned, outputs):
+        options = {"through": "direct", "resamples": 0, "both_ends": False}
+        fit_noise(learned, 0 * learned, outputs, range(4), **options)
 
     return {
         "measurement": (lambda: Measurement.load(folder / "m.npz"), None),
@@ -272,8 +335,14 @@ def cases(folder):
         "simulate": (simulated, simulated),
         "told": (told := lambda: simulated(progress=lambda *_: None), told),
         "kept": (kept := lambda: simulated(keep_interactions=True), kept),
-        "fit": (lambda: fitted(20_000), lambda: fitted(20)),
+        "resamples": (lambda: fitted(20_000), lambda: fitted(20)),
+        "fit": (lambda: fitted_sets(*all_sets), lambda: fitted_sets(*few_sets)),
         "extract": (lambda: extracted(4096), lambda: extracted(16)),
+        "retention": (lambda: retention(wide, resamples=0), None),
+        "retained": (lambda: retention(long, resamples=60_000), lambda: retention(long)),
+        "phases": (lambda: drawn(400_000), lambda: drawn(10)),
+        "profile": (lambda: profiled(50_000), lambda: profiled(20)),
+        "trajectory": (lambda: traced(700_000), lambda: traced(3)),
     }
 
 
@@ -299,5 +368,5 @@ print(json.dumps(ratios))
     command = [sys.executable, "-c", code]
     run = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
     ratios = json.loads(run.stdout)
-    assert len(ratios) == 8
+    assert len(ratios) == 14
     assert {name: r for name, r in ratios.items() if not 1 / 1.3 < r < 1.3} == {}

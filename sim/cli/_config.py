@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from sim.files import atomic_path, existing_file
+from sim.files import atomic_path, existing_file, read_text
 
 Value = str | int | float | bool
 
@@ -28,7 +28,7 @@ def read_config(path: str | Path, types: Mapping[str, Any]) -> dict[str, Value]:
     """
     path = existing_file(path)
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(read_text(path))
     except UnicodeDecodeError:
         raise ValueError(f"{path}: must be a TOML file, but is no text in UTF-8.") from None
     except (ValueError, RecursionError) as error:

@@ -143,8 +143,8 @@ def run_script(path: Path) -> dict[str, Any]:
 def _line(path: Path, error: BaseException) -> str:
     """Where in the script an error came up, as `, line 3`."""
     lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
-    if not lines and isinstance(error, SyntaxError):  # of the script itself, which never ran
-        lines = [error.lineno]
+    if not lines and isinstance(error, SyntaxError) and error.lineno is not None:
+        lines = [error.lineno]  # of the script itself, which never ran
     return f", line {lines[-1]}" if lines else ""
 
 

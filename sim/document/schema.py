@@ -68,8 +68,10 @@ class Null(Struct, frozen=True, kw_only=True):
 
 
 NullModels = Annotated[
-    dict[str, Null],
-    Meta(description="a mapping of names to mappings with a number `total_variation`"),
+    dict[Annotated[str, Meta(pattern="^[^$]*$")], Null],  # figures would take $…$ for formulas
+    Meta(
+        description="a mapping of names, without $, to mappings with a number `total_variation`",
+    ),
 ]
 Bound = Annotated[
     Annotated[str, Meta(pattern=f"^({'|'.join(BOUNDS)})$")] | None,

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from sim.checks import ArgumentError, check_whole
+from sim.checks import ArgumentError, check_seed
 from sim.experiments._registry import Checkpoint, Experiment, Train
 from sim.experiments._unfinished import Unfinished, identity
 from sim.files import only_writer
@@ -106,19 +106,17 @@ def _shown(experiment: Experiment, keep_inputs: bool) -> dict[str, Any]:
 
 
 def _checked_seeds(seeds: Sequence[int], experiment: Experiment) -> list[int]:
-    chosen = list(seeds)
     if experiment.seeded is None:
         raise ArgumentError(
             "seeds",
             "be left out for an experiment that does not say how to train from another seed (its "
             "`seeded` is None)",
-            f"is {chosen}",
+            f"is {list(seeds)}",
         )
-    for seed in chosen:
-        check_whole(seed, "seeds", 0)
+    chosen = [check_seed(seed, "seeds") for seed in seeds]
     if not chosen or len(set(chosen)) < len(chosen):
         raise ArgumentError("seeds", "be at least one, and each another", f"is {chosen}")
-    return [int(seed) for seed in chosen]
+    return chosen
 
 
 def _runs(

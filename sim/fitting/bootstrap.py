@@ -16,21 +16,21 @@ BETTER, WORSE, SAME = "better", "worse", "not distinguishable"
 DEPENDS = "depends on the split of orders 1 and 2"
 LEVEL = 0.95  # coverage of intervals, where nothing else is asked for
 WEIGHTS = 2.25  # arrays of (resamples, samples) at a time, as measured
-POINTS = {"direct": 641, "extraction": 64}  # of the longest table of a model
+TABLES = {"direct": 1.35 * 641, "extraction": 1.35 * 64}  # as measured: points of the longest table
 MATERIAL = 1e-4  # a total variation below this is nothing that a verdict should rest on
 
 
-def check_resamples(resamples: int, shape: tuple[int, ...], through: str) -> None:
-    """Raises where the resamples of a fit would take more memory than there is.
+def check_room(resamples: int, shape: tuple[int, int, int], table: float) -> None:
+    """Raises where resamples would take more memory than there is.
 
     Args:
         resamples: how many.
-        shape: (checkpoints, samples, 2^n), of the outputs.
-        through: what predictions go through; the direct null models have the longer tables.
+        shape: (checkpoints, samples, n).
+        table: numbers that a resample takes for each order while a model is fitted to it; see
+            `TABLES`.
     """
-    checkpoints, samples, size = shape
-    n, points = size.bit_length() - 1, POINTS[through]
-    each = WEIGHTS * samples + (1.35 * points + 3 * checkpoints) * n
+    checkpoints, samples, n = shape
+    each = WEIGHTS * samples + (table + 3 * checkpoints) * n
     check_memory(8 * resamples * each, f"Drawing {resamples} resamples", "fewer resamples")
 
 

@@ -20,7 +20,9 @@ from sim.checks import (
     check_nonnegative,
     check_outputs,
     check_positive,
+    check_resamples,
     check_runs,
+    check_seed,
 )
 from sim.extraction import (
     NOISE_BOUND,
@@ -29,7 +31,7 @@ from sim.extraction import (
     check_preference,
     extract_interactions,
 )
-from sim.fitting.bootstrap import LEVEL, agreed, check_resamples, input_weights, run_weights
+from sim.fitting.bootstrap import LEVEL, TABLES, agreed, check_room, input_weights, run_weights
 from sim.fitting.comparison import Comparison, Models, Observed, compare
 from sim.fitting.direct import fit_direct
 from sim.fitting.distances import Distance, distance_named
@@ -38,6 +40,7 @@ from sim.fitting.instrumented import fit_instrumented, whole_target
 from sim.fitting.nulls import NullFit
 from sim.fitting.outcome import Fitted
 from sim.fitting.prediction import Target, salient_target
+from sim.machine import check_memory
 from sim.progress import NamedProgress, Progress
 from sim.strength import PARTS, averaged_distribution, measured_strength
 from theory import SALIENCE, NoiseModel, mean_order, reconstruct
@@ -50,6 +53,8 @@ OTHER_END = {"low": "high", "high": "low"}
 
 ONE_END = " (at one end only)"
 """Added to a verdict where no fit at the other end of `prefer` is beside it."""
+
+HELD = 10  # arrays of the outputs' size in a fit at a time, as measured
 
 RESAMPLES = 200
 """Bootstrap resamples behind the intervals of a fit, by default."""
@@ -348,9 +353,14 @@ def fit_noise(
     noise_bound, tolerance = check_noise_bound(noise_bound), as_number(tolerance, "tolerance")
     check_positive(tolerance, "tolerance")
     _check_options(parts, target, salience, resamples, level)
-    check_resamples(resamples, outputs.shape, through)
+    seed = check_seed(seed)
+    checkpoints, samples, size = outputs.shape
+    n = size.bit_length() - 1
+    what = f"Fitting {checkpoints} × {samples} outputs of {n} players"
+    check_memory(HELD * outputs.nbytes, what, "fewer players, samples or checkpoints")
+    check_room(resamples, (checkpoints, samples, n), TABLES[through])
     settings = {
-        "runs": check_runs(runs, outputs.shape[1]),
+        "runs": check_runs(runs, samples),
         "through": through,
         "start": start,
         "noise_bound": noise_bound,
@@ -544,7 +554,7 @@ def _check_options(parts: str, target: str, salience: float, resamples: int, lev
     if target not in ("salient", "all"):
         raise ArgumentError("target", "be `salient` or `all`", f"is {target!r}")
     check_nonnegative(salience, "salience")
-    check_nonnegative(resamples, "resamples")
+    check_resamples(resamples)
     check_fraction(level, "level")
 
 

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sim.checks import ArgumentError
+from sim.checks import ArgumentError, check_fraction, check_resamples, check_seed
 from sim.fitting.bootstrap import (
     BETTER,
     LEVEL,
@@ -18,6 +18,7 @@ from sim.fitting.bootstrap import (
     SAME,
     WORSE,
     bootstrap_weights,
+    check_room,
     resampled_fit,
 )
 from sim.fitting.distances import distance_named
@@ -30,6 +31,7 @@ from theory import NoiseModel
 GROWTHS = (0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6)
 CORRELATIONS = (-(0.5**0.5), -0.5, -0.25, 0.0, 0.25, 0.5)
 POINTS = 192  # values of ln σ² for each covariance, 0.2 to 0.3 apart at n = 10
+TABLE = 2.65 * POINTS  # numbers of a resample for each order at a time, as measured
 
 PAPER = NoiseModel()
 LEMMA1 = NoiseModel(correlation=-(0.5**0.5))
@@ -114,7 +116,11 @@ def profile_noise(
     chosen = np.arange(len(fit.epochs))[checkpoints]
     if chosen.size == 0:
         raise ArgumentError("checkpoints", "select at least one checkpoint", "selects none")
+    check_resamples(resamples)
+    check_fraction(level, "level")
+    seed = check_seed(seed)
     samples = fit.strength.shape[1]
+    check_room(2 * resamples, (chosen.size, samples, fit.target.n), TABLE)
     weights = np.full((1, samples), 1 / samples)
     if samples > 2 and resamples > 0:
         draw = bootstrap_weights(samples, resamples, seed)

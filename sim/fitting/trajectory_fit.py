@@ -12,13 +12,16 @@ import numpy as np
 import optax
 from numpy.typing import ArrayLike
 
-from sim.checks import ArgumentError, check_choice
+from sim.checks import ArgumentError, check_choice, check_positive, check_whole
 from sim.fitting.distances import distance_named, total_variation
 from sim.fitting.noise_fit import NoiseFit, check_direct, check_interactions
+from sim.machine import check_memory
 from sim.simulation import CLOCKS, Schedule, relaxation_path
 from sim.strength import added_parts
 from theory import order_distribution, orders, salience_threshold, strength_by_order
 from theory.lattice import apply_power
+
+SUBSTEP = 14  # numbers of a substep for each order, with those of its slopes, as measured
 
 
 @jax.tree_util.register_dataclass
@@ -115,6 +118,12 @@ def fit_trajectory(
             opening="",
         )
     check_choice(clock, "clock", CLOCKS)
+    check_positive(rate, "rate")
+    check_positive(learning_rate, "learning_rate")
+    check_whole(steps, "steps", 1)
+    check_whole(substeps, "substeps", 1)
+    numbers = SUBSTEP * (fit.target.n + 1) * len(fit.epochs) * substeps
+    check_memory(8 * numbers, f"A trajectory of {substeps} substeps", "fewer substeps")
     start = jnp.stack([jnp.asarray(i_and[0]), jnp.asarray(i_or[0])])
     predict = functools.partial(_both_phases, fit, start, clock=clock, substeps=substeps)
     measured = jnp.asarray(fit.measured)

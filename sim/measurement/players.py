@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sim.checks import ArgumentError, as_array
+from sim.checks import ArgumentError, as_array, check_seed
 from sim.measurement.masking import Masking
 from sim.measurement.naming import check_player_names
 
@@ -173,7 +173,7 @@ def tokens(
     if inside.ndim == 1:
         chosen = choose(np.flatnonzero(inside), n, seed, samples, "tokens")
     else:
-        rng = np.random.default_rng(seed)
+        rng = np.random.default_rng(check_seed(seed))
         chosen = np.array([_draw(np.flatnonzero(row), n, rng, "tokens") for row in inside])
     if not np.issubdtype(np.asarray(mask).dtype, np.number):
         raise ArgumentError("mask", "be the mask token's number or its embedding", f"is {mask!r}")
@@ -203,7 +203,7 @@ def choose(
     candidates: np.ndarray, n: int, seed: int, samples: int | None, what: str, name: str = "n"
 ) -> np.ndarray:
     """n of the candidates at random, sorted: (n,), or (samples, n), drawn anew for each sample."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(check_seed(seed))
     if samples is None:
         return _draw(candidates, n, rng, what, name)
     return np.array([_draw(candidates, n, rng, what, name) for _ in range(samples)])
@@ -254,7 +254,7 @@ def point_clusters(
             "be floating (samples, count, dimensions)",
             f"has shape {points.shape} and dtype {points.dtype}",
         )
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(check_seed(seed))
     if isinstance(clusters, int | np.integer):
         members = np.array([_k_means(cloud, int(clusters), rng) for cloud in points])
     else:

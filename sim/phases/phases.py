@@ -12,8 +12,10 @@ from sim.checks import (
     check_finite,
     check_fraction,
     check_runs,
+    check_seed,
     check_whole,
 )
+from sim.machine import check_host_memory, over_sets
 from sim.phases.boundary import (
     boundary_ends,
     lowest_checkpoint,
@@ -28,6 +30,8 @@ from sim.phases.wandering import (
     valley_chance,
 )
 
+PATHS = 4  # arrays of (draws, checkpoints) at a time, as measured
+LARGEST = 2.0**63
 TWO = ("two-phase", "")
 
 FLAT = 0.1
@@ -116,11 +120,15 @@ def find_phases(
     check_fraction(level, "level")
     runs = check_runs(runs, samples)
     check_whole(draws, "draws", 1)
-    check_whole(seed, "seed", 0)
+    seed = check_seed(seed)
     if (fault := too_few_for_phases(checkpoints)) is not None:
         raise ValueError(fault)
     losses = checked_losses(train_loss, test_loss, checkpoints, runs)
-    draws = max(draws, int(np.ceil(20 / level)))  # a chance below the level must be in reach
+    draws = max(draws, int(np.ceil(min(20 / level, LARGEST))))  # a chance below it is in reach
+    patterns = draws if watching else min(draws, over_sets(checkpoints - 1))
+    what = f"Drawing {draws} patterns of signs"
+    reduce = "fewer draws, or a larger level"
+    check_host_memory(8 * PATHS * patterns * checkpoints, what, reduce)
 
     moments = shares @ np.arange(1.0, shares.shape[-1] + 1), shares.sum(axis=-1)
     mean = moments[0].sum(axis=1) / moments[1].sum(axis=1)

@@ -12,7 +12,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from sim.checks import ArgumentError, check_choice, check_finite, check_nonnegative, check_whole
+from sim.checks import (
+    ArgumentError,
+    check_choice,
+    check_finite,
+    check_nonnegative,
+    check_seed,
+    check_whole,
+)
 from sim.progress import Progress
 from sim.simulation.descent import Descent, train
 from sim.simulation.flow import Relaxation, follow
@@ -135,7 +142,7 @@ def simulate(
     sigma2 = variance(times)
     settings: dict[str, Any] = {}
     if training is not None:
-        key = jax.random.key(key) if isinstance(key, int | np.integer) else key
+        key = key if isinstance(key, jax.Array) else jax.random.key(check_seed(key, "key"))
         snapshots = train(run, training, key)
         _check_convergence(snapshots.loss, times)
         settings = training.settings()

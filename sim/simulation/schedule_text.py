@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping
 
-from sim.files import existing_file
+from sim.files import existing_file, read_text
 from sim.simulation.schedules import SIGNATURES, Schedule
 
 _OPTIONAL = {"power_law": {"scale"}, "piecewise": {"boundaries"}}
@@ -108,8 +108,7 @@ def _is_number(text: str) -> bool:
 def _read_table(name: str) -> Schedule:
     path = existing_file(name)
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.reader(file))
+        rows = list(csv.reader(read_text(path).splitlines()))
     except (UnicodeDecodeError, csv.Error):
         raise ValueError(f"{path}: must be a table of two columns in UTF-8, but is not.") from None
     epochs, values = [], []
