@@ -71,6 +71,10 @@ if typing.TYPE_CHECKING:
         tokens as tokens,
         torch_score as torch_score,
     )
+    from sim.monitor import (
+        LookReport as LookReport,
+        Monitor as Monitor,
+    )
     from sim.phases import (
         Phases as Phases,
         find_phases as find_phases,
@@ -110,6 +114,7 @@ _NAMES = {
         "Masking Measurement image_patches mean_baseline measure_outputs point_clusters "
         "tabular_features tokens torch_score"
     ),
+    "monitor": "LookReport Monitor",
     "phases": "Phases find_phases",
     "report": "write_report",
     "separation": "Separation separate",

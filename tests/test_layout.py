@@ -27,6 +27,7 @@ ROOMS = {
     "sim": (
         *("checks", "progress", "machine", "cores", "files", "measurement", "experiments"),
         *("extraction", "strength", "simulation", "fitting", "dilution", "phases"),
+        "monitor",
         *("generalization", "separation", "document", "figures", "report", "export", "cli"),
     ),
 }

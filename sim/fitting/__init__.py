@@ -11,6 +11,9 @@ from sim.fitting.bootstrap import (
     run_weights as run_weights,
     t_interval as t_interval,
 )
+from sim.fitting.direct import (
+    direct_noise as direct_noise,
+)
 from sim.fitting.distances import (
     DISTANCES as DISTANCES,
 )

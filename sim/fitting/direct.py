@@ -21,7 +21,9 @@ from sim.fitting.prediction import (
     predicted_distribution,
     predicted_effect,
     predicted_strength,
+    salient_target,
 )
+from sim.strength import measured_strength
 from theory import NoiseModel
 
 
@@ -65,6 +67,31 @@ def fit_direct(
         models={SHARES + name: null for name, null in NULLS.items()},
         material=MATERIAL,
     )
+
+
+def direct_noise(
+    measured: np.ndarray, i_and: np.ndarray, i_or: np.ndarray, outputs: np.ndarray
+) -> tuple[float, str]:
+    """σ² of one checkpoint in the direct comparison, with one later checkpoint as the target.
+
+    The same numbers as those of `fit_noise(..., through="direct")`, without null models.
+
+    Args:
+        measured: (n,), the earlier checkpoint's distribution over orders.
+        i_and: (samples, 2^n), of the later one.
+        i_or: (samples, 2^n).
+        outputs: (samples, 2^n).
+
+    Returns:
+        σ², and its bound as in `NoiseFit.bound`.
+    """
+    noise, away = NoiseModel(), total_variation
+    _, threshold = measured_strength(i_and[None], i_or[None], outputs[None])
+    target = salient_target(jnp.asarray(i_and), jnp.asarray(i_or), threshold[0])
+    match = fit_target(measured[None], target, noise, away)
+    ends = predicted_distribution(target, np.exp(noise_range(target.n, noise)), noise)
+    bound = bounds(measured[None], match.predicted, np.asarray(ends)[None], away, MATERIAL)
+    return float(np.exp(match.parameter[0])), str(bound[0])
 
 
 def fit_target(
