@@ -4,7 +4,7 @@ A start-up costs more than all that a command writes. Here the packages are impo
 a command computes is put in its place beforehand; how it locks, resumes, writes and cleans up is
 its own. No JAX backend is started before the forks, which would lose its threads.
 
-Reads one JSON object a line, {"arguments", "folder", "signal", "at"}, and answers with one:
+Reads one JSON object a line, {"arguments", "folder", "number", "at"}, and answers with one:
 {"status", "steps", "said"}.
 """
 
@@ -14,6 +14,7 @@ import importlib
 import json
 import os
 import runpy
+import signal
 import sys
 import tempfile
 from types import SimpleNamespace
@@ -32,7 +33,7 @@ TRAJECTORY = SimpleNamespace(
     mean_order=CURVE,
     epochs=np.arange(5.0),
     lowest=4,
-    save=lambda path: write_npz(path, {"o": CURVE}),
+    save=lambda path, **_: write_npz(path, {"o": CURVE}),
 )
 EXTRACTION = SimpleNamespace(converged=np.ones(3, bool), gap=np.zeros(3))
 MEASUREMENT = SimpleNamespace(checkpoints=3, runs=1, input_count=3, outputs=CURVE)
@@ -56,7 +57,7 @@ class Stored:
     def without(self, _):
         return self
 
-    def save(self, path):
+    def save(self, path, **_):
         write_npz(path, {"i_and": np.arange(5000.0)})
 
 
@@ -104,18 +105,18 @@ def put_in_place(script):
             setattr(module, key, value)
     drawings = [sys.modules["sim.figures"].FIGURES, sys.modules["sim.cli.simulate"].DRAWINGS]
     for figures in drawings:
-        figures.update(dict.fromkeys(figures, lambda _: Figure()))
+        figures.update(dict.fromkeys(figures, lambda *_: Figure()))
     runpy.run_path(script)
 
 
-def run(arguments, folder, signal, at):
+def run(arguments, folder, number, at):
     """Runs a command in a fork; returns its exit code, or minus the signal that ended it."""
     reading, writing = os.pipe()
     with tempfile.TemporaryFile() as said:
         child = os.fork()
         if child == 0:
             os.close(reading)
-            _command(arguments, folder, signal, at, writing, said)
+            _command(arguments, folder, number, at, writing, said)
         os.close(writing)
         with os.fdopen(reading) as pipe:
             steps = pipe.read()
@@ -124,7 +125,7 @@ def run(arguments, folder, signal, at):
         return {"status": status, "steps": int(steps or 0), "said": said.read().decode()}
 
 
-def _command(arguments, folder, signal, at, pipe, said):
+def _command(arguments, folder, number, at, pipe, said):
     null = os.open(os.devnull, os.O_RDWR)
     for stream, target in ((0, null), (1, null), (2, said.fileno())):
         os.dup2(target, stream)
@@ -135,7 +136,7 @@ def _command(arguments, folder, signal, at, pipe, said):
         if event in STEPS and (event == "fcntl.flock" or str(details[0]).startswith(folder)):
             steps += 1
             if steps == at:
-                os.kill(os.getpid(), signal)
+                os.kill(os.getpid(), number)
 
     def fsync(handle):
         step("fcntl.flock", ())
@@ -154,6 +155,8 @@ def _command(arguments, folder, signal, at, pipe, said):
 
 
 if __name__ == "__main__":
+    # what a shell runs behind it ignores Ctrl-C, and so would the commands
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     EXPERIMENTS = importlib.import_module("sim.experiments")
     STRENGTHS = importlib.import_module("sim.export").COLUMNS
     put_in_place(sys.argv[1])

@@ -42,7 +42,7 @@ def commands(tmp_path_factory):
             request = {
                 "arguments": [*words, "--out", str(folder)],
                 "folder": str(folder),
-                "signal": int(by),
+                "number": int(by),
                 "at": at,
             }
             print(json.dumps(request), file=process.stdin, flush=True)
