@@ -21,11 +21,13 @@ from sim.document import (
     label,
     noise_text,
     paragraphs,
+    role,
     short_label,
     size_text,
+    summary,
 )
 from sim.files import atomic_path
-from sim.fitting import BETTER, SAME, WORSE
+from sim.fitting import BETTER, DEPENDS, ONE_END, SAME, WORSE
 
 CAPTIONS = {
     "dynamics": "How strength is distributed over the orders of interaction while the network "
@@ -33,13 +35,38 @@ CAPTIONS = {
     "boundary over inputs.",
     "theory_vs_network": "Measured distribution beside the theory's, at the fitted σ².",
     "noise_level": "Fitted noise variance σ² of each checkpoint, and how far the theory and the "
-    "null models are from the measured distribution. Crosses and the dashed line, where there are "
-    "any, are fits at the other end of the preference. A hollow mark of a null model is one that "
-    "the theory is not told apart from, or not at both ends.",
+    "null models are from the measured distribution. Hollow marks of a null model: the theory is "
+    "not told apart from it, or not at both ends of the preference.",
     "size": "Shares, and what they do not show. Left: the measured share of each order, with its "
     "interval over inputs. Middle: size of the interactions of each order since the start, and of "
     "the mean effect |v(N) − v(∅)|. Right: size of what is learned beside the theory's.",
 }
+GLOSSARY = {
+    "player": "A part of the input that is shown or hidden as one: a patch of an image, a word, a "
+    "column of a table. With the players of S shown and all others hidden, the network's output "
+    "is v(S), the log-odds of the true class.",
+    "AND": "An AND interaction of some players adds its value to the output only where all of them "
+    "are shown.",
+    "OR": "An OR interaction adds its value where at least one of its players is shown.",
+    "order": "The number of players of an interaction. The mean order weighs the orders by their "
+    "strength: it is low where the network looks at single players, high where it needs many "
+    "together.",
+    "salient": "Large enough to count: {salience:.3g} of the mean effect |v(N) − v(∅)|, by which "
+    "showing everything moves the output, or more. The many small interactions below are left out.",
+    "strength": "How much the salient interactions of an order add up to in absolute value, "
+    "averaged over the inputs. A share is the strength of one order divided by that of all.",
+    "σ²": "The variance of the noise that, in the theory, training puts on the interactions: more "
+    "on those of high order. While it falls, a network can learn higher orders. It is fitted, one "
+    "value for each checkpoint.",
+    "total variation": "How far two distributions over orders are apart: half the sum of their "
+    "absolute differences. It is 0 where they are equal and 1 where they share no order.",
+    "null model": "A simpler rule that knows as much as the theory. Where it comes as near to the "
+    "measured distribution, the data do not single out the theory.",
+    "end of the preference": "Many explanations can be equally sparse, and differ in the orders 1 "
+    "and 2. Two of them are fitted: the one of lowest orders and the one of highest.",
+}
+"""What the words of the page mean, for someone who reads only this."""
+
 CLASSES = {BETTER: "better", WORSE: "worse", SAME: "same"}
 
 
@@ -47,7 +74,7 @@ def write_report(
     path: str | Path,
     document: Mapping[str, Any],
     figures: Mapping[str, bytes | str | Path] | None = None,
-    title: str = "Interactions and their dynamics",
+    title: str | None = None,
 ) -> None:
     """Writes the content of a `fit.json` as one HTML page that needs nothing else.
 
@@ -58,7 +85,7 @@ def write_report(
         path: the HTML file.
         document: content of `fit.json`, by `fit_document`.
         figures: by name, PNG or SVG: bytes, or the path of a file.
-        title: heading of the page.
+        title: heading of the page; by default the name of the experiment, where it is known.
 
     Raises:
         ValueError: a document that is no fit, or a figure that is neither PNG nor SVG.
@@ -76,12 +103,12 @@ def write_report(
         >>> text.startswith("<!DOCTYPE html>"), "epoch" in text
         (True, True)
     """
-    check_document(document, "Argument `document`")
+    content = as_document(check_document(document, "Argument `document`"))
     page = _template().render(
-        title=title,
+        title=title or _title(content),
         classes=CLASSES,
-        figures=[_figure(name, content) for name, content in (figures or {}).items()],
-        **_content(as_document(document)),
+        figures=[_figure(name, drawn) for name, drawn in (figures or {}).items()],
+        **_content(content),
     )
     with atomic_path(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
@@ -103,10 +130,14 @@ def _content(document: Document) -> dict[str, Any]:
     """What the template shows, as texts."""
     records, versions = document.checkpoints, document.known_settings.versions
     losses = document.phases.losses
+    salience = document.options.salience
     return {
-        "subtitle": _subtitle(document),
+        "facts": _facts(document),
         "runs": document.known_settings.runs or 1,
-        "findings": [paragraphs(document), [losses] if losses else []],
+        "summary": summary(document),
+        "details": [*paragraphs(document), *([losses] if losses else [])],
+        "glossary": [(word, text.format(salience=salience)) for word, text in GLOSSARY.items()],
+        "examples": _examples(document),
         "comparison": _comparison(document),
         "nulls": [short_label(name) for name in records[0].nulls],
         "both_ends": records[0].other is not None,
@@ -124,19 +155,69 @@ def _content(document: Document) -> dict[str, Any]:
     }
 
 
-def _subtitle(document: Document) -> str:
+def _title(document: Document) -> str:
+    name = (document.known_settings.measurement or {}).get("experiment")
+    return "Interactions and their dynamics" + (f": {name}" if name else "")
+
+
+def _facts(document: Document) -> list[tuple[str, str]]:
+    """What was measured, as far as it is known: names and texts."""
     settings = document.known_settings
     measured = settings.measurement or {}
-    facts = [str(measured[key]) for key in ("network", "data") if measured.get(key)]
+    names = ("network", "data", "optimiser", "masking")
+    facts = [(name, str(measured[name])) for name in names if measured.get(name)]
     runs = settings.runs or 1
     if settings.samples is not None:
-        inputs = settings.samples // runs
+        inputs = f"{settings.samples // runs} inputs"
         facts.append(
-            f"{inputs} inputs" if runs == 1 else f"{runs} training runs of {inputs} inputs"
+            ("inputs", inputs if runs == 1 else f"{inputs} in each of {runs} training runs")
         )
     if settings.players is not None:
-        facts.append(f"{settings.players} players")
-    return " · ".join([*facts, f"{len(document.checkpoints)} checkpoints"])
+        facts.append(
+            (
+                "players",
+                f"{settings.players}, so {2**settings.players} masked versions of each input",
+            )
+        )
+    first, last = document.checkpoints[0], document.checkpoints[-1]
+    span = f"{len(document.checkpoints)}, from epoch {first.epoch:g} to {last.epoch:g}"
+    facts.append(("checkpoints", span))
+    accuracies = [
+        f"{100 * curve[-1]:.1f} % in {part}"
+        for part in ("training", "test")
+        if (curve := document.curves.get(f"{part.removesuffix('ing')}_accuracy"))
+    ]
+    if accuracies:
+        facts.append(("accuracy", f"{', '.join(accuracies)} at the last checkpoint"))
+    return facts
+
+
+def _examples(document: Document) -> dict[str, Any] | None:
+    """Some of the inputs and what their players are called; None where no more is known of them."""
+    examples = document.examples
+    known = {
+        name: any(getattr(one, name) is not None for one in examples)
+        for name in ("name", "label", "players")
+    }
+    if not any(known.values()):
+        return None
+    players = [one.players for one in examples]
+    shared = known["players"] and all(one == players[0] for one in players)
+    cells = {
+        "input": [one.name or f"{at}" for at, one in enumerate(examples)],
+        "class": ["" if one.label is None else str(one.label) for one in examples],
+        "output": [f"{one.output:+.2f}" for one in examples],
+        "players": [" · ".join(one.players or ()) for one in examples],
+    }
+    if not known["label"]:
+        del cells["class"]
+    if shared or not known["players"]:
+        del cells["players"]
+    return {
+        "heads": list(cells),
+        "rows": list(zip(*cells.values(), strict=True)),
+        "players": " · ".join(players[0] or ()) if shared else "",
+    }
 
 
 def _comparison(document: Document) -> dict[str, Any] | None:
@@ -147,13 +228,13 @@ def _comparison(document: Document) -> dict[str, Any] | None:
     return {
         "first": f"{records[0].epoch:g}",
         "last": f"{records[-1].epoch:g}",
-        "theory": _middles([r.total_variation for r in records], ", mean "),
+        "theory": _average([r.total_variation for r in records]),
         "parameters": document.parameters.get("theory", 1),
         "rows": [
             {
                 "model": label(name),
                 "parameters": document.parameters.get(name, ""),
-                "distance": _middles([r.nulls[name].total_variation for r in records], ", "),
+                "distance": _average([r.nulls[name].total_variation for r in records]),
                 "interval": f"{standing.low:+.3f} to {standing.high:+.3f}",
                 "verdict": standing.verdict,
             }
@@ -162,41 +243,49 @@ def _comparison(document: Document) -> dict[str, Any] | None:
     }
 
 
-def _middles(distances: Sequence[float], between: str) -> str:
-    """Median and mean: the conclusion speaks of the one, differences are of the other."""
-    return f"{np.median(distances):.3f}{between}{np.mean(distances):.3f}"
+def _average(distances: Sequence[float]) -> str:
+    """The mean, since intervals and verdicts are those of mean differences."""
+    return f"{np.mean(distances):.3f}"
 
 
 def _checkpoint(document: Document, record: Checkpoint) -> dict[str, Any]:
-    """A row of the table of checkpoints."""
-    beside = ""
-    if record.bound:
-        beside = "a bound only"
-    elif record.sigma2_interval:
-        beside = "{:.1e} to {:.1e}".format(*record.sigma2_interval)
-        if record.run_sigma2_interval:
-            beside += "; over runs {:.1e} to {:.1e}".format(*record.run_sigma2_interval)
-    nulls = [record.nulls[name] for name in document.checkpoints[0].nulls]
+    """A row of the table of checkpoints; of start and target, which nothing is to judge, little."""
     other = record.other
-    return {
+    row: dict[str, Any] = {
         "marked": record.epoch == document.phases.boundary,
         "epoch": f"{record.epoch:g}",
+        "mean_order": "" if record.mean_order is None else f"{record.mean_order:.2f}",
+        "other": None if other is None else {"mean_order": f"{other.mean_order:.2f}"},
+        "role": role(document, record),
+    }
+    if row["role"]:
+        return row
+    beside: list[str] = []
+    if record.bound:
+        beside = ["a bound only"]
+    elif record.sigma2_interval:
+        beside = ["{:.1e} to {:.1e}".format(*record.sigma2_interval)]
+        if record.run_sigma2_interval:
+            beside.append("runs {:.1e} to {:.1e}".format(*record.run_sigma2_interval))
+    nulls = [record.nulls[name] for name in document.checkpoints[0].nulls]
+    if other is not None:
+        row["other"] |= {"sigma2": noise_text(other), "theory": f"{other.total_variation:.3f}"}
+    return row | {
         "sigma2": noise_text(record),
         "beside": beside,
-        "mean_order": "" if record.mean_order is None else f"{record.mean_order:.2f}",
         "theory": f"{record.total_variation:.3f}",
         "size": size_text(record),
-        "other": None
-        if other is None
-        else {
-            "sigma2": noise_text(other),
-            "mean_order": f"{other.mean_order:.2f}",
-            "theory": f"{other.total_variation:.3f}",
-        },
         "nulls": [
-            {"distance": f"{null.total_variation:.3f}", "verdict": null.verdict} for null in nulls
+            {"distance": f"{null.total_variation:.3f}", "verdict": _in_a_cell(null.verdict)}
+            for null in nulls
         ],
     }
+
+
+def _in_a_cell(verdict: str | None) -> str:
+    """A verdict in few words; the text above the table says at which ends it stands."""
+    word = (verdict or "").removesuffix(ONE_END)
+    return {SAME: "not told apart", DEPENDS: "depends"}.get(word, word)
 
 
 def _settings(document: Document) -> list[tuple[str, str]]:

@@ -100,6 +100,9 @@ def test_the_fit_document_holds_what_it_promises(run):
     np.testing.assert_allclose(kept["effect"], effect / effect[0])
     assert np.shape(kept["size_interval"]) == (2, *np.shape(kept["size"])) == (2, 6, 4)
     assert set(kept) == {field.name for field in msgspec.structs.fields(Kept)}
+    measured = Interactions.load(folder / "interactions.npz").measurement
+    named = [(one["players"], one["output"]) for one in document["examples"]]
+    assert named == [(measured.players(at), outputs[-1, at, -1]) for at in range(4)]
     assert document["settings"]["seed"] == 0
     assert {"python", "jax", "interaction-dynamics"} <= set(document["settings"]["versions"])
     assert document["settings"]["measurement"]["settings"]["players"] == 4
@@ -128,7 +131,7 @@ def test_the_table_of_a_fit_tells_phases_and_bounds(run, capsys):
     assert ["*" in row[5] for row in rows] == [True] + [False] * 4 + [True]  # start and target
     sentence = " ".join(shown)
     away = [record["total_variation"] for record in document["checkpoints"][1:-1]]
-    words = f"of {np.median(away):.3f} in the median and {max(away):.3f} at most (epoch"
+    words = f"of {np.mean(away):.3f} on average and {max(away):.3f} at most (epoch"
     assert words in " ".join(sentence.split())
     assert "from 1.0e-01 (epoch 2) to 3.0e-02 (epoch 8)" in sentence
 
@@ -152,7 +155,7 @@ def test_the_table_shows_both_ends_of_the_preference(run, capsys):
     assert shown[at + 1].split() == ["5.0e-01", "0.100"]  # the mean order is the same
     assert max(map(len, shown)) <= 80
     sentence = " ".join(" ".join(shown).split())
-    assert "At the other end of the preference it is off by 0.250 in the median" in sentence
+    assert "At the other end of the preference it is off by 0.250 on average" in sentence
     assert "and 0.400 at most, and σ² differs by a factor of 5 at most where both" in sentence
     assert "determine it (2 of 4 checkpoints)" in sentence
     assert "order 1 a share of 0.10 or of 0.50 at epoch 8" in sentence

@@ -20,7 +20,9 @@ from sim.document.words import (
     label as label,
     noise_text as noise_text,
     paragraphs as paragraphs,
+    role as role,
     second_phase as second_phase,
     short_label as short_label,
     size_text as size_text,
+    summary as summary,
 )

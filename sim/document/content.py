@@ -10,8 +10,10 @@ from sim.dilution import retention
 from sim.extraction import Interactions
 from sim.fitting import NoiseFit
 from sim.machine import versions
-from sim.measurement import CURVES
+from sim.measurement import CURVES, Measurement
 from sim.phases import Phases, too_few_for_phases
+
+EXAMPLES = 6  # inputs that are named
 
 
 def fit_document(
@@ -23,8 +25,9 @@ def fit_document(
     """Gathers a fit into one plain dictionary.
 
     Keys: those of `findings`, with the largest certified `gap` in each record of `checkpoints`;
-    `curves` (losses and accuracies); `settings` (with the seed and the versions). This is what
-    `interdyn fit` writes to `fit.json`, and what `write_report` and the figures take.
+    `curves` (losses and accuracies); `examples` (the first few inputs, with what they and their
+    players are called); `settings` (with the seed and the versions). This is what `interdyn fit`
+    writes to `fit.json`, and what `write_report` and the figures take.
 
     Args:
         interactions: that were fitted, with their measurement.
@@ -54,6 +57,7 @@ def fit_document(
     curves = {name: getattr(measurement, name) for name in CURVES}
     return {
         **found,
+        "examples": examples(measurement),
         "curves": {k: None if v is None else _over_runs(v) for k, v in curves.items()},
         "settings": {
             "players": measurement.n,
@@ -69,6 +73,20 @@ def fit_document(
             "versions": versions(),
         },
     }
+
+
+def examples(measurement: Measurement) -> list[dict[str, Any]]:
+    """The first few inputs, each by its name, label and players as far as they are known."""
+    names, labels = measurement.sample_names, measurement.labels
+    return [
+        {
+            "output": float(measurement.outputs[-1, at, -1]),
+            "name": None if names is None else str(names[at]),
+            "label": None if labels is None else int(labels[at]),
+            "players": None if measurement.player_names is None else measurement.players(at),
+        }
+        for at in range(min(EXAMPLES, measurement.input_count))
+    ]
 
 
 def _over_runs(curve: np.ndarray) -> list[float]:

@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 
 from sim.fitting import BOUNDS, LEVEL
 from sim.phases import PATTERNS
+from theory import SALIENCE
 
 KEYS = ("checkpoints", "phases", "curves", "settings")
 
@@ -204,6 +205,22 @@ class Kept(Struct, frozen=True, kw_only=True):
     kept_interval: RowsInterval = None
 
 
+class Example(Struct, frozen=True, kw_only=True):
+    """One of the measured inputs.
+
+    Attributes:
+        output: v(N) at the last checkpoint, the log-odds of the true class with nothing masked.
+        name: of the input.
+        label: its true class.
+        players: names of its players, from the first to the n-th.
+    """
+
+    output: Number
+    name: OptionalText = None
+    label: Annotated[int | None, Meta(description="null or a whole number")] = None
+    players: Annotated[list[str] | None, Meta(description="null or a list of texts")] = None
+
+
 class Settings(Struct, frozen=True, kw_only=True):
     """Those of the settings that are read by name; there may be any others beside them."""
 
@@ -222,6 +239,9 @@ class Options(Struct, frozen=True, kw_only=True):
     level: Number = LEVEL
     prefer: OptionalText = None
     through: Text = "direct"
+    salience: Annotated[float, Meta(ge=0, le=LARGEST, description="a nonnegative number")] = (
+        SALIENCE
+    )
     start: Annotated[bool, Meta(description="true or false")] = False
 
 
@@ -238,6 +258,7 @@ class Document(Struct, frozen=True, kw_only=True):
         parameters: free parameters that each model spends on each checkpoint.
         overall: the theory beside each null model, or None without bootstrap intervals.
         retention: what becomes of the initial interactions in absolute size, or None.
+        examples: some of the measured inputs.
     """
 
     checkpoints: Annotated[
@@ -254,6 +275,9 @@ class Document(Struct, frozen=True, kw_only=True):
     overall: Annotated[dict[str, Standing] | None, Meta(description="null or a mapping")] = None
     retention: Annotated[Kept | None, Meta(description="null or a mapping")] = None
     other_phases: Annotated[FoundPhases | None, Meta(description="null or a mapping")] = None
+    examples: Annotated[
+        list[Example], Meta(description="a list of inputs with an `output` each")
+    ] = msgspec.field(default_factory=list)
 
     @property
     def known_settings(self) -> Settings:
@@ -375,6 +399,8 @@ def _inside(name: str, value: Any) -> Iterator[tuple[str, Any, type[Struct]]]:
             yield name, value, OtherEnd
         case "retention", dict():
             yield name, value, Kept
+        case "examples", [dict(), *_]:
+            yield from ((f"input {at}", one, Example) for at, one in enumerate(value))
         case "nulls" | "overall", dict() if all(isinstance(x, dict) for x in value.values()):
             kind = Null if name == "nulls" else Standing
             yield from ((f"{name}: {key}", one, kind) for key, one in value.items())

@@ -20,6 +20,18 @@ STANDINGS = {
 }
 """Verdicts on the theory before the null models that they are about."""
 
+COURSES = {
+    "rises": "The mean order rises throughout: there is no phase in which it falls.",
+    "falls": "The mean order falls throughout: there is no phase in which it rises.",
+    "flat": "The mean order stays where it is: there are no phases.",
+    "undetermined": "Whether the network learns in two phases is not determined.",
+}
+FATES = {
+    "removes": "It removes initial interactions of medium or high order.",
+    "outgrows": "It does not remove its initial interactions of high order, it outgrows them.",
+    "undetermined": "Whether it removes its initial interactions or outgrows them is open.",
+}
+
 ROUNDING = 1e-9  # of a scale: at the start nothing is learned
 OPEN = 0.02  # a share that two explanations agree on to this is not called open
 
@@ -81,6 +93,79 @@ def paragraphs(document: Document | Mapping[str, Any]) -> list[str]:
     return [sentence for sentence in said if sentence]
 
 
+def summary(document: Document | Mapping[str, Any]) -> list[str]:
+    """What a fit says on the whole, in short sentences that need no number but the main ones.
+
+    Args:
+        document: content of `fit.json`.
+    """
+    document = as_document(document)
+    said = [_course(document), _fate(document), _standing_on_the_whole(document), _losses(document)]
+    return [sentence for sentence in said if sentence]
+
+
+def _course(document: Document) -> str:
+    phases, other = document.phases, document.other_phases
+    if phases.boundary is not None:
+        said = (
+            f"The network learns in two phases: its mean order falls until epoch "
+            f"{phases.boundary:g} (95 % interval {phases.low:g} to {phases.high:g}), then rises."
+        )
+    else:
+        said = COURSES.get(phases.pattern or "", "Phases were not looked for.")
+    if other is not None and other.pattern not in (None, phases.pattern):
+        said += f" Other, equally sparse explanations say otherwise ({other.pattern})."
+    return said
+
+
+def _fate(document: Document) -> str:
+    return "" if document.retention is None else FATES.get(document.retention.answer, "")
+
+
+def _standing_on_the_whole(document: Document) -> str:
+    """How far the theory is off, and whether anything simpler is as near."""
+    records = judged(document)
+    if not records:
+        return ""
+    away = np.mean([r.total_variation for r in records])
+    said = (
+        f"One noise level for each checkpoint predicts the distribution over orders to a total "
+        f"variation of {away:.2f} on average (0 is exact, 1 is as far as can be)"
+    )
+    verdicts = [
+        standing.verdict.removesuffix(ONE_END) for standing in (document.overall or {}).values()
+    ]
+    if not verdicts:
+        return f"{said}."
+    parts = [
+        f"{words} {count} of {len(verdicts)}"
+        for verdict, words in (
+            (BETTER, "nearer than"),
+            (WORSE, "farther off than"),
+            (SAME, "not told apart from"),
+        )
+        if (count := verdicts.count(verdict))
+    ]
+    if rest := sum(verdict not in (BETTER, WORSE, SAME) for verdict in verdicts):
+        parts.append(f"undecided about {rest} of {len(verdicts)}")
+    end = (
+        "So the theory fits better than every rival tried."
+        if verdicts.count(BETTER) == len(verdicts)
+        else "So the data do not single out the theory: a rival is at least as near, or may be."
+    )
+    if any(one.verdict.endswith(ONE_END) for one in (document.overall or {}).values()):
+        end += " Equally sparse explanations of the other kind were not fitted."
+    return f"{said}; of simpler rivals (null models) it is {listed(parts)}. {end}"
+
+
+def _losses(document: Document) -> str:
+    phases = document.phases
+    if phases.least_test_loss is None or phases.overfits is None:
+        return ""
+    follows = "over-fitting follows" if phases.overfits else "what follows is within its noise"
+    return f"The test loss is least at epoch {phases.least_test_loss:g}; {follows}."
+
+
 def _phases_sentence(document: Document) -> str:
     """What the mean order does, and whether it does the same at the other end of the preference."""
     phases, other = document.phases, document.other_phases
@@ -106,7 +191,7 @@ def _theory_sentence(document: Document, records: Sequence[Checkpoint]) -> str:
     )
     sentence = (
         f"With one noise level for each checkpoint{how}, the theory is off by a total variation of "
-        f"{np.median(away):.3f} in the median and {max(away):.3f} at most (epoch {worst.epoch:g}), "
+        f"{np.mean(away):.3f} on average and {max(away):.3f} at most (epoch {worst.epoch:g}), "
         f"over epochs {records[0].epoch:g} to {records[-1].epoch:g}; "
         f"{_noise_path(records)}."
     )
@@ -115,7 +200,7 @@ def _theory_sentence(document: Document, records: Sequence[Checkpoint]) -> str:
         return sentence
     others = [other.total_variation for _, other in both]
     sentence += (
-        f" At the other end of the preference it is off by {np.median(others):.3f} in the median "
+        f" At the other end of the preference it is off by {np.mean(others):.3f} on average "
         f"and {max(others):.3f} at most"
     )
     factors = [
@@ -136,14 +221,14 @@ def _nulls_sentence(document: Document, records: Sequence[Checkpoint]) -> str:
     standings = document.overall or {}
     groups: dict[str | None, list[str]] = {}
     for name in records[0].nulls:
-        away = np.median([r.nulls[name].total_variation for r in records])
+        away = np.mean([r.nulls[name].total_variation for r in records])
         verdict = standings[name].verdict if name in standings else None
         groups.setdefault(verdict, []).append(f"{label(name)} ({away:.3f})")
     parts = [
         f"{_standing(verdict)} {listed(groups[verdict])}"
         for verdict in sorted(groups, key=lambda verdict: [*STANDINGS, verdict].index(verdict))
     ]
-    return f"Null models, with their median: the theory is {'; '.join(parts)}." if parts else ""
+    return f"Null models, with their average: the theory is {'; '.join(parts)}." if parts else ""
 
 
 def _standing(verdict: str | None) -> str:
@@ -219,6 +304,13 @@ def noise_text(fitted: Checkpoint | OtherEnd) -> str:
         "any": "any",
     }
     return bounds.get(fitted.bound or "", value)
+
+
+def role(document: Document, record: Checkpoint) -> str:
+    """What a checkpoint is to the theory, where it is no test of it: target or start."""
+    if record is document.checkpoints[-1]:
+        return "target"
+    return "" if record.tested else "start"
 
 
 def size_text(fitted: Checkpoint) -> str:

@@ -87,7 +87,8 @@ def noise_curve(ax: Axes, document: Document | Mapping[str, Any], color: str = P
     for bound, (symbol, size, name) in SYMBOLS.items():
         if bound in found:
             if isinstance(symbol, Path):
-                symbol, size = Path(symbol.vertices - symbol.vertices[3] / 2), 9.0
+                vertices = np.asarray(symbol.vertices)
+                symbol, size = Path(vertices - vertices[3] / 2), 9.0  # in the middle of its line
             ax.plot([], [], ls="none", marker=symbol, ms=size, color=color, label=name)
     if early:
         ax.plot([], [], "o", color=color, mfc="white", label="hollow: first phase")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -17,6 +17,7 @@ from sim.document import (
     as_document,
     judged,
     noise_text,
+    role,
 )
 from sim.figures.curves import (
     kept_curves,
@@ -72,7 +73,7 @@ def dynamics(
                 orders = range(1, len(record.predicted) + 1)
                 ax.plot(orders, record.predicted, "o", color=PREDICTED, label="theory")
                 highest = max(highest, *record.predicted)
-            ax.set_title(epoch_title(record.epoch) + _role(content, record))
+            ax.set_title(_title(content, record))
         named = [ax.get_legend_handles_labels() for ax in axes]
         handles, labels = max(named, key=lambda pair: len(pair[1]))
         left.legend(handles[::-1], labels[::-1], loc="outside upper right", ncols=2)
@@ -119,7 +120,7 @@ def theory_vs_network(
         for ax, record in zip(grid.flat, chosen, strict=False):
             paired_order_bars(ax, record.measured, record.predicted)
             ax.set_title(
-                f"{epoch_title(record.epoch)}{_role(content, record)}\n"
+                f"{_title(content, record)}\n"
                 f"σ² {_equals(noise_text(record))},  TV = {record.total_variation:.3f}"
             )
             ax.label_outer()
@@ -191,11 +192,10 @@ def _at_epochs(document: Document, epochs: Sequence[float]) -> list[Checkpoint]:
     return [held[epoch] for epoch in sorted(set(epochs))]
 
 
-def _role(document: Document, record: Checkpoint) -> str:
-    """What a checkpoint is to the theory, where it is not a test of it."""
-    if record is document.checkpoints[-1]:
-        return " (target)"
-    return "" if record.tested else " (start)"
+def _title(document: Document, record: Checkpoint) -> str:
+    """How a panel names its checkpoint."""
+    part = role(document, record)
+    return f"epoch {record.epoch:g}" + (f" ({part})" if part else "")
 
 
 def _equals(text: str) -> str:
@@ -209,11 +209,6 @@ def _pattern_title(phases: FoundPhases) -> str:
     return {"rises": "rises throughout", "falls": "falls throughout"}.get(
         phases.pattern or "", phases.pattern or ""
     )
-
-
-def epoch_title(epoch: float) -> str:
-    """How a panel names its epoch."""
-    return f"epoch {epoch:g}"
 
 
 def _spread(records: Sequence[Checkpoint], panels: int, boundary: float | None) -> list[Checkpoint]:
@@ -232,7 +227,7 @@ def _spread_evenly(records: Sequence[Checkpoint], panels: int) -> list[Checkpoin
     return [records[i] for i in index]
 
 
-FIGURES = {
+FIGURES: dict[str, Callable[..., Figure]] = {
     "dynamics": dynamics,
     "theory_vs_network": theory_vs_network,
     "noise_level": noise_level,
