@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import stdtrit
 
-from sim.checks import ArgumentError, as_array, check_fraction, check_seed, check_whole
+from sim.checks import ArgumentError, as_array, check_fraction, check_resamples, check_seed
 from sim.fitting import LEVEL, input_weights, run_weights, t_interval
 from sim.generalization.salient import beside_references
 from theory import SALIENCE
@@ -142,9 +142,9 @@ def overfitting_level(
         >>> found.levels.tolist(), found.mean.tolist()
         ([[0.25, 0.0]], [0.125])
     """
-    check_whole(resamples, "resamples", 0)
+    check_resamples(resamples)
     check_fraction(level, "level")
-    check_seed(seed)
+    seed = check_seed(seed)
     network, signs, shared = beside_references(
         (i_and, i_or, outputs),
         (reference_and, reference_or, reference_outputs),
@@ -158,7 +158,7 @@ def overfitting_level(
         total += strength.sum(axis=-1)
         own += np.where(held, 0.0, strength).sum(axis=-1)
     levels = np.divide(own, total, out=np.full_like(own, np.nan), where=total > 0)
-    mean, interval, run_interval = _mean_and_intervals(levels, int(runs), resamples, level, seed)
+    mean, interval, run_interval = _mean_and_intervals(levels, int(runs), int(resamples), level, seed)
     return OverfittingLevel(levels, mean, interval, run_interval, rule, int(runs))
 
 
