@@ -17,7 +17,13 @@ from sim import machine
 from sim.cli import app
 from sim.dilution import retention
 from sim.experiments import Experiment, record
-from sim.extraction import Extraction, Interactions, extract_interactions, programme
+from sim.extraction import (
+    Extraction,
+    Interactions,
+    extract_interactions,
+    programme,
+    split_uncertainty,
+)
 from sim.files import read_npz, write_npz
 from sim.fitting import fit_noise, fit_trajectory, noise_fit, profile_noise
 from sim.measurement import Measurement, measure_outputs, tabular_features
@@ -189,6 +195,12 @@ def test_a_fit_asks_for_its_outputs_first(small, monkeypatch):
         fit_noise(true, 0 * true, zeta(true), range(3), through="direct")
 
 
+def test_a_split_asks_for_more_than_an_extraction(small):
+    outputs = np.random.default_rng(0).normal(size=(30, 2**6))
+    with pytest.raises(ValueError, match=r"^Bounding the split of 30 samples and 6 players needs "):
+        split_uncertainty(outputs)
+
+
 @pytest.mark.parametrize("through", ["direct", "extraction"])
 def test_a_fit_asks_for_its_resamples_first(monkeypatch, through):
     true = np.random.default_rng(0).normal(size=(3, 6, 8))
@@ -319,15 +331,6 @@ def cases(folder):
     def extracted(samples):
         extract_interactions(rows[:samples], max_iterations=50)
 
-    many = rng.normal(size=(64, 2**13)) * (rng.uniform(size=(64, 2**13)) < 0.01)
-    sets = np.stack([optimal_interactions(many, s) for s in (0.02, 0.001, 1e-4, 0.0)])
-    few_sets = sets[:, :2, : 2**6], zeta(sets[:, :2, : 2**6])
-    all_sets = sets, zeta(sets)
-
-    def fitted_sets(learned, outputs):
-        options = {"through": "direct", "resamples": 0, "both_ends": False}
-        fit_noise(learned, 0 * learned, outputs, range(4), **options)
-
     return {
         "measurement": (lambda: Measurement.load(folder / "m.npz"), None),
         "interactions": (lambda: Interactions.load(folder / "i.npz"), None),
@@ -336,7 +339,6 @@ def cases(folder):
         "told": (told := lambda: simulated(progress=lambda *_: None), told),
         "kept": (kept := lambda: simulated(keep_interactions=True), kept),
         "resamples": (lambda: fitted(20_000), lambda: fitted(20)),
-        "fit": (lambda: fitted_sets(*all_sets), lambda: fitted_sets(*few_sets)),
         "extract": (lambda: extracted(4096), lambda: extracted(16)),
         "retention": (lambda: retention(wide, resamples=0), None),
         "retained": (lambda: retention(long, resamples=60_000), lambda: retention(long)),
@@ -368,5 +370,5 @@ print(json.dumps(ratios))
     command = [sys.executable, "-c", code]
     run = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
     ratios = json.loads(run.stdout)
-    assert len(ratios) == 14
+    assert len(ratios) == 13
     assert {name: r for name, r in ratios.items() if not 1 / 1.3 < r < 1.3} == {}

@@ -13,11 +13,13 @@ from jax.typing import ArrayLike
 
 from sim.checks import ArgumentError, check_nonnegative
 from sim.extraction.programme import NOISE_BOUND, Extraction, extract_interactions
+from sim.machine import check_memory
 from sim.progress import Progress
 from theory import strength_by_order
 from theory.checks import as_sets
 
 KINDS = ("and", "or", "total")
+HELD = 77  # arrays of the outputs' size at a time, as measured at 2^11 and 2^13 sets
 
 
 @jax.tree_util.register_dataclass
@@ -101,6 +103,9 @@ def split_uncertainty(
     check_nonnegative(slack, "slack")
     if not tilts or not all(0 < t < 1 for t in tilts):
         raise ArgumentError("tilts", "hold numbers between 0 and 1", f"is {tilts}")
+    samples = outputs.size >> n
+    what = f"Bounding the split of {samples} samples and {n} players"
+    check_memory(HELD * outputs.nbytes, what, "fewer samples at a time")
     solve = functools.partial(
         extract_interactions, outputs, noise_bound, tolerance=tolerance, **options
     )

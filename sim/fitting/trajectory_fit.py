@@ -21,7 +21,7 @@ from sim.strength import added_parts
 from theory import order_distribution, orders, salience_threshold, strength_by_order
 from theory.lattice import apply_power
 
-SUBSTEP = 14  # numbers of a substep for each order, with those of its slopes, as measured
+SUBSTEP = 17  # numbers of a substep for each order, with those of its slopes, as measured
 
 
 @jax.tree_util.register_dataclass
@@ -122,7 +122,7 @@ def fit_trajectory(
     check_positive(learning_rate, "learning_rate")
     check_whole(steps, "steps", 1)
     check_whole(substeps, "substeps", 1)
-    numbers = SUBSTEP * (fit.target.n + 1) * len(fit.epochs) * substeps
+    numbers = SUBSTEP * (fit.target.n + 1) * (len(fit.epochs) - 1) * substeps
     check_memory(8 * numbers, f"A trajectory of {substeps} substeps", "fewer substeps")
     start = jnp.stack([jnp.asarray(i_and[0]), jnp.asarray(i_or[0])])
     predict = functools.partial(_both_phases, fit, start, clock=clock, substeps=substeps)
