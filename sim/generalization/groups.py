@@ -99,8 +99,8 @@ def interaction_groups(
 ) -> InteractionGroups:
     """Sorts the interactions of a network by how they were learned and forgotten.
 
-    RECONSTRUCTION: the five groups are named in [Ren25] (Ren, Zheng, Liu, Lizarraga, Wu, Lin, Zhang,
-    *Monitoring Primitive Interactions During the Training of DNNs*, AAAI 2025,
+    RECONSTRUCTION: the five groups are named in [Ren25] (Ren, Zheng, Liu, Lizarraga, Wu, Lin,
+    Zhang, *Monitoring Primitive Interactions During the Training of DNNs*, AAAI 2025,
     doi:10.1609/aaai.v39i19.34223) as types of dynamics of an interaction that is learned or
     forgotten; of that paper only the abstract was available to us. It has them for interactions of
     principal feature components of an intermediate layer, this function for those of the players

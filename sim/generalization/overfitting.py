@@ -158,8 +158,8 @@ def overfitting_level(
         total += strength.sum(axis=-1)
         own += np.where(held, 0.0, strength).sum(axis=-1)
     levels = np.divide(own, total, out=np.full_like(own, np.nan), where=total > 0)
-    mean, interval, run_interval = _mean_and_intervals(levels, int(runs), int(resamples), level, seed)
-    return OverfittingLevel(levels, mean, interval, run_interval, rule, int(runs))
+    found = _mean_and_intervals(levels, int(runs), int(resamples), level, seed)
+    return OverfittingLevel(levels, *found, rule, int(runs))
 
 
 def _mean_and_intervals(
