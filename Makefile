@@ -17,7 +17,7 @@ $(VENV)/.package: pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.tools: $(VENV)/.package
-	$(PIP) install --quiet -c constraints.txt -e '.[experiments,torch,notebooks,bench,integrations,dev]'
+	$(PIP) install --quiet -c constraints.txt -e '.[experiments,torch,shapiq,notebooks,bench,integrations,dev]'
 	@touch $@
 
 install: $(VENV)/.tools

@@ -24,15 +24,19 @@ if TYPE_CHECKING:
 COLUMNS = ("epoch", "part", "order", "strength", "standard_error", "share")
 
 
-def to_shapiq(interactions: ArrayLike, threshold: float = 0.0) -> InteractionValues:
-    """One sample's AND or OR interactions as `shapiq.InteractionValues`.
+def to_shapiq(
+    interactions: ArrayLike, threshold: float = 0.0, *, i_or: ArrayLike | None = None
+) -> InteractionValues:
+    """One sample's AND or OR interactions, or both together, as `shapiq.InteractionValues`.
 
     Both go by shapiq's index `Moebius`: AND interactions are the Möbius transform of v, and OR
-    interactions that of the dual game v*(S) = v(N) − v(N∖S).
+    interactions that of the dual game v*(S) = v(N) − v(N∖S). With `i_or` both are in one object,
+    for plots that show them together: player n + i stands for player i in an OR interaction.
 
     Args:
         interactions: (2^n,), such as `extraction.i_and[checkpoint, sample]`.
         threshold: leaves out interactions smaller than this; nothing by default but exact zeros.
+        i_or: (2^n,), the OR interactions where `interactions` are the AND interactions.
 
     Returns:
         The interactions with players numbered from 0; entry ∅ is the baseline value.
@@ -45,35 +49,59 @@ def to_shapiq(interactions: ArrayLike, threshold: float = 0.0) -> InteractionVal
         >>> values = to_shapiq([0.5, 1.0, 0.0, -2.0])
         >>> values[(0, 1)], values[(1,)], values.baseline_value
         (-2.0, 0.0, 0.5)
+        >>> both = to_shapiq([0.5, 1.0, 0.0, -2.0], i_or=[0.0, 0.0, 0.0, 3.0])
+        >>> both[(0, 1)], both[(2, 3)], both.n_players
+        (-2.0, 3.0, 4)
     """
     try:
         from shapiq import InteractionValues
     except ModuleNotFoundError as error:
         if error.name != "shapiq":
             raise
-        raise ImportError("this needs the package 'shapiq'; pip install shapiq.") from None
+        raise ImportError(
+            "this needs the package 'shapiq'; install it with "
+            "pip install 'interaction-dynamics[shapiq]'."
+        ) from None
 
-    array, n = as_sets(interactions, "interactions")
-    if array.ndim != 1:
-        raise ArgumentError(
-            "interactions", "be those of one sample, (2^n,)", f"has shape {array.shape}"
-        )
     if not threshold >= 0:
         raise ArgumentError("threshold", "be nonnegative", f"is {threshold}")
-    values = np.asarray(array, dtype=np.float64)
-    kept = np.flatnonzero((np.abs(values) >= threshold) & (values != 0))
-    kept = np.concatenate([[0], kept[kept != 0]])
-    names = [tuple(i for i in range(n) if int(s) >> i & 1) for s in kept]
+    values, n = _of_one_sample(interactions, "interactions")
+    kept = _kept(values, n, threshold)
+    baseline, players = float(values[0]), n
+    if i_or is not None:
+        others, m = _of_one_sample(i_or, "i_or")
+        if m != n:
+            raise ArgumentError("i_or", f"be for {n} players too", f"is for {m}")
+        kept |= _kept(others, n, threshold, first=n)
+        baseline, players = baseline + float(others[0]), 2 * n
+    kept = {(): baseline, **kept}
     return InteractionValues(
-        values=values[kept],
+        values=np.array(list(kept.values())),
         index="Moebius",
         max_order=n,
-        n_players=n,
+        n_players=players,
         min_order=0,
-        interaction_lookup={name: i for i, name in enumerate(names)},
+        interaction_lookup={name: i for i, name in enumerate(kept)},
         estimated=False,
-        baseline_value=float(values[0]),
+        baseline_value=baseline,
     )
+
+
+def _of_one_sample(interactions: ArrayLike, name: str) -> tuple[np.ndarray, int]:
+    array, n = as_sets(interactions, name)
+    if array.ndim != 1:
+        raise ArgumentError(name, "be those of one sample, (2^n,)", f"has shape {array.shape}")
+    return np.asarray(array, dtype=np.float64), n
+
+
+def _kept(
+    values: np.ndarray, n: int, threshold: float, first: int = 0
+) -> dict[tuple[int, ...], float]:
+    """Interactions of at least a player that are large enough, by their players from `first` on."""
+    chosen = np.flatnonzero((np.abs(values) >= threshold) & (values != 0))
+    return {
+        tuple(first + i for i in range(n) if int(s) >> i & 1): float(values[s]) for s in chosen if s
+    }
 
 
 def strength_rows(interactions: Interactions) -> list[dict[str, Any]]:

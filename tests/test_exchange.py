@@ -1,14 +1,18 @@
 """Interactions in other programs' hands, against shapiq's own transforms and sums by hand."""
 
 import csv
+import dataclasses
 
 import jax
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
+from test_readme import blocks
 from theory_oracles import shapiq_values
 from typer.testing import CliRunner
 
+import sim
 from sim import Extraction, Interactions, Measurement, to_shapiq, write_strengths
 from sim.cli import app
 from theory import and_interactions, or_interactions
@@ -59,6 +63,53 @@ def test_an_interaction_at_the_threshold_is_salient():
 def test_what_is_not_one_samples_interactions(arguments, message):
     with pytest.raises(ValueError, match=message):
         to_shapiq(*arguments)
+
+
+def test_and_and_or_together_are_those_of_twice_the_players():
+    rng = np.random.default_rng(3)
+    i_and, i_or = rng.normal(size=(2, 2**N))
+    got = to_shapiq(i_and, 0.5, i_or=i_or)
+    assert (got.n_players, got.baseline_value) == (2 * N, i_and[0] + i_or[0])
+    kept = {(): i_and[0] + i_or[0]}
+    for s in range(1, 2**N):
+        players = [i for i in range(N) if s >> i & 1]
+        for first, values in ((0, i_and), (N, i_or)):
+            if abs(values[s]) >= 0.5:
+                kept[tuple(first + i for i in players)] = values[s]
+    assert {name: got[name] for name in got.interaction_lookup} == kept
+    with pytest.raises(ValueError, match="`i_or` must be for 5 players too, but is for 3"):
+        to_shapiq(i_and, i_or=i_or[:8])
+
+
+def test_the_plot_of_the_readme_names_the_players(interactions, tmp_path, monkeypatch):
+    shapiq = pytest.importorskip("shapiq")
+    snippet = next(block for block in blocks("python") if "upset_plot" in block)
+    names = ["age", "height", "weight"]
+    measured = dataclasses.replace(interactions.measurement, player_names=names)
+    i_and = interactions.extraction.i_and.copy()
+    i_or = np.zeros_like(i_and)
+    i_and[-1, 0] = 0.0
+    i_and[-1, 0, [0b011, 0b100]], i_or[-1, 0, [0b110, 0b001]] = (2.0, -1.0), (1.5, 0.1)
+    extraction = dataclasses.replace(interactions.extraction, i_and=i_and, i_or=i_or)
+    Interactions(measured, extraction, {}).save(tmp_path / "interactions.npz")
+    monkeypatch.chdir(tmp_path)
+    drawn = []
+    upset = shapiq.upset_plot
+    monkeypatch.setattr(
+        shapiq, "upset_plot", lambda *a, **k: drawn.append(upset(*a, **k)) or drawn[-1]
+    )
+    exec(snippet, {"sim": sim, "shapiq": shapiq})
+    assert (tmp_path / "upset.png").stat().st_size > 5000
+    bars, rows = drawn[0].axes
+    assert [tick.get_text() for tick in rows.get_yticklabels()][::-1] == [
+        "age",
+        "height",
+        "weight",
+        "or: height",
+        "or: weight",
+    ]
+    assert [bar.get_height() for bar in bars.patches[:3]] == [2.0, 1.5, -1.0]
+    plt.close("all")
 
 
 @pytest.fixture(scope="module")
