@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 from test_recording import SCRIPT
+from typer.testing import CliRunner
+
+from sim.cli import app
 
 KILLS = 20  # of every command by every signal
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
@@ -84,3 +87,54 @@ def test_a_killed_command_given_again_ends_as_if_it_never_was(commands, tmp_path
         else:
             assert again["status"] == 0, (where, again)
         assert content(folder) == whole, where
+
+
+WHOLE = """
+import os, sys
+folder, at, by = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+named = 0
+def step(event, details):
+    global named
+    if event == "os.rename" and str(details[0]).startswith(folder):
+        named += 1
+        if named == at:
+            os.kill(os.getpid(), by)
+sys.addaudithook(step)
+sys.argv = ["interdyn", *sys.argv[4:]]
+from sim.cli import main
+main()
+"""
+"""A whole process that is killed before its file number `at` gets its name."""
+
+STEPS = {
+    "measure": (5, signal.SIGKILL, (*MEASURE, "--epochs", "0,1,2,4", "--script", "mine.py")),
+    "extract": (1, signal.SIGTERM, ("extract", "measure/measurement.npz")),
+    "fit": (
+        3,  # after the mark and fit.json
+        signal.SIGKILL,
+        ("fit", "extract/interactions.npz", "--through", "direct", "--no-both-ends"),
+    ),
+    "figures": (4, signal.SIGKILL, ("figures", "fit/fit.json")),
+    "export": (1, signal.SIGINT, ("export", "extract/interactions.npz")),
+    "simulate": (3, signal.SIGKILL, ("simulate", "--n", "3", "--epochs", "9", "--quiet")),
+}
+
+
+@pytest.mark.slow
+def test_whole_processes_that_really_compute_are_killed_too(tmp_path, monkeypatch):
+    """Once each, one command after the other, as a user would give them."""
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text(SCRIPT)
+    for name, (at, by, words) in STEPS.items():
+        folder, out = tmp_path / name, ("--out", str(tmp_path / name))
+        program = [sys.executable, "-c", WHOLE, str(folder), str(at), str(int(by)), *words, *out]
+        killed = subprocess.run(program, capture_output=True, text=True, check=False)
+        assert killed.returncode == (-9 if by == signal.SIGKILL else 130), (name, killed)
+        left = content(folder)
+        for given in (out, ("--out", f"{name}-never-killed")):
+            done = CliRunner().invoke(app, [*words, *given])
+            assert done.exit_code == 0, (name, done.output)
+        whole = content(Path(f"{name}-never-killed"))
+        assert content(folder) == whole, name
+        assert left != whole, name
+        assert all(left[file] == whole[file] for file in left.keys() & whole.keys()), name
