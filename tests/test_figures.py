@@ -331,6 +331,8 @@ def test_chosen_epochs_are_shown_in_the_order_of_training():
     every = [r["epoch"] for r in fit["checkpoints"]]
     for draw in (dynamics, theory_vs_network):
         assert len(panels(draw(fit, epochs=every))) == 8
+    five = panels(theory_vs_network(fit, epochs=every[:5]))  # four abreast, and one below
+    assert [bool(ax.get_xlabel()) for ax in five] == [False, True, True, True, True]
     assert (
         panels(theory_vs_network(fit, epochs=[256]))[0].get_title().startswith("epoch 256 (target)")
     )

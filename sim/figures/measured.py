@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sim.checks import ArgumentError
@@ -78,9 +79,7 @@ def dynamics(
         handles, labels = max(named, key=lambda pair: len(pair[1]))
         left.legend(handles[::-1], labels[::-1], loc="outside upper right", ncols=2)
         axes[0].set_ylim(0, 1.08 * highest)
-        for i, ax in enumerate(axes):
-            ax.set_visible(i < len(chosen))
-            ax.label_outer()
+        _label_lowest(axes, len(chosen), columns)
         upper, lower = right.subplots(2, 1, sharex=True)
         loss_curves(upper, content)
         legend_above(upper, columns=2)
@@ -123,9 +122,7 @@ def theory_vs_network(
                 f"{_title(content, record)}\n"
                 f"σ² {_equals(noise_text(record))},  TV = {record.total_variation:.3f}"
             )
-            ax.label_outer()
-        for ax in grid.flat[len(chosen) :]:
-            ax.set_visible(False)
+        _label_lowest(grid.flat, len(chosen), columns)
         grid[0, 0].set_ylim(0, 1.08 * max(max(r.measured + r.predicted) for r in chosen))
         grid[0, 0].legend(loc="upper right")
     return figure
@@ -171,6 +168,16 @@ def size(document: Document | Mapping[str, Any]) -> Figure:
         if handles:
             figure.legend(handles, labels, title="order", loc="outside right upper", fontsize=7)
     return figure
+
+
+def _label_lowest(axes: Iterable[Axes], count: int, columns: int) -> None:
+    """Leaves the order's axis to the lowest panel of each column, and hides panels past `count`."""
+    for at, ax in enumerate(axes):
+        ax.set_visible(at < count)
+        ax.label_outer()
+        if at < count <= at + columns:
+            ax.set_xlabel("order of interaction")
+            ax.tick_params(labelbottom=True)
 
 
 def draw_figure(
