@@ -78,15 +78,21 @@ def check_outputs(outputs: ArrayLike, name: str = "outputs") -> np.ndarray:
     return array.astype(np.float64)
 
 
+def as_numbers(values: ArrayLike, name: str) -> np.ndarray:
+    """Returns values as a numpy array; refuses one of anything else than real numbers."""
+    array = as_array(values, name)
+    if not _is_real(array):
+        raise ArgumentError(name, "be numbers", f"has dtype {array.dtype}", opening="")
+    return array
+
+
 def _is_real(array: np.ndarray) -> bool:
     return np.issubdtype(array.dtype, np.floating) or np.issubdtype(array.dtype, np.integer)
 
 
 def check_epochs(epochs: ArrayLike, checkpoints: int) -> np.ndarray:
     """Returns epochs as float64 (checkpoints,), strictly increasing and nonnegative."""
-    array = as_array(epochs, "epochs")
-    if not _is_real(array):
-        raise ArgumentError("epochs", "be numbers", f"has dtype {array.dtype}", opening="")
+    array = as_numbers(epochs, "epochs")
     if array.shape != (checkpoints,):
         raise ArgumentError(
             "epochs",

@@ -41,9 +41,11 @@ from sim.experiments import Settings
 from sim.extraction import Extraction, Interactions
 from sim.figures import FIGURES, figure_bytes
 from sim.fitting import fit_noise
-from sim.measurement import Measurement, ProbabilityWarning, tabular_features
+from sim.measurement import KEYS as MEASURED, Measurement, ProbabilityWarning, tabular_features
 from sim.phases import find_phases
 from sim.report import write_report
+from sim.simulation import Trajectory
+from sim.simulation.trajectory import STRENGTHS
 from theory import and_interactions, zeta
 
 MEASUREMENTS = Path(__file__).parents[1] / "notebooks" / "measurements"
@@ -369,10 +371,16 @@ def test_faults_of_the_archive_are_named(tmp_path, at, value):
 
 
 @pytest.fixture(scope="module")
-def measured(tmp_path_factory):
-    path = tmp_path_factory.mktemp("whole") / "m.npz"
-    Measurement(OUTPUTS, [0, 1, 2], metadata={"data": "wine"}).save(path)
-    return path.read_bytes()
+def stored(tmp_path_factory):
+    """A whole file of every kind, and what reads it."""
+    folder = tmp_path_factory.mktemp("whole")
+    Measurement(OUTPUTS, [0, 1, 2], metadata={"data": "wine"}).save(folder / "m.npz")
+    saved(folder / "i.npz", OUTPUTS)
+    rows, column = np.ones((3, 4)), np.arange(3.0)
+    shares = dict.fromkeys(STRENGTHS, rows) | {"members": rows[:, None], "loss": column}
+    Trajectory(epochs=column, sigma2=column, **shares).save(folder / "t.npz")
+    loads = {"m": Measurement.load, "i": Interactions.load, "t": Trajectory.load}
+    return {name: ((folder / f"{name}.npz").read_bytes(), load) for name, load in loads.items()}
 
 
 def fault(function, *arguments):
@@ -384,22 +392,49 @@ def fault(function, *arguments):
     return None
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(data=st.data())
-def test_any_byte_of_a_measurement_may_be_wrong(tmp_path_factory, measured, data):
-    """It is read as another measurement, or refused in one line that names the file."""
-    content = bytearray(measured)
+def read_or_refused(load, path):
+    """It is read as something else, or refused in one line that names the file."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        message = fault(load, path)
+    if message is not None:
+        assert message.startswith(f"{path}: ")
+        assert "\n" not in message
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.data(), name=st.sampled_from("mit"))
+def test_any_byte_of_a_file_may_be_wrong(tmp_path_factory, stored, data, name):
+    whole, load = stored[name]
+    content = bytearray(whole)
     start = data.draw(st.integers(0, len(content) - 1))
     end = start + data.draw(st.integers(1, 40))
     content[start:end] = data.draw(st.binary(max_size=40))
     path = tmp_path_factory.getbasetemp() / "attacked.npz"
     path.write_bytes(content)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        message = fault(Measurement.load, path)
-    if message is not None:
-        assert message.startswith(f"{path}: ")
-        assert "\n" not in message
+    read_or_refused(load, path)
+
+
+ODD = [
+    *(np.array("text"), np.array(["a", "b"]), np.array(b"bytes"), np.array(True), np.array(1j)),
+    *(np.array(np.nan), np.array(-1), np.array(2**63, np.uint64), np.zeros(0), np.zeros((3, 0))),
+    *(np.zeros((3, 2, 6)), np.zeros((3, 2, 8), complex), np.full((3, 2, 8), np.inf)),
+    *(np.zeros((3, 2, 8), np.float16), np.zeros((1,) * 9), np.zeros(3, "M8[s]"), np.arange(3) > 1),
+    np.zeros(3, [("a", "f8"), ("b", "i4")]),
+]
+
+
+@pytest.mark.parametrize("name", "mit")
+def test_any_array_of_a_file_may_be_something_else(tmp_path, stored, name):
+    whole, load = stored[name]
+    (tmp_path / "whole.npz").write_bytes(whole)
+    with np.load(tmp_path / "whole.npz") as file:
+        arrays = dict(file)
+    for key in (*arrays, *({*MEASURED} - {*arrays} if name == "m" else ())):
+        for odd in ODD:
+            path = tmp_path / "attacked.npz"
+            np.savez(path, **arrays | {key: odd})
+            read_or_refused(load, path)
 
 
 @pytest.fixture(scope="module")

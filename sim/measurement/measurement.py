@@ -15,6 +15,7 @@ from numpy.typing import DTypeLike
 from sim.checks import (
     ArgumentError,
     as_array,
+    as_numbers,
     check_epochs,
     check_finite,
     check_labels,
@@ -113,7 +114,8 @@ class Measurement:
     def _checked_runs(self) -> int:
         runs = as_array(self.runs, "runs")
         if runs.shape != () or not np.issubdtype(runs.dtype, np.integer):
-            raise ArgumentError("runs", "be a whole number", f"is {self.runs!r}", opening="")
+            got = f"is {runs.tolist()!r}"
+            raise ArgumentError("runs", "be a whole number", got, opening="")
         check_whole(int(runs), "runs", 1)
         if self.samples % int(runs):
             raise ArgumentError(
@@ -153,7 +155,7 @@ class Measurement:
             object.__setattr__(self, "sample_names", names)
 
     def _curve(self, name: str) -> np.ndarray:
-        curve = np.asarray(getattr(self, name), dtype=np.float64)
+        curve = as_numbers(getattr(self, name), name).astype(np.float64)
         expected = (self.checkpoints,) if self.runs == 1 else (self.runs, self.checkpoints)
         if curve.shape != expected:
             must = f"have one entry for each of the {self.checkpoints} checkpoints"

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from sim.checks import as_numbers
 from sim.files import read_npz, refuse_existing, write_npz
 from theory import NoiseModel, mean_order, order_distribution, strength_by_order
 
@@ -155,7 +156,11 @@ class Trajectory:
             metadata = tuple(json.loads(str(arrays["metadata"])).items())
         except (json.JSONDecodeError, AttributeError):
             raise ValueError(f"{path}: `metadata` must be a JSON object as text.") from None
-        loaded = {name: jnp.asarray(arrays[name]) for name in ARRAYS if name in arrays}
+        try:
+            held = {name: as_numbers(arrays[name], name) for name in ARRAYS if name in arrays}
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+        loaded = {name: jnp.asarray(array) for name, array in held.items()}
         return cls(**loaded, noise=_noise(path, dict(metadata)), metadata=metadata)
 
 
