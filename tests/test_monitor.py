@@ -1,7 +1,11 @@
 """A network followed while it trains: what a look says, and what it leaves as it was."""
 
 import random
+import subprocess
+import sys
+import warnings
 
+import jax
 import numpy as np
 import pytest
 
@@ -222,3 +226,216 @@ def test_a_watched_network_trains_to_the_same_bits():
     modes = [part.training for part in plain.modules()]
     assert modes == [part.training for part in watched.modules()]
     assert modes.count(False) == 1
+
+
+def probe():
+    """Five inputs of N features, their players and labels."""
+    inputs = np.random.default_rng(0).normal(size=(5, N)).astype(np.float32)
+    return inputs, tabular_features(N, N), np.array([0, 1, 0, 1, 0])
+
+
+def framework(name):
+    """A framework, if it is installed; what it warns of is its own."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return pytest.importorskip(name)
+
+
+frameworks = pytest.mark.filterwarnings("default")  # theirs are not ours
+
+
+@pytest.mark.slow
+@frameworks
+def test_lightning_logs_each_look_and_resumes_from_its_checkpoint(tmp_path):
+    lightning, torch = framework("lightning.pytorch"), framework("torch")
+    from lightning.pytorch.loggers import CSVLogger
+
+    class Classifier(lightning.LightningModule):
+        def __init__(self):
+            super().__init__()
+            self.net = torch.nn.Sequential(torch.nn.Linear(N, 8), torch.nn.Dropout(0.5))
+            self.out = torch.nn.Linear(8, 2)
+
+        def forward(self, x):
+            return self.out(torch.relu(self.net(x)))
+
+        def training_step(self, batch, index):
+            loss = torch.nn.functional.cross_entropy(self(batch[0]), batch[1])
+            self.log("train_loss", loss, on_step=False, on_epoch=True)
+            return loss
+
+        def validation_step(self, batch, index):
+            self.log("val_loss", torch.nn.functional.cross_entropy(self(batch[0]), batch[1]))
+
+        def configure_optimizers(self):
+            return torch.optim.SGD(self.parameters(), lr=0.1)
+
+    def fit(epochs, folder, checkpoint=None, watch=True):
+        lightning.seed_everything(0, verbose=False)
+        x = torch.randn(32, N)
+        data = torch.utils.data.TensorDataset(x, (x[:, 0] * x[:, 1] > 0).long())
+        loaders = [torch.utils.data.DataLoader(data, batch_size=8) for _ in range(2)]
+        monitor = Monitor(None, *probe())
+        trainer = lightning.Trainer(
+            max_epochs=epochs,
+            accelerator="cpu",
+            logger=CSVLogger(folder, flush_logs_every_n_steps=1),
+            callbacks=[monitor.for_lightning()] if watch else [],
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+        )
+        module = Classifier()
+        trainer.fit(module, *loaders, ckpt_path=checkpoint)
+        trainer.save_checkpoint(folder / "last.ckpt")
+        return monitor, trainer, module
+
+    whole, trainer, module = fit(4, tmp_path / "whole")
+    assert whole.epochs.tolist() == [0, 1, 2, 3, 4]
+    assert trainer.global_step == 16
+    assert not np.isnan(whole.state_dict()["test_loss"][1:]).any()
+    assert whole.reports[0].test_loss is None
+    table = next((tmp_path / "whole").rglob("metrics.csv")).read_text().splitlines()
+    names = table[0].split(",")
+    rows = [dict(zip(names, line.split(","), strict=True)) for line in table[1:]]
+    logged = [(r["step"], r["interactions/salient"]) for r in rows if r["interactions/salient"]]
+    assert [int(step) for step, _ in logged] == [0, 4, 8, 12, 16]
+    np.testing.assert_allclose([float(x) for _, x in logged], [r.salient for r in whole.reports])
+
+    _, _, unwatched = fit(4, tmp_path / "unwatched", watch=False)
+    for one, other in zip(module.parameters(), unwatched.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+    half, _, _ = fit(2, tmp_path / "half")
+    resumed, _, _ = fit(4, tmp_path / "resumed", tmp_path / "half" / "last.ckpt")
+    assert resumed.epochs.tolist() == [0, 1, 2, 3, 4]
+    looks = half.measurement().outputs
+    np.testing.assert_array_equal(resumed.measurement().outputs[:3], looks)
+
+
+@pytest.mark.slow
+@frameworks
+def test_transformers_trainer_is_watched_and_resumes_beside_its_checkpoint(tmp_path):
+    transformers, torch = framework("transformers"), framework("torch")
+    config = transformers.BertConfig(
+        vocab_size=20,
+        hidden_size=8,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=16,
+        max_position_embeddings=8,
+    )
+    rng = np.random.default_rng(0)
+    words = rng.integers(2, 20, size=(16, N))
+    data = [{"input_ids": row, "labels": int(row[0] > row[1])} for row in words]
+
+    def fit(epochs, folder, resume=None, watch=True):
+        transformers.set_seed(0)
+        model = transformers.BertForSequenceClassification(config)
+        arguments = transformers.TrainingArguments(
+            str(folder),
+            num_train_epochs=epochs,
+            per_device_train_batch_size=8,
+            save_strategy="epoch",
+            report_to=[],
+            disable_tqdm=True,
+            use_cpu=True,
+            lr_scheduler_type="constant",
+        )
+        trainer = transformers.Trainer(model, arguments, train_dataset=data)
+        monitor = Monitor(None, words[:5], sim.tokens(N, N, mask=1), np.array([0, 1, 0, 1, 0]))
+        if watch:
+            trainer.add_callback(monitor.for_transformers(log=trainer.log))
+        trainer.train(resume_from_checkpoint=resume)
+        return monitor, trainer
+
+    whole, trainer = fit(3, tmp_path / "whole")
+    assert whole.epochs.tolist() == [0, 1, 2, 3]
+    history = [e for e in trainer.state.log_history if "interactions/salient" in e]
+    assert [entry["step"] for entry in history] == [0, 2, 4, 6]
+    assert [entry["interactions/salient"] for entry in history] == [
+        report.salient for report in whole.reports
+    ]
+    _, unwatched = fit(3, tmp_path / "unwatched", watch=False)
+    pairs = zip(trainer.model.parameters(), unwatched.model.parameters(), strict=True)
+    assert all(torch.equal(one, other) for one, other in pairs)
+
+    resumed, _ = fit(3, tmp_path / "whole", str(tmp_path / "whole" / "checkpoint-4"))
+    assert resumed.epochs.tolist() == [0, 1, 2, 3]
+    np.testing.assert_array_equal(
+        resumed.measurement().outputs[:3], whole.measurement().outputs[:3]
+    )
+
+
+@pytest.mark.slow
+@frameworks
+def test_keras_history_holds_each_look(monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    keras = framework("keras")
+    if keras.backend.backend() != "jax":
+        pytest.skip("Keras runs on another backend in this process")
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(32, N)).astype(np.float32)
+    y = (x[:, 0] * x[:, 1] > 0).astype(int)
+
+    def fit(watch):
+        keras.utils.set_random_seed(0)
+        model = keras.Sequential(
+            [keras.layers.Dense(8, "relu"), keras.layers.Dropout(0.5), keras.layers.Dense(2)]
+        )
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile(keras.optimizers.SGD(0.1), loss)
+        model.build((None, N))
+        monitor = Monitor(None, *probe())
+        callbacks = [monitor.for_keras(every=2)] if watch else []
+        options = {"epochs": 4, "validation_data": (x, y), "verbose": 0, "callbacks": callbacks}
+        return monitor, model.fit(x, y, **options).history, model
+
+    with jax.numpy_rank_promotion("allow"):  # Keras relies on it
+        (monitor, history, model), (_, _, unwatched) = fit(True), fit(False)
+        last = np.asarray(model(probe()[0], training=False))
+    assert monitor.epochs.tolist() == [0, 2, 4]
+    assert history["interactions/salient"] == [r.salient for r in monitor.reports[1:]]
+    assert [r.test_loss for r in monitor.reports[1:]] == history["val_loss"][1::2]
+    outputs = monitor.measurement().outputs
+    assert not np.array_equal(outputs[0], outputs[1])  # it reads the network as it is
+    expected = last[np.arange(5), probe()[2]] - last[np.arange(5), 1 - probe()[2]]
+    np.testing.assert_allclose(outputs[-1, :, -1], expected, atol=1e-5)
+    for one, other in zip(model.get_weights(), unwatched.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.slow
+@frameworks
+def test_tensorboard_reads_each_look_at_its_epoch(monitor, tmp_path):
+    framework("tensorboard")
+    framework("torch")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from torch.utils.tensorboard import SummaryWriter
+
+    with SummaryWriter(tmp_path) as writer:
+        for report in monitor.reports:
+            for name, value in report.as_dict().items():
+                writer.add_scalar(name, value, int(report.epoch))
+    events = EventAccumulator(str(tmp_path)).Reload().Scalars("interactions/mean_order")
+    assert [event.step for event in events] == list(range(12))
+    np.testing.assert_allclose(
+        [event.value for event in events], [r.mean_order for r in monitor.reports], rtol=1e-6
+    )
+
+
+def test_a_framework_that_is_missing_is_named(monkeypatch):
+    for name in ("lightning", "transformers", "keras"):
+        monkeypatch.setitem(sys.modules, name, None)
+    monitor = followed([])
+    for name in ("lightning", "transformers", "keras"):
+        with pytest.raises(ImportError, match=rf"needs the package '{name}'; pip install"):
+            getattr(monitor, f"for_{name}")()
+
+
+def test_no_framework_is_imported_with_the_monitor():
+    program = (
+        "import sys, sim; sim.Monitor; "
+        "assert not {'torch', 'lightning', 'transformers', 'keras', 'tensorboard'} & {*sys.modules}"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -130,6 +130,7 @@ def _number(logged: Any) -> float | None:
 def _framework(name: str) -> Any:
     package = name.partition(".")[0]
     try:
+        importlib.import_module(package)
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name != package:
