@@ -581,7 +581,10 @@ def test_a_wrong_command_line_is_one_line(arguments, line):
     assert not result.stdout
 
 
-COMMANDS = ("demo", "measure", "extract", "fit", "figures", "export", "simulate")
+COMMANDS = (
+    *("demo", "measure", "extract", "fit", "figures", "export"),
+    *("generalization", "simulate"),
+)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

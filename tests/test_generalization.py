@@ -10,8 +10,11 @@ import numpy as np
 import pytest
 import scipy.optimize
 import scipy.stats
+from typer.testing import CliRunner
 
+from sim.cli import app
 from sim.experiments import train_network
+from sim.extraction import Extraction, Interactions
 from sim.figures import group_strengths, overfitting_curves
 from sim.generalization import (
     GROUPS,
@@ -21,6 +24,7 @@ from sim.generalization import (
     similarity_by_order,
 )
 from sim.generalization.overfitting import _mean_and_intervals
+from sim.measurement import Measurement
 from sim.separation import separate
 from theory import optimal_interactions, orders
 
@@ -318,8 +322,9 @@ def test_groups_are_stacked_in_their_order(ax, share):
     for g, area in enumerate(ax.collections):
         drawn = {tuple(point) for point in area.get_paths()[0].vertices.round(9)}
         epochs = [1, 2, 4, 9] if share else [0, 1, 2, 4, 9]
-        tops = zip(epochs, heights[:, : g + 1].sum(axis=1).round(9), strict=True)
-        assert drawn >= set(tops)
+        for upto in (g, g + 1):  # from the top of those below to its own
+            edge = heights[:, :upto].sum(axis=1).round(9)
+            assert drawn >= set(zip(epochs, edge, strict=True))
         assert share is not any(x == 0 for x, _ in drawn)
     looks = {(area.get_facecolor().tobytes(), area.get_hatch()) for area in ax.collections}
     assert len(looks) == len(GROUPS)
@@ -449,3 +454,83 @@ def test_networks_train_on_what_they_are_given_and_repeat():
         train_network(inputs, labels[:-1], [1])
     with pytest.raises(ValueError, match="`epochs` must increase"):
         train_network(inputs, labels, [3, 3])
+
+
+def _saved(path, seed, *, runs=1, inputs=3, prefer="low", checkpoints=3, size=8, **fields):
+    """Interactions in a file, and the arrays in it."""
+    i_and, i_or, outputs = _networks(seed, checkpoints, runs * inputs, size)
+    none = np.zeros(outputs.shape[:2])
+    extraction = Extraction(
+        i_and=i_and,
+        i_or=i_or,
+        multipliers=0 * i_and,
+        objective=none,
+        gap=none,
+        iterations=none,
+        converged=none == 0,
+    )
+    measurement = Measurement(outputs, np.arange(checkpoints) ** 2, runs=runs, **fields)
+    Interactions(measurement, extraction, {"prefer": prefer}).save(path)
+    return i_and, i_or, outputs
+
+
+def _interdyn(*arguments):
+    return CliRunner().invoke(app, ["generalization", *map(str, arguments)])
+
+
+def test_the_command_holds_a_network_against_each_run_of_its_references(tmp_path):
+    path, one, several = (tmp_path / name / "interactions.npz" for name in "abc")
+    for file in (path, one, several):
+        file.parent.mkdir()
+    names = {"sample_names": ["x", "y", "z"]}
+    mine = _saved(path, 31, runs=2, **names)
+    first = _saved(one, 32, checkpoints=2, **names)
+    others = _saved(several, 33, runs=2)  # tells no names: nothing speaks against it
+    references = ["--reference", one, "--reference", several]
+    result = _interdyn(path, *references, "--rule", "any", "--json")
+    assert result.exit_code == 0, result.stderr
+    found = json.loads(result.stdout)
+    nets = [
+        np.stack([a[-1], b[-1, :3], b[-1, 3:]])  # three reference networks of three inputs
+        for a, b in zip(first, others, strict=True)
+    ]
+    tiled = [np.concatenate([part, part], axis=1) for part in nets]  # for both runs
+    expected = overfitting_level(*mine, *tiled, rule="any", runs=2)
+    np.testing.assert_allclose(found["overfitting_level"]["levels"], expected.levels)
+    np.testing.assert_allclose(found["overfitting_level"]["interval"], expected.interval)
+    assert found["groups"] == interaction_groups(*mine, runs=2).record([0, 1, 4])
+    assert found["reference_networks"] == 3
+    assert found["samples"] == ["x", "y", "z"] * 2
+    made = {"generalization.json", "generalization.png", "generalization.svg"}
+    assert {file.name for file in path.parent.iterdir()} == made | {"interactions.npz"}
+    assert json.loads((path.parent / "generalization.json").read_text()) == found
+    again = _interdyn(path, *references)
+    assert again.exit_code == 2
+    assert "--overwrite" in again.stderr
+    shown = _interdyn(path, *references, "--rule", "any", "--overwrite").stdout
+    highest = np.argmax(expected.levels[-1].reshape(2, 3).mean(axis=0))
+    assert f"Highest at the last checkpoint: {'xyz'[highest]} (" in shown
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"size": 16}, "number of players is 4, but that of the network is 3"),
+        ({"inputs": 2}, "number of inputs is 2, but that of the network is 3"),
+        ({"prefer": "high"}, "preference of the extraction is high"),
+        ({"labels": [0, 1, 3]}, "its labels are not those of the network"),
+        ({"player_names": ["a", "c", "b"]}, "its names of players are not those"),
+        ({"sample_names": ["x", "z", "y"]}, "its names of inputs are not those"),
+    ],
+)
+def test_references_on_other_inputs_or_players_are_refused(tmp_path, fields, words):
+    path, other = tmp_path / "mine.npz", tmp_path / "other.npz"
+    names = {"player_names": ["a", "b", "c"], "sample_names": ["x", "y", "z"]}
+    _saved(path, 34, labels=[0, 1, 2], **names)
+    _saved(other, 35, **fields)
+    result = _interdyn(path, "--reference", other)
+    assert result.exit_code == 2
+    assert words in result.stderr
+    assert str(other) in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert {file.name for file in tmp_path.glob("generalization*")} == set()

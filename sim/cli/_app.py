@@ -10,9 +10,12 @@ COMMANDS = {
     "demo": "Train the digits network, measure it, extract, fit and draw: the whole job.",
     "measure": "Train a network and measure it on all masked inputs, checkpoint by checkpoint.",
     "extract": "Extract sparse AND–OR interactions, each with a certified gap to the optimum.",
+    "explain": "Explain one output: its largest interactions, by the names of their players.",
     "fit": "Fit the noise level σ² of every checkpoint, beside null models; writes a report too.",
     "figures": "Draw the figures of a fit: as PNG and SVG, or as you choose.",
     "export": "Write the strength of every order at every checkpoint as a CSV table.",
+    "generalization": "Tell what reference networks hold too, sample by sample, and how "
+    "interactions come and go.",
     "simulate": "Simulate how interactions are learned while the noise falls: both phases, order "
     "by order.",
 }

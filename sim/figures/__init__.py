@@ -9,6 +9,7 @@ from sim.figures.curves import (
     noise_curve as noise_curve,
 )
 from sim.figures.generalization import (
+    generalization_figure as generalization_figure,
     group_strengths as group_strengths,
     overfitting_curves as overfitting_curves,
     separation_bars as separation_bars,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from numpy.typing import ArrayLike
 
 from sim.figures.orders import order_axis
-from sim.figures.style import BLACK, BLUE, GREEN, PURPLE, VERMILLION, epoch_axis
+from sim.figures.style import BLACK, BLUE, GREEN, PURPLE, STYLE, VERMILLION, epoch_axis
 from sim.generalization import GROUPS, Generalizable, InteractionGroups, OverfittingLevel
 from sim.separation import Separation
 
@@ -83,8 +85,7 @@ def overfitting_curves(
             the interval of the mean over inputs.
     """
     times = np.asarray(epochs, float)
-    levels = found.levels.reshape(len(times), found.runs, -1)
-    each = np.ma.masked_invalid(levels).mean(axis=1).filled(np.nan)  # (checkpoints, inputs)
+    each = found.inputs
     which = np.zeros(each.shape[1], dtype=bool) if chosen is None else np.asarray(chosen)
     sides = [("others" if which.any() else None, ~which, BLUE, "-")]
     if which.any():
@@ -134,6 +135,19 @@ def group_strengths(
         handles, names = ax.get_legend_handles_labels()
         ax.legend(handles[::-1], names[::-1], loc="upper left", bbox_to_anchor=(1, 1), fontsize=7)
     return epoch_axis(ax, times)
+
+
+def generalization_figure(
+    epochs: ArrayLike, level: OverfittingLevel, groups: InteractionGroups
+) -> Figure:
+    """Over-fitting levels on the left, the strength of the five groups and their shares beside."""
+    with plt.style.context(STYLE):
+        figure, axes = plt.subplots(1, 3, figsize=(10.8, 3.0), layout="constrained")
+        overfitting_curves(axes[0], epochs, level).set_title(f"references: {level.rule}")
+        group_strengths(axes[1], epochs, groups, legend=False)
+        group_strengths(axes[2], epochs, groups, share=True)
+        axes[1].set_title("groups (reconstructed)")
+    return figure
 
 
 def separation_bars(

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import stdtrit
 
-from sim.checks import ArgumentError, as_array, check_fraction, check_resamples, check_seed
+from sim.checks import (
+    ArgumentError,
+    as_array,
+    check_epochs,
+    check_fraction,
+    check_resamples,
+    check_seed,
+)
 from sim.fitting import LEVEL, input_weights, run_weights, t_interval
 from sim.generalization.salient import beside_references
 from theory import SALIENCE
@@ -42,6 +50,23 @@ class OverfittingLevel:
     rule: str = dataclasses.field(metadata={"static": True})
     runs: int = dataclasses.field(metadata={"static": True}, default=1)
 
+    @property
+    def inputs(self) -> np.ndarray:
+        """Levels of the inputs, means over their runs, (checkpoints, inputs)."""
+        by_run = self.levels.reshape(len(self.levels), self.runs, -1)
+        return _mean(by_run.transpose(0, 2, 1), np.ones(self.runs))
+
+    def record(self, epochs: ArrayLike) -> dict[str, Any]:
+        """A plain dictionary; None in place of what is no number.
+
+        Raises:
+            ValueError: epochs that do not fit.
+        """
+        times = check_epochs(epochs, len(self.levels))
+        names = ("levels", "mean", "interval", "run_interval")
+        series = {name: _plain(getattr(self, name)) for name in names}
+        return {"epochs": times.tolist(), "rule": self.rule, "runs": self.runs, **series}
+
     def difference(self, chosen: ArrayLike, level: float = LEVEL) -> tuple[np.ndarray, np.ndarray]:
         """How much higher the mean level of some inputs is than that of the others.
 
@@ -68,10 +93,8 @@ class OverfittingLevel:
                 f"be one truth value for each of the {inputs} inputs",
                 f"has shape {which.shape} and dtype {which.dtype}",
             )
-        by_run = self.levels.reshape(len(self.levels), self.runs, inputs)
-        each = _mean(by_run.transpose(0, 2, 1), np.ones(self.runs))  # (checkpoints, inputs)
-        found = np.full((3, len(each)), np.nan)
-        for at, values in enumerate(each):
+        found = np.full((3, len(self.levels)), np.nan)
+        for at, values in enumerate(self.inputs):
             sides = [values[side & np.isfinite(values)] for side in (which, ~which)]
             if min(map(len, sides)) < 2:
                 continue
@@ -186,3 +209,13 @@ def _mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     known = np.isfinite(values)
     total, weight = np.where(known, values, 0.0) @ weights, known @ weights
     return np.divide(total, weight, out=np.full_like(total, np.nan), where=weight > 0)
+
+
+def _plain(values: np.ndarray | None) -> list[Any] | None:
+    """Nested lists, None in place of what is no number."""
+    if values is None:
+        return None
+    plain = values.astype(object)
+    plain[~np.isfinite(values)] = None
+    listed: list[Any] = plain.tolist()
+    return listed
