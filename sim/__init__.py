@@ -66,6 +66,8 @@ if typing.TYPE_CHECKING:
         image_patches as image_patches,
         mean_baseline as mean_baseline,
         measure_outputs as measure_outputs,
+        near_dummies as near_dummies,
+        player_effects as player_effects,
         point_clusters as point_clusters,
         tabular_features as tabular_features,
         tokens as tokens,
@@ -111,8 +113,8 @@ _NAMES = {
         "interaction_groups overfitting_level similarity_by_order"
     ),
     "measurement": (
-        "Masking Measurement image_patches mean_baseline measure_outputs point_clusters "
-        "tabular_features tokens torch_score"
+        "Masking Measurement image_patches mean_baseline measure_outputs near_dummies "
+        "player_effects point_clusters tabular_features tokens torch_score"
     ),
     "monitor": "LookReport Monitor",
     "phases": "Phases find_phases",

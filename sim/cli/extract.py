@@ -31,7 +31,7 @@ from sim.extraction import (
     extract_interactions,
     split_uncertainty,
 )
-from sim.measurement import Measurement
+from sim.measurement import Measurement, dummies_in_words, near_dummies
 from sim.progress import NamedProgress
 
 HOLDS = (
@@ -87,6 +87,7 @@ def extract(
         "total": total,
         "largest_gap": float(extraction.gap.max()),
         **interactions.settings,
+        "near_dummies": near_dummies(measurement),
     }
     text = (
         f"Extracted interactions: {path}\n{met} of {total} samples met the certified gap of "
@@ -94,6 +95,8 @@ def extract(
         f"{float(extraction.gap.max()):.1e}.\n"
         f"Settings: --noise-bound {noise_bound:g} --prefer {prefer}."
     )
+    if note := dummies_in_words(measurement):
+        text += f"\nNote: {note}"
     if ranges is not None:
         result["split"] = ranges
         text += f"\n\n{split_table(ranges)}\n"

@@ -33,7 +33,7 @@ from sim.experiments import (
     save_recording,
 )
 from sim.machine import versions
-from sim.measurement import Measurement
+from sim.measurement import Measurement, dummies_in_words, near_dummies
 from sim.progress import NamedProgress
 
 
@@ -115,14 +115,18 @@ def measure(
             keep_inputs=keep_inputs,
             extra=extra,
         )
+    text = f"Measured {measurement.shape_in_words()}: {path}"
+    if note := dummies_in_words(measurement):
+        text += f"\nNote: {note}"
     finish(
         as_json,
         {
             "measurement": str(path),
             "shape": list(measurement.outputs.shape),
             "runs": measurement.runs,
+            "near_dummies": near_dummies(measurement),
         },
-        f"Measured {measurement.shape_in_words()}: {path}",
+        text,
         command_line("interdyn", "extract", path),
     )
 

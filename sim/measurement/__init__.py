@@ -1,5 +1,10 @@
 """From a network to its outputs v(S) on every masked version of some inputs."""
 
+from sim.measurement.effects import (
+    dummies_in_words as dummies_in_words,
+    near_dummies as near_dummies,
+    player_effects as player_effects,
+)
 from sim.measurement.masking import (
     MAX_PLAYERS as MAX_PLAYERS,
     Masking as Masking,
