@@ -575,8 +575,18 @@ def closed():
         yield io.TextIOWrapper(raw, encoding="utf-8")
 
 
+@pytest.fixture
+def missing():
+    """What Python has for a stream that was closed before it started."""
+
+
 @pytest.mark.parametrize(
-    ("name", "fault"), [("full", "No space left on device"), ("closed", "Broken pipe")]
+    ("name", "fault"),
+    [
+        ("full", "No space left on device"),
+        ("closed", "Broken pipe"),
+        ("missing", "Bad file descriptor"),
+    ],
 )
 @pytest.mark.parametrize("asked", [(), ("--json",)])
 def test_a_result_that_is_saved_counts_where_stdout_fails(
@@ -588,6 +598,16 @@ def test_a_result_that_is_saved_counts_where_stdout_fails(
     assert capsys.readouterr().err == said
     assert code == (2 if asked else 0)
     assert (interactions.parent / "strengths.csv").stat().st_size > 0
+
+
+def test_no_file_takes_the_place_of_a_closed_stream():
+    """Where libraries would print into it."""
+    program = (
+        "import os; os.close(0); os.close(2); from sim.cli._streams import make_safe; make_safe(); "
+        "print(os.open(os.devnull, os.O_RDONLY) > 2)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout == "True\n"
 
 
 def test_notes_that_nobody_hears_stop_nothing(monkeypatch, full, tmp_path):

@@ -12,6 +12,7 @@ from typing import Any
 from rich.console import Console
 
 WIDEST = 4  # digits of a terminal's width
+LAST_STREAM = 2  # the descriptor of stderr
 
 
 class Stream(Console):
@@ -26,6 +27,8 @@ class Stream(Console):
     def print(self, *objects: Any, **options: Any) -> None:
         """See `Console.print`."""
         try:
+            if (sys.stderr if self.stderr else sys.stdout) is None:  # closed before the start
+                raise OSError(errno.EBADF, os.strerror(errno.EBADF))
             super().print(*objects, **options)
         except OSError as fault:
             self.fault = fault
@@ -54,8 +57,12 @@ def discard(stream: Any) -> None:
 def make_safe() -> None:
     """Lets stdout write what its encoding lacks as escapes, as stderr does, and forgets odd widths.
 
-    Once, before a stream is made: rich and typer read the widths from the environment.
+    Once, before a stream is made: rich and typer read the widths from the environment. The places
+    of streams that are closed are filled: a file opened there would get what libraries print.
     """
+    while (null := os.open(os.devnull, os.O_RDWR)) <= LAST_STREAM:
+        pass
+    os.close(null)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     for name in ("COLUMNS", "LINES", "TERMINAL_WIDTH"):
