@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 OUT ?= runs/demo
 
-.PHONY: install calibrate fits demo check test test-slow bench notebooks lint format clean
+.PHONY: install calibrate fits demo check test test-slow bench notebooks docs lint format clean
 
 # One stamp for the package with its experiments, one for the tools that check it,
 # so that a first `make demo` downloads no more than it needs.
@@ -17,7 +17,11 @@ $(VENV)/.package: pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.tools: $(VENV)/.package
-	$(PIP) install --quiet -c constraints.txt -e '.[experiments,torch,shapiq,notebooks,bench,integrations,dev]'
+	$(PIP) install --quiet -c constraints.txt -e '.[experiments,torch,shapiq,notebooks,bench,integrations,docs,dev]'
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.package
+	$(PIP) install --quiet -c constraints.txt -e '.[experiments,torch,docs]'
 	@touch $@
 
 install: $(VENV)/.tools
@@ -52,6 +56,10 @@ fits: $(VENV)/.package
 notebooks: $(VENV)/.tools
 	$(BIN)/python -m pytest -m notebook tests/test_notebooks.py
 
+# The documentation, into site/; fails where a link leads nowhere or a public name is unexplained.
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
 lint: $(VENV)/.tools
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -62,5 +70,5 @@ format: $(VENV)/.tools
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
