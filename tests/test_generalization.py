@@ -487,9 +487,9 @@ def test_the_command_holds_a_network_against_each_run_of_its_references(tmp_path
     first = _saved(one, 32, checkpoints=2, **names)
     others = _saved(several, 33, runs=2)  # tells no names: nothing speaks against it
     references = ["--reference", one, "--reference", several]
-    result = _interdyn(path, *references, "--rule", "any", "--json")
+    result = _interdyn(path, *references, "--rule", "any")
     assert result.exit_code == 0, result.stderr
-    found = json.loads(result.stdout)
+    found = json.loads((path.parent / "generalization.json").read_text())
     nets = [
         np.stack([a[-1], b[-1, :3], b[-1, 3:]])  # three reference networks of three inputs
         for a, b in zip(first, others, strict=True)
@@ -503,13 +503,11 @@ def test_the_command_holds_a_network_against_each_run_of_its_references(tmp_path
     assert found["samples"] == ["x", "y", "z"] * 2
     made = {"generalization.json", "generalization.png", "generalization.svg"}
     assert {file.name for file in path.parent.iterdir()} == made | {"interactions.npz"}
-    assert json.loads((path.parent / "generalization.json").read_text()) == found
     again = _interdyn(path, *references)
     assert again.exit_code == 2
     assert "--overwrite" in again.stderr
-    shown = _interdyn(path, *references, "--rule", "any", "--overwrite").stdout
     highest = np.argmax(expected.levels[-1].reshape(2, 3).mean(axis=0))
-    assert f"Highest at the last checkpoint: {'xyz'[highest]} (" in shown
+    assert f"Highest at the last checkpoint: {'xyz'[highest]} (" in result.stdout
 
 
 @pytest.mark.parametrize(
