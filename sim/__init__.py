@@ -71,6 +71,7 @@ if typing.TYPE_CHECKING:
         point_clusters as point_clusters,
         tabular_features as tabular_features,
         tokens as tokens,
+        tokens_by_length as tokens_by_length,
         torch_score as torch_score,
     )
     from sim.monitor import (
@@ -114,7 +115,7 @@ _NAMES = {
     ),
     "measurement": (
         "Masking Measurement image_patches mean_baseline measure_outputs near_dummies "
-        "player_effects point_clusters tabular_features tokens torch_score"
+        "player_effects point_clusters tabular_features tokens tokens_by_length torch_score"
     ),
     "monitor": "LookReport Monitor",
     "phases": "Phases find_phases",

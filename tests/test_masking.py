@@ -5,7 +5,13 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from sim.measurement.masking import Masking, mean_baseline, present_players
-from sim.measurement.players import image_patches, point_clusters, tabular_features, tokens
+from sim.measurement.patches import image_patches
+from sim.measurement.players import (
+    point_clusters,
+    tabular_features,
+    tokens,
+    tokens_by_length,
+)
 
 
 def by_hand(masking, inputs, sample, replacement):
@@ -172,6 +178,43 @@ def test_patches_stay_in_the_allowed_region():
         image_patches((8, 8), 2, n=3, allowed=np.ones((2, 8, 8)))
 
 
+def test_central_patches():
+    """[Ren24]'s choice: the central 6 × 6 of a grid of 8 × 8."""
+    regions = image_patches((16, 16), 2, n=12, central=6, samples=30).regions
+    expected = np.zeros((16, 16), bool)
+    expected[2:14, 2:14] = True
+    assert (regions.any(axis=(0, 1)) == expected).all()
+    names = image_patches((6, 10), 2, n=3, central=(1, 3)).names
+    assert names.tolist() == ["r2c2", "r2c3", "r2c4"]
+    allowed = np.zeros((6, 10), bool)
+    allowed[:, 4:] = True  # together with `central`
+    assert image_patches((6, 10), 2, 2, central=(1, 3), allowed=allowed).names.tolist() == [
+        "r2c3",
+        "r2c4",
+    ]
+
+
+def test_patches_by_content():
+    """Two channels, three inputs; the second row of patches shows something in two of them."""
+    images = np.zeros((3, 2, 4, 6))
+    images[0, 1, 2, 0] = images[1, 0, 3, 1] = 1  # r2c1 in inputs 0 and 1
+    images[0, 0, 2, 4] = images[1, 1, 2, 5] = images[2, 0, 3, 4] = -1  # r2c3 in all
+    images[2, 1, 0, 3] = 2  # r1c2 in input 2 only
+
+    def chosen(n, **options):
+        return image_patches((2, 4, 6), 2, n, content=images != 0, **options).names.tolist()
+
+    assert chosen(2) == ["r2c1", "r2c3"]
+    assert chosen(2, share=2 / 3) == ["r2c1", "r2c3"]
+    assert chosen(1, share=1) == ["r2c3"]
+    assert chosen(3, share=0.1) == ["r1c2", "r2c1", "r2c3"]
+    assert chosen(2, samples=3) == [["r2c1", "r2c3"], ["r2c1", "r2c3"], ["r1c2", "r2c3"]]
+    with pytest.raises(ValueError, match=r"and the 2 patches .* but is 3"):
+        chosen(3)
+    with pytest.raises(ValueError, match=r"fewer are in sample 0 \(2\), sample 1 \(2\), sample 2"):
+        chosen(3, samples=3)
+
+
 def test_feature_maps_are_masked_in_all_channels_by_their_own_values():
     rng = np.random.default_rng(5)
     maps = rng.normal(size=(2, 3, 4, 4))
@@ -202,7 +245,10 @@ def test_token_ids_stay_integers():
         assert got.dtype == np.int32
         np.testing.assert_array_equal(got, by_hand(masking, ids, sample, np.full(6, 103)))
         assert (masking.regions[sample].any(axis=0) <= words[sample]).all()
-    with pytest.raises(ValueError, match=r"between 1 and the 2 tokens .* but is 3"):
+    with pytest.raises(
+        ValueError,
+        match=r"and the 2 tokens .* but is 3, and fewer are in sample 1 \(2\); tokens_by",
+    ):
         tokens(6, 3, mask=103, allowed=words)
 
 
@@ -273,6 +319,35 @@ def test_every_point_belongs_to_the_nearest_centre():
         (lambda: tabular_features(4, 2, baseline=np.zeros((2, 3, 4))), "`baseline` must broadcast"),
         (lambda: tokens((2, 3, 4), 2, mask=0), r"must be \(tokens,\) or \(tokens, width\)"),
         (lambda: tokens(4, 2, mask=0, allowed=[True]), "one entry for each of the 4 tokens"),
+        (
+            lambda: tokens_by_length(3, 2, mask=0, allowed=[[True] * 3, [False] * 3]),
+            "leave every sample a token that can be a player, but leaves none to sample 1",
+        ),
+        (lambda: tokens_by_length(3, 2, mask=0, allowed=[True]), "shape .samples, tokens."),
+        (
+            lambda: tokens_by_length(2, 2, mask=0, allowed=np.ones((3, 2)), words=[["a", "b"]] * 2),
+            r"`words` must have shape .* or \(3, 2\) .* has shape \(2, 2\)",
+        ),
+        (lambda: tokens_by_length(3, 0, mask=0, allowed=[[True] * 3]), "`n` must be"),
+        (
+            lambda: image_patches((4, 4), 2, 2, central=1),
+            "leave as many on either side of the grid of 2×2 patches, but is 1",
+        ),
+        (lambda: image_patches((4, 4), 1, 2, central=(2, 4, 2)), "`central` must be"),
+        (lambda: image_patches((4, 4), 1, 2, central=6), "grid of 4×4 patches, but is 6"),
+        (lambda: image_patches((4, 4), 1, 2, central=2.0), "`central` must be"),
+        (
+            lambda: image_patches((4, 4), 2, 2, content=np.ones((3, 4, 4))),
+            r"such as images > 0, of shape \(inputs, 4, 4\), but has .* dtype float64",
+        ),
+        (
+            lambda: image_patches((4, 4), 2, 2, content=np.ones((3, 4, 4), bool), samples=2),
+            "`content` must be for the 2 samples, but is for 3 inputs",
+        ),
+        (
+            lambda: image_patches((4, 4), 2, 2, content=np.ones((3, 4, 4), bool), share=0),
+            "`share` must be above 0 and at most 1, but is 0",
+        ),
         (lambda: image_patches((4,), 2, 2), r"must be \(height, width\) or \(channels"),
         (
             lambda: image_patches((4, 4), 2, 2, baseline=np.zeros((5, 4, 4)), samples=3),

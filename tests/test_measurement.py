@@ -11,7 +11,8 @@ from hypothesis import given, settings, strategies as st
 from sim.checks import ArgumentError
 from sim.extraction import Interactions, extract_interactions
 from sim.measurement.measurement import Measurement
-from sim.measurement.players import image_patches, tabular_features
+from sim.measurement.patches import image_patches
+from sim.measurement.players import tabular_features
 from sim.measurement.scoring import log_odds, measure_outputs
 
 

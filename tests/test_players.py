@@ -106,3 +106,37 @@ class TestDummies:
         measurement = sim.Measurement([[[0.0, 1.0, 2.0, 5.0]]], [0])
         with pytest.raises(ValueError, match="`checkpoint` must be a whole number from 0 to 0"):
             sim.near_dummies(measurement, checkpoint=1)
+
+
+class TestSentences:
+    """Five sentences of 1, 2, 3, 4 and 2 words, in frames of separators and padding."""
+
+    IDS = np.array(
+        [
+            [1, 9, 2, 0, 0, 0],
+            [1, 7, 6, 2, 0, 0],
+            [1, 5, 8, 4, 2, 0],
+            [1, 9, 4, 5, 6, 2],
+            [1, 8, 9, 2, 0, 0],
+        ]
+    )
+    ALLOWED = IDS > 2
+
+    def test_each_has_as_many_players_as_words_up_to_n(self):
+        groups = sim.tokens_by_length(
+            6, 3, mask=3, allowed=self.ALLOWED, words=self.IDS.astype(str)
+        )
+        assert [(samples.tolist(), m.n) for samples, m in groups] == [
+            ([0], 1),
+            ([1, 4], 2),
+            ([2, 3], 3),
+        ]
+        for samples, masking in groups:
+            hidden = [masking.masked(self.IDS[samples], i, [0])[0] for i in range(len(samples))]
+            for sample, seen, names in zip(samples, hidden, masking.names, strict=True):
+                words = self.IDS[sample, self.ALLOWED[sample]]
+                assert (seen == 3).sum() == min(len(words), 3)
+                assert (
+                    seen[~self.ALLOWED[sample]] == self.IDS[sample, ~self.ALLOWED[sample]]
+                ).all()
+                assert set(names) <= set(words.astype(str))

@@ -18,11 +18,12 @@ from sim.measurement.measurement import (
     ProbabilityWarning as ProbabilityWarning,
 )
 from sim.measurement.naming import TRAVELLING as TRAVELLING
+from sim.measurement.patches import image_patches as image_patches
 from sim.measurement.players import (
-    image_patches as image_patches,
     point_clusters as point_clusters,
     tabular_features as tabular_features,
     tokens as tokens,
+    tokens_by_length as tokens_by_length,
 )
 from sim.measurement.scoring import (
     check_memory_for_outputs as check_memory_for_outputs,

@@ -1,4 +1,4 @@
-"""Players: patches of images, features of tables, tokens of sentences, clusters of points."""
+"""Players: features of tables, tokens of sentences, clusters of points."""
 
 from __future__ import annotations
 
@@ -7,71 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sim.checks import ArgumentError, as_array, check_seed
+from sim.checks import ArgumentError, as_array, check_seed, check_whole
+from sim.measurement.choosing import choose, choose_own
 from sim.measurement.masking import Masking
 from sim.measurement.naming import check_player_names
-
-
-def image_patches(
-    shape: Sequence[int],
-    patch: int,
-    n: int,
-    *,
-    baseline: ArrayLike = 0.0,
-    seed: int = 0,
-    allowed: ArrayLike | None = None,
-    samples: int | None = None,
-) -> Masking:
-    """Players are n square patches of an image or of a feature map, chosen at random.
-
-    They are named by row and column, counted from 1: `r2c4` is the fourth patch of the second row.
-
-    Args:
-        shape: (height, width) or (channels, height, width) of one input.
-        patch: side of a patch; must divide height and width.
-        n: number of players; the other patches are always shown.
-        baseline: value of a masked pixel: a number, one for each channel (channels, 1, 1), or an
-            array that fits `shape`.
-        seed: of the choice of patches.
-        allowed: bool (height, width); only patches that lie wholly inside can be players.
-        samples: choose other patches for each of so many samples; None takes the same for all.
-
-    Raises:
-        ValueError: the patches do not tile the image, or there are fewer than n.
-
-    Example:
-        >>> masking = image_patches((8, 8), patch=2, n=10)
-        >>> masking.masked(np.ones((1, 8, 8)), 0, np.array([0, 2**10 - 1])).sum(axis=(1, 2))
-        array([24., 64.])
-        >>> masking.names.tolist()[:3]
-        ['r1c1', 'r1c3', 'r1c4']
-    """
-    shape = tuple(np.atleast_1d(shape).tolist())
-    if len(shape) not in (2, 3):
-        raise ArgumentError(
-            "shape",
-            "be (height, width) or (channels, height, width), the shape of one input",
-            f"is {(shape if len(shape) < 9 else 'an array')}",
-        )
-    height, width = shape[-2:]
-    is_size = isinstance(patch, int | np.integer) and patch >= 1
-    if not is_size or height % patch or width % patch:
-        raise ArgumentError(
-            "patch",
-            f"be a whole number that divides the height and width {height}×{width}",
-            f"is {patch!r}",
-        )
-    rows, columns = height // patch, width // patch
-    inside = np.ones((height, width), bool) if allowed is None else np.asarray(allowed, dtype=bool)
-    if inside.shape != (height, width):
-        raise ArgumentError("allowed", f"have shape {(height, width)}", f"has shape {inside.shape}")
-    whole = inside.reshape(rows, patch, columns, patch).all(axis=(1, 3))
-    chosen = choose(np.flatnonzero(whole), n, seed, samples, "patches")
-    index = np.arange(rows)[:, None] * columns + np.arange(columns)
-    pixels = np.kron(index, np.ones((patch, patch), dtype=int))  # patch number of every pixel
-    regions = np.broadcast_to(pixels, shape) == chosen.reshape(*chosen.shape, *[1] * len(shape))
-    names = np.array([f"r{row + 1}c{column + 1}" for row, column in np.ndindex(rows, columns)])
-    return Masking(regions, baseline, shape, names[chosen])
 
 
 def tabular_features(
@@ -149,11 +88,12 @@ def tokens(
         words: text (tokens,), or (samples, tokens): the names of the tokens; numbers by default.
         seed: of the choice of tokens.
         allowed: bool (tokens,), which tokens can be players: no padding, no separators. Or
-            (samples, tokens), where this differs from sample to sample.
+            (samples, tokens), where this differs from sample to sample; where some have fewer than
+            n, see `tokens_by_length`.
         samples: choose other tokens for each of so many samples; None takes the same for all.
 
     Raises:
-        ValueError: fewer than n tokens can be players.
+        ValueError: fewer than n tokens can be players; names the samples.
 
     Example:
         >>> masking = tokens(5, 2, mask=103, allowed=[False, True, True, False, False])
@@ -173,8 +113,9 @@ def tokens(
     if inside.ndim == 1:
         chosen = choose(np.flatnonzero(inside), n, seed, samples, "tokens")
     else:
-        rng = np.random.default_rng(check_seed(seed))
-        chosen = np.array([_draw(np.flatnonzero(row), n, rng, "tokens") for row in inside])
+        chosen = choose_own(
+            inside, n, seed, "tokens", "tokens_by_length takes as many as there are"
+        )
     if not np.issubdtype(np.asarray(mask).dtype, np.number):
         raise ArgumentError("mask", "be the mask token's number or its embedding", f"is {mask!r}")
     regions = chosen[..., None] == np.arange(shape[0])
@@ -199,27 +140,64 @@ def _all_names(
     return check_player_names(names, 1, count, argument).ravel()
 
 
-def choose(
-    candidates: np.ndarray, n: int, seed: int, samples: int | None, what: str, name: str = "n"
-) -> np.ndarray:
-    """n of the candidates at random, sorted: (n,), or (samples, n), drawn anew for each sample."""
-    rng = np.random.default_rng(check_seed(seed))
-    if samples is None:
-        return _draw(candidates, n, rng, what, name)
-    return np.array([_draw(candidates, n, rng, what, name) for _ in range(samples)])
+def tokens_by_length(
+    shape: int | Sequence[int],
+    n: int,
+    *,
+    mask: ArrayLike,
+    allowed: ArrayLike,
+    words: ArrayLike | None = None,
+    seed: int = 0,
+) -> list[tuple[np.ndarray, Masking]]:
+    """Players of sentences of different lengths: n tokens, or all of a sentence that has fewer.
 
+    Sentences with the same number of players make a group, which is measured and extracted like
+    any other measurement; `pooled_strength` puts the groups together again.
 
-def _draw(
-    candidates: np.ndarray, n: int, rng: np.random.Generator, what: str, name: str = "n"
-) -> np.ndarray:
-    if not isinstance(n, int | np.integer) or not 1 <= n <= len(candidates):
+    Args:
+        shape: as in `tokens`.
+        n: most players of a sentence.
+        mask: as in `tokens`.
+        allowed: bool (samples, tokens), which tokens can be players: no padding, no separators.
+        words: as in `tokens`.
+        seed: of the choice of tokens.
+
+    Returns:
+        For each number of players, from the least on: (samples, masking), the numbers of its
+        samples, and their players.
+
+    Raises:
+        ValueError: a sentence without a token that can be a player.
+
+    Example:
+        >>> ids = np.array([[7, 8, 9, 0], [5, 0, 0, 0], [3, 4, 6, 2]])  # 0 is padding
+        >>> from sim import measure_outputs
+        >>> for samples, masking in tokens_by_length(4, 3, mask=1, allowed=ids != 0):
+        ...     outputs = measure_outputs(lambda batch: batch.sum(axis=1), ids[samples], masking)
+        ...     print(samples, masking.n, outputs.shape)
+        [1] 1 (1, 2)
+        [0 2] 3 (2, 8)
+    """
+    inside = np.asarray(allowed, dtype=bool)
+    if inside.ndim != 2 or len(inside) == 0:
+        raise ArgumentError("allowed", "have shape (samples, tokens)", f"has shape {inside.shape}")
+    counts = inside.sum(axis=1)
+    if not counts.all():
         raise ArgumentError(
-            name,
-            f"be a whole number between 1 and the {len(candidates)} {what} of the input that can "
-            "be players",
-            f"is {n!r}",
+            "allowed",
+            "leave every sample a token that can be a player",
+            f"leaves none to sample {int(counts.argmin())}",
         )
-    return np.sort(rng.permutation(candidates)[:n])
+    check_whole(n, "n", 1)
+    named = None if words is None else check_player_names(words, *inside.shape, "words")
+    sizes = np.minimum(counts, n)
+    groups = []
+    for size in np.unique(sizes).tolist():
+        samples = np.flatnonzero(sizes == size)
+        own = named if named is None or named.ndim == 1 else named[samples]
+        masking = tokens(shape, size, mask=mask, words=own, seed=seed, allowed=inside[samples])
+        groups.append((samples, masking))
+    return groups
 
 
 def point_clusters(
