@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from sim.cli import app
+from sim.cli._app import COMMANDS
 from sim.cli.fit import print_fit
 from sim.document.schema import Kept, OtherEnd
 from sim.experiments import CHECKPOINT_EPOCHS, Settings
@@ -194,8 +195,14 @@ def test_interactions_of_no_known_preference_are_fitted_by_themselves(run, tmp_p
     """As files from before there was one: what their solver happened to find is no end."""
     folder, _ = run
     path = _with_settings(folder / "interactions.npz", tmp_path / "old.npz")
-    result = interdyn("fit", path, "--out", tmp_path / "fit", "--resamples", 0)
+    options = ("--resamples", 0, "--figures", "pdf")
+    result = interdyn("fit", path, "--out", tmp_path / "fit", *options)
     assert result.exit_code == 0, result.stderr
+    drawn = {file.name for file in (tmp_path / "fit").glob("*.*") if file.suffix != ".lock"}
+    pictures = {file.replace(".png", ".pdf") for file in FIGURES if file.endswith("png")}
+    assert drawn >= pictures | {"fit.json", "report.html"}
+    assert not drawn & FIGURES
+    assert "Figures: " in result.stdout
     document = json.loads((tmp_path / "fit" / "fit.json").read_text())
     assert (document["fit"]["prefer"], document["fit"]["noise_bound"]) == (None, 0.02)
     assert not any("other" in record for record in document["checkpoints"])
@@ -249,7 +256,7 @@ def test_a_run_is_not_replaced_unless_asked(run):
 @pytest.mark.parametrize(
     ("words", "offered"),
     [
-        ("interdyn ", {"demo", "measure", "extract", "fit", "figures", "export", "simulate"}),
+        ("interdyn ", set(COMMANDS)),
         ("interdyn fit --distance ", {"total_variation", "jensen_shannon", "least_squares"}),
         ("interdyn simulate --method re", {"relaxation"}),
         (
