@@ -15,6 +15,7 @@ from sim.measurement import Masking
 from sim.progress import Progress
 
 CHECKPOINT_EPOCHS = (0, 1, 2, 3, 4, 5, 6, 8, 11, 16, 23, 32, 64, 128, 256, 512)
+"""The epochs of the bundled networks' checkpoints, dense where the phases change."""
 
 BUNDLED = {
     "digits-mlp": "digits_mlp",

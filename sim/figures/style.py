@@ -16,18 +16,27 @@ from numpy.typing import ArrayLike
 from sim.files import atomic_path
 
 STYLE = "sim.interdyn"
+"""The style sheet of every figure, for `plt.style.use`."""
 
 BLACK, BLUE, VERMILLION = "#000000", "#0072B2", "#D55E00"  # Okabe and Ito's palette
 GREEN, PURPLE = "#009E73", "#CC79A7"
-GREY = "#666666"  # marks and guides
+GREY = "#666666"
+"""Colour of marks and guides."""
 
 ORDERS = "cividis_r"  # light to dark with the order, legible in grey and to the colour-blind
 
-MEASURED = BLUE  # measured or simulated
-PREDICTED = VERMILLION  # predicted by the theory
+MEASURED = BLUE
+"""Colour of what was measured or simulated."""
+
+PREDICTED = VERMILLION
+"""Colour of what the theory predicts."""
 
 FORMATS = ("png", "svg", "pdf")
-USUAL = ("png", "svg")  # what is written where nobody asks for others
+"""The formats that a figure can have, by the ends of their files' names."""
+
+USUAL = ("png", "svg")
+"""The formats that are written where nobody asks for others."""
+
 TICKS = 6  # at most, besides those of epoch 0 and of the first checkpoint after it
 
 
