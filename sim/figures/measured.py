@@ -240,4 +240,6 @@ FIGURES: dict[str, Callable[..., Figure]] = {
     "noise_level": noise_level,
     "size": size,
 }
+"""What draws the figures of a fit, by name."""
+
 PANELS = ("dynamics", "theory_vs_network")  # whose panels are single checkpoints
