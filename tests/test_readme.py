@@ -30,6 +30,26 @@ def test_the_example_prints_what_is_shown():
     assert out.getvalue() == printed
 
 
+def test_a_network_is_followed_as_is_shown():
+    """With a small network of the reader's own."""
+    torch = pytest.importorskip("torch")
+    names = {
+        "sim": sim,
+        "network": torch.nn.Linear(3, 2),
+        "images": np.random.default_rng(0).normal(size=(5, 3)),
+        "players": sim.tabular_features(3, 3),
+        "labels": np.array([0, 1, 0, 1, 0]),
+        **{"epoch": 0, "train_loss": 1.5, "test_loss": 1.6},
+    }
+    example = next(block for block in blocks("python") if "sim.Monitor(" in block)
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        exec(example, names)
+    assert out.getvalue().startswith("epoch 0: mean order ")
+    assert out.getvalue().count("\n") == 1
+    assert names["report"].as_dict()["test_loss"] == 1.6
+
+
 def test_the_length_and_the_pictures():
     assert len(README.splitlines()) <= 150
     pictures = re.findall(r"!\[[^]]+\]\(([^)]+)\)", README)
