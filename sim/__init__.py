@@ -26,6 +26,10 @@ if typing.TYPE_CHECKING:
         retention as retention,
     )
     from sim.document import fit_document as fit_document
+    from sim.explanation import (
+        TopInteraction as TopInteraction,
+        top_interactions as top_interactions,
+    )
     from sim.export import (
         to_shapiq as to_shapiq,
         write_strengths as write_strengths,
@@ -99,10 +103,12 @@ if typing.TYPE_CHECKING:
         simulate as simulate,
         sparse_target as sparse_target,
     )
+    from sim.strength import pooled_strength as pooled_strength
 
 _NAMES = {
     "dilution": "Retention retention",
     "document": "fit_document",
+    "explanation": "TopInteraction top_interactions",
     "export": "to_shapiq write_strengths",
     "extraction": "Extraction Interactions SplitUncertainty extract_interactions split_uncertainty",
     "fitting": (
@@ -125,6 +131,7 @@ _NAMES = {
         "Descent Schedule Trajectory keep_salient parse_schedule random_start sets_mesh "
         "shard_sets simulate sparse_target"
     ),
+    "strength": "pooled_strength",
 }
 """Public names by the room that they come from, as the imports above have them."""
 

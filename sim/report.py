@@ -40,6 +40,12 @@ CAPTIONS = {
     "size": "Shares, and what they do not show. Left: the measured share of each order, with its "
     "interval over inputs. Middle: size of the interactions of each order since the start, and of "
     "the mean effect |v(N) − v(∅)|. Right: size of what is learned beside the theory's.",
+    "interactions": "What single outputs rest on: the largest interactions of some inputs, with "
+    "the share that each has of all. Solid: AND, or one player alone; dotted or hatched: OR. Two "
+    "values are those at the two ends of the preference: the outputs leave open all between.",
+    "interactions_over_epochs": "How the largest interactions of one input came about.",
+    "samples": "Mean order of every input, and of all together. What a network can only learn by "
+    "interactions of high order, such as an input with a false label, stands out.",
 }
 GLOSSARY = {
     "player": "A part of the input that is shown or hidden as one: a patch of an image, a word, a "

@@ -588,12 +588,6 @@ def test_a_wrong_command_line_is_one_line(arguments, line):
     assert not result.stdout
 
 
-COMMANDS = (
-    *("demo", "measure", "extract", "fit", "figures", "export"),
-    *("generalization", "simulate"),
-)
-
-
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_is_whole_at_80_columns(command, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")

@@ -38,8 +38,14 @@ def document(boundary, epochs=(0, 1, 2, 4, 8, 16, 64, 256), n=5):
             }
         )
     interval = (None, None) if boundary is None else (boundary / 2, boundary * 2)
+    top = [{"kind": "OR", "members": [0, 2], "value": -1.0, "share": 0.5, "salient": True}]
+    explained = {"sample": 0, "name": "one", "players": [f"player {i}" for i in range(n)]}
+    explained["explained"] = [{"epoch": epochs[0], "top": top}, {"epoch": epochs[-1], "top": top}]
+    orders = rng.uniform(1, n, size=(len(epochs), 4)).tolist()
     return {
         "checkpoints": records,
+        "explained": [explained],
+        "samples": {"names": ["one", "two", "three", "four"], "mean_order": orders},
         "phases": {"boundary": boundary, "low": interval[0], "high": interval[1]},
         "curves": {"train_loss": [1.0] * len(epochs), "test_loss": [2.5] * len(epochs)},
         "settings": {},
@@ -70,7 +76,11 @@ RECORD_FAULTS = [
     ("measured", [0.5, 0.5], "5 numbers, one for each order, but is [0.5, 0.5]"),
     ("total_variation", None, "a finite number, but is None"),
     ("mean_order", "2", "a finite number, but is '2'"),
-    ("nulls", {"tilt": 1}, "names to mappings with a number `total_variation`, but is {'tilt': 1}"),
+    (
+        "nulls",
+        {"tilt": 1},
+        "names, without $, to mappings with a number `total_variation`, but is {'tilt': 1}",
+    ),
     ("nulls", {}, "of the models frozen, tilt, but is {}"),
     ("sigma2_interval", [0.1], "null or two finite numbers, but is [0.1]"),
 ]

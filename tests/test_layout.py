@@ -26,7 +26,7 @@ ROOMS = {
     ),
     "sim": (
         *("checks", "progress", "machine", "cores", "files", "measurement", "experiments"),
-        *("extraction", "strength", "simulation", "fitting", "dilution", "phases"),
+        *("extraction", "explanation", "strength", "simulation", "fitting", "dilution", "phases"),
         "monitor",
         *("generalization", "separation", "document", "figures", "report", "export", "cli"),
     ),

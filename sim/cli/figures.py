@@ -18,6 +18,7 @@ from sim.progress import NamedProgress
 
 HINT = " A fit.json is made by `interdyn fit`."
 KEYS = (*RECORD_KEYS, "mean_order", "scale", "tested")  # which every fit writes
+SHOWN = ("explained", "samples")  # likewise, beside the checkpoints
 
 
 def figures(
@@ -48,6 +49,10 @@ def figures(
     folder = folder or source.parent
     suffixes, shown = parse_formats(formats), None if epochs is None else _parse_epochs(epochs)
     document = check_document(read_json(source, HINT), source, KEYS)
+    if missing := [name for name in SHOWN if not document.get(name)]:
+        raise ValueError(
+            f"{source}: lacks {', '.join(missing)}; make the fit again, by `interdyn fit`."
+        )
     paths = [path for name in FIGURES for path in figure_paths(folder, name, suffixes)]
     with results(paths, overwrite), progress_bars() as progress:
         run_figures(document, folder, progress, suffixes, shown)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 
 from sim.dilution import retention
+from sim.explanation import explain_samples, spread_checkpoints
 from sim.extraction import Interactions
 from sim.fitting import NoiseFit
 from sim.machine import versions
@@ -14,6 +16,7 @@ from sim.measurement import CURVES, Measurement
 from sim.phases import Phases, too_few_for_phases
 
 EXAMPLES = 6  # inputs that are named
+EXPLAINED, EXPLAINED_AT = 3, 4  # inputs that are explained, and the checkpoints of the first
 
 
 def fit_document(
@@ -26,8 +29,10 @@ def fit_document(
 
     Keys: those of `findings`, with the largest certified `gap` in each record of `checkpoints`;
     `curves` (losses and accuracies); `examples` (the first few inputs, with what they and their
-    players are called); `settings` (with the seed and the versions). This is what `interdyn fit`
-    writes to `fit.json`, and what `write_report` and the figures take.
+    players are called); `explained` (the first few of them with their largest interactions, see
+    `sim.explanation`); `samples` (the mean order of every sample); `settings` (with the seed and
+    the versions). This is what `interdyn fit` writes to `fit.json`, and what `write_report` and the
+    figures take.
 
     Args:
         interactions: that were fitted, with their measurement.
@@ -58,6 +63,8 @@ def fit_document(
     return {
         **found,
         "examples": examples(measurement),
+        "explained": explained(interactions, until),
+        "samples": sample_orders(measurement, np.asarray(fit.strength)),
         "curves": {k: None if v is None else _over_runs(v) for k, v in curves.items()},
         "settings": {
             "players": measurement.n,
@@ -87,6 +94,38 @@ def examples(measurement: Measurement) -> list[dict[str, Any]]:
         }
         for at in range(min(EXAMPLES, measurement.input_count))
     ]
+
+
+def explained(interactions: Interactions, boundary: int | None = None) -> list[dict[str, Any]]:
+    """The first few inputs with their largest interactions at the last checkpoint.
+
+    Those of the first input are there at some checkpoints more, the boundary's among them.
+    """
+    measurement = interactions.measurement
+    last = [measurement.checkpoints - 1]
+    first = spread_checkpoints(measurement.checkpoints, EXPLAINED_AT, boundary)
+    inputs = range(min(EXPLAINED, measurement.input_count))
+    wanted = [(at, last if at else first) for at in inputs]
+    return [dataclasses.asdict(one) for one in explain_samples(interactions, wanted)]
+
+
+def sample_orders(measurement: Measurement, strength: np.ndarray) -> dict[str, Any]:
+    """The mean order of every input at every checkpoint, over the training runs; and their names.
+
+    Args:
+        measurement: whose samples they are.
+        strength: (checkpoints, samples, n).
+    """
+    shape = (len(strength), measurement.runs, measurement.input_count, -1)
+    strength = strength.reshape(shape).mean(axis=1)
+    total = strength.sum(axis=-1)
+    orders = strength @ np.arange(1, strength.shape[-1] + 1)
+    with np.errstate(invalid="ignore"):
+        means = np.where(total > 0, orders / total, np.nan)
+    return {
+        "names": [measurement.sample_name(sample) for sample in range(measurement.input_count)],
+        "mean_order": [[x if np.isfinite(x) else None for x in row] for row in means.tolist()],
+    }
 
 
 def _over_runs(curve: np.ndarray) -> list[float]:

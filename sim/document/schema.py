@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 from msgspec import Meta, Struct
 
+from sim.explanation import KINDS, Example as Explanation
 from sim.fitting import BOUNDS, LEVEL
 from sim.phases import PATTERNS
 from theory import SALIENCE
@@ -221,6 +222,18 @@ class Example(Struct, frozen=True, kw_only=True):
     players: Annotated[list[str] | None, Meta(description="null or a list of texts")] = None
 
 
+class Samples(Struct, frozen=True, kw_only=True):
+    """Every sample, over the checkpoints.
+
+    Attributes:
+        names: of the samples.
+        mean_order: (checkpoints, samples), None where a sample has no salient interaction.
+    """
+
+    names: Annotated[list[str], Meta(min_length=1, description="a list of texts")]
+    mean_order: Rows
+
+
 class Settings(Struct, frozen=True, kw_only=True):
     """Those of the settings that are read by name; there may be any others beside them."""
 
@@ -259,6 +272,8 @@ class Document(Struct, frozen=True, kw_only=True):
         overall: the theory beside each null model, or None without bootstrap intervals.
         retention: what becomes of the initial interactions in absolute size, or None.
         examples: some of the measured inputs.
+        explained: some of them with their largest interactions, as `sim.explanation` gives them.
+        samples: the mean order of every sample, or None.
     """
 
     checkpoints: Annotated[
@@ -278,6 +293,10 @@ class Document(Struct, frozen=True, kw_only=True):
     examples: Annotated[
         list[Example], Meta(description="a list of inputs with an `output` each")
     ] = msgspec.field(default_factory=list)
+    explained: Annotated[
+        list[Explanation], Meta(description="a list of inputs with their interactions")
+    ] = msgspec.field(default_factory=list)
+    samples: Annotated[Samples | None, Meta(description="null or a mapping")] = None
 
     @property
     def known_settings(self) -> Settings:
@@ -350,6 +369,7 @@ def check_document(
     _check_series(plain, path)
     _check_phases(plain, path)
     _check_retention(plain, path)
+    _check_explained(plain, path)
     _check_models(as_document(plain), path)
     _check_finite(plain, path)
     return document
@@ -399,6 +419,8 @@ def _inside(name: str, value: Any) -> Iterator[tuple[str, Any, type[Struct]]]:
             yield name, value, OtherEnd
         case "retention", dict():
             yield name, value, Kept
+        case "samples", dict():
+            yield name, value, Samples
         case "examples", [dict(), *_]:
             yield from ((f"input {at}", one, Example) for at, one in enumerate(value))
         case "nulls" | "overall", dict() if all(isinstance(x, dict) for x in value.values()):
@@ -458,6 +480,58 @@ def _check_phases(plain: Mapping[str, Any], path: str | Path) -> None:
             raise ValueError(f"{where} lacks {', '.join(missing)}.")
         for end in ("low", "high"):
             _check_entry(phases[end], end, Number, where)
+
+
+def _check_explained(plain: Mapping[str, Any], path: str | Path) -> None:
+    """Raises where an interaction has no such players, or a picture is none."""
+    forms = set()
+    for at, one in enumerate(plain.get("explained", [])):
+        where, n = f"{path}: explained {at}", len(one["players"])
+        forms.add((one.get("pixels") is None, one.get("words") is None))
+        _check_places(one, where, n)
+        if not one["explained"]:
+            raise _fault(where, "explained", "at least one checkpoint", [])
+        for checkpoint in one["explained"]:
+            for shown in checkpoint["top"]:
+                if shown["kind"] not in KINDS:
+                    raise _fault(where, "kind", f"of {', '.join(KINDS)}", shown["kind"])
+                members = shown["members"]
+                if not members or not set(members) <= set(range(n)):
+                    raise _fault(where, "members", f"numbers from 0 to {n - 1}", members)
+    if len(forms) > 1 or (False, False) in forms:
+        raise ValueError(f"{path}: explained must be images, sentences or neither, all alike.")
+    if (samples := plain.get("samples")) is not None:
+        rows, count = samples["mean_order"], len(samples["names"])
+        if len(rows) != len(plain["checkpoints"]) or {len(row) for row in rows} != {count}:
+            must = f"{len(plain['checkpoints'])} lists of {count} numbers, one a sample"
+            raise _fault(f"{path}: samples", "mean_order", must, rows)
+
+
+def _check_places(one: Mapping[str, Any], where: str, n: int) -> None:
+    """Raises unless the picture or the words, and the regions, are what can be drawn."""
+    pixels, words, regions = (one.get(name) for name in ("pixels", "words", "regions"))
+    if pixels is None and words is None:
+        return
+    if pixels is not None:
+        image = _rectangle(pixels)
+        if image is None or image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,)):
+            raise _fault(where, "pixels", "rows of numbers, or of three numbers", pixels)
+        if not image.size or image.min() < 0 or image.max() > 255:
+            raise _fault(where, "pixels", "whole numbers from 0 to 255", pixels)
+    places = None if regions is None else _rectangle(regions)
+    wanted = 3 if words is None else 2
+    if places is None or places.ndim != wanted or len(places) != n or not places.size:
+        raise _fault(where, "regions", f"{n} lists of places, one for each player", regions)
+    if words is not None and places.shape[1] != len(words):
+        raise _fault(where, "regions", f"lists of {len(words)} places, one a word", regions)
+
+
+def _rectangle(rows: list[Any]) -> np.ndarray | None:
+    """Nested lists as an array; None where they are of different lengths."""
+    try:
+        return np.array(rows)
+    except ValueError:
+        return None
 
 
 def _of_phases(plain: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:

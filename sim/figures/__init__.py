@@ -8,6 +8,12 @@ from sim.figures.curves import (
     misfit_curves as misfit_curves,
     noise_curve as noise_curve,
 )
+from sim.figures.explained import (
+    explained_figure as explained_figure,
+    interactions as interactions,
+    interactions_over_epochs as interactions_over_epochs,
+    samples as samples,
+)
 from sim.figures.generalization import (
     generalization_figure as generalization_figure,
     group_strengths as group_strengths,

@@ -30,6 +30,7 @@ from sim.figures.curves import (
     scale_curve,
     share_curves,
 )
+from sim.figures.explained import interactions, interactions_over_epochs, samples
 from sim.figures.orders import order_bars, paired_order_bars
 from sim.figures.style import PREDICTED, STYLE
 
@@ -239,6 +240,9 @@ FIGURES: dict[str, Callable[..., Figure]] = {
     "theory_vs_network": theory_vs_network,
     "noise_level": noise_level,
     "size": size,
+    "interactions": interactions,
+    "interactions_over_epochs": interactions_over_epochs,
+    "samples": samples,
 }
 """What draws the figures of a fit, by name."""
 
