@@ -7,9 +7,9 @@ import jax
 from sim.machine import check_memory
 from sim.simulation.descent import Descent
 
-# Arrays of the targets' size that are there at a time, as measured at 2^16 to 2^20 sets (the
-# closed form takes 4.2 of them at 2^20, and up to 6.6 at 2^16: 26 % to either side of 5.3).
-CLOSED, CLOSED_IN_PIECES, TRAINED = 5.3, 9.5, 15
+# Arrays of the targets' size that are there at a time, as measured at 2^17 to 2^22 sets in processes
+# that had freed none before (the closed form takes 9.2 of them in equilibrium, 11.9 in relaxation).
+CLOSED, CLOSED_IN_PIECES, TRAINED = 10.5, 9.5, 15
 BATCHES = 8  # numbers for each mask of a batch
 
 
@@ -52,7 +52,7 @@ def check_room(
     check_memory(numbers * itemsize, what, reduce, devices)
     # Steps and batches are whole on every device.
     if substeps:
-        numbers = 5 * (n + 1) * epochs * substeps
+        numbers = 4 * (n + 2) * (epochs - 1) * substeps
         what = f"Relaxation in {substeps} substeps at {epochs} epochs"
         check_memory(numbers * itemsize, what, "fewer substeps or epochs")
     if descent is not None:
