@@ -143,9 +143,15 @@ def reference_text(page: str, names: Iterable[str]) -> str:
 
 
 def on_config(config: MkDocsConfig) -> None:
-    """Puts a page for every room into the navigation."""
-    reference = next(part["Reference"] for part in config.nav if "Reference" in part)
-    reference += [{page: REFERENCE.format(page)} for page in reference_pages()]
+    """Puts all notebooks, in the order of their list, and all rooms into the navigation."""
+    parts = {title: pages for part in config.nav for title, pages in part.items()}
+    listed = re.findall(r"\]\((\w+)\.ipynb\)", (ROOT / "notebooks/README.md").read_text("utf-8"))
+    stems = [path.stem for path in sorted(ROOT.glob(NOTEBOOKS))]
+    stems.sort(key=lambda stem: listed.index(stem) if stem in listed else len(listed))
+    parts["Notebooks"] += [
+        {stem.replace("_", " ").capitalize(): f"notebooks/{stem}.ipynb"} for stem in stems
+    ]
+    parts["Reference"] += [{page: REFERENCE.format(page)} for page in reference_pages()]
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -180,10 +186,11 @@ def on_page_content(content: str, **_: Any) -> str:
 
 def _mathml(found: re.Match[str]) -> str:
     latex, display = html.unescape(found[2]), "inline" if found[1] == "span" else "block"
-    mathml = convert(latex.replace(r"\arg", r"\operatorname{arg}"), display=display)
+    known = re.sub(r"\\mathbb (\w)", r"\\mathbb{\1}", latex.replace(r"\arg", r"\operatorname{arg}"))
+    mathml = convert(known, display=display)
     if "\\" in mathml:  # the converter leaves what it does not know as it is
         raise PluginError(f"The formula {latex} has a command that is not known.")
-    return mathml
+    return mathml if display == "inline" else f'<div class="formula">{mathml}</div>'
 
 
 # Checks
