@@ -39,7 +39,9 @@ def test_a_network_is_followed_as_is_shown():
         "images": np.random.default_rng(0).normal(size=(5, 3)),
         "players": sim.tabular_features(3, 3),
         "labels": np.array([0, 1, 0, 1, 0]),
-        **{"epoch": 0, "train_loss": 1.5, "test_loss": 1.6},
+        "epoch": 0,
+        "train_loss": 1.5,
+        "test_loss": 1.6,
     }
     example = next(block for block in blocks("python") if "sim.Monitor(" in block)
     out = io.StringIO()
