@@ -44,8 +44,9 @@ CAPTIONS = {
     "the share that each has of all. Solid: AND, or one player alone; dotted or hatched: OR. Two "
     "values are those at the two ends of the preference: the outputs leave open all between.",
     "interactions_over_epochs": "How the largest interactions of one input came about.",
-    "samples": "Mean order of every input, and of all together. What a network can only learn by "
-    "interactions of high order, such as an input with a false label, stands out.",
+    "samples": "Mean order of every input, and of all together. One that stands out is learned by "
+    "interactions of higher order than the others; [Ren24] proposes to look for false labels "
+    "there.",
 }
 GLOSSARY = {
     "player": "A part of the input that is shown or hidden as one: a patch of an image, a word, a "

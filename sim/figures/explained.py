@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Patch
 
+from sim.checks import ArgumentError
 from sim.document import Document, as_document
 from sim.explanation import Example, Explained, Shown
 from sim.figures.style import BLUE, GREY, STYLE, VERMILLION, epoch_axis
@@ -28,14 +29,14 @@ SMALL = 6.5  # points, of what stands above a small panel
 
 def interactions(document: Document | Mapping[str, Any]) -> Figure:
     """The example samples, a row each, with their largest interactions at the last checkpoint."""
-    document = as_document(document)
-    shown = [(each, each.explained[-1], _named(each)) for each in document.explained]
-    return _rows(shown, f"epoch {document.explained[0].explained[-1].epoch:g}")
+    explained = _explained(document)
+    shown = [(each, each.explained[-1], _named(each)) for each in explained]
+    return _rows(shown, f"epoch {explained[0].explained[-1].epoch:g}")
 
 
 def interactions_over_epochs(document: Document | Mapping[str, Any]) -> Figure:
     """The largest interactions of the first example, a row for each epoch."""
-    return explained_figure(as_document(document).explained[0])
+    return explained_figure(_explained(document)[0])
 
 
 def samples(document: Document | Mapping[str, Any]) -> Figure:
@@ -45,7 +46,8 @@ def samples(document: Document | Mapping[str, Any]) -> Figure:
     is highest at the end are named, and drawn dashed.
     """
     document = as_document(document)
-    assert document.samples is not None
+    if document.samples is None:
+        raise ArgumentError("document", "hold `samples`", "is of an older fit")
     epochs = np.array([record.epoch for record in document.checkpoints])
     orders = np.array(document.samples.mean_order, dtype=float)
     highest = np.argsort(-np.nan_to_num(orders[-1], nan=-1.0), kind="stable")[:NAMED]
@@ -68,6 +70,16 @@ def samples(document: Document | Mapping[str, Any]) -> Figure:
         ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1), title="highest at the end")
         epoch_axis(ax, epochs)
     return figure
+
+
+def _explained(document: Document | Mapping[str, Any]) -> list[Example]:
+    """The inputs of a fit with their largest interactions; raises where it keeps none."""
+    explained = as_document(document).explained
+    if not explained:
+        raise ArgumentError(
+            "document", "hold `explained`", "is of an older fit"
+        )
+    return explained
 
 
 def explained_figure(example: Example) -> Figure:
@@ -140,7 +152,10 @@ def _interaction(ax: Axes, example: Example, shown: Shown) -> None:
         ax.plot(*edge.T, color="white", lw=2.8, solid_capstyle="round")
     for edge in edges:
         ax.plot(*edge.T, color=color, lw=1.6, ls=AND if shown.kind == "AND" else OR)
-    ax.set_title(f"{_kind(shown)} {_value(shown)}\n{100 * shown.share:.0f} %", fontsize=SMALL)
+    value, *other = _value(shown).split(" or ")
+    beside = "".join(f"or {end} · " for end in other)
+    title = f"{_kind(shown)} {value}\n{beside}{100 * shown.share:.0f} %"
+    ax.set_title(title, fontsize=SMALL)
 
 
 def _edges(region: np.ndarray) -> list[np.ndarray]:
@@ -250,7 +265,7 @@ def _key(figure: Figure, *, patches: bool) -> None:
         Patch(facecolor=NEGATIVE, label="− against it"),
     ]
     if patches:
-        open_range = Patch(facecolor="none", edgecolor="none", label="x or y: at either end")
+        open_range = Patch(facecolor="none", edgecolor="none", label="or x: at the other end")
         handles.append(open_range)
     figure.legend(handles=handles, loc="outside lower center", ncols=5, fontsize=7)
 
