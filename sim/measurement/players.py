@@ -152,7 +152,7 @@ def tokens_by_length(
     """Players of sentences of different lengths: n tokens, or all of a sentence that has fewer.
 
     Sentences with the same number of players make a group, which is measured and extracted like
-    any other measurement; `pooled_strength` puts the groups together again.
+    any other measurement; `pooled_strength` puts their strengths together again.
 
     Args:
         shape: as in `tokens`.
@@ -189,7 +189,8 @@ def tokens_by_length(
             f"leaves none to sample {int(counts.argmin())}",
         )
     check_whole(n, "n", 1)
-    named = None if words is None else check_player_names(words, *inside.shape, "words")
+    rows, width = inside.shape
+    named = None if words is None else check_player_names(words, rows, width, "words")
     sizes = np.minimum(counts, n)
     groups = []
     for size in np.unique(sizes).tolist():
