@@ -105,15 +105,18 @@ def notebook_text(path: Path) -> tuple[str, dict[str, bytes]]:
             parts.append(source)
             continue
         parts.append(_fenced(source, "python"))
+        printed = ""
         for output in cell["outputs"]:
             data = output.get("data", {})
-            if "image/png" in data:
-                name = f"{path.stem}_{len(pictures) + 1}.png"
-                pictures[name] = base64.b64decode("".join(data["image/png"]))
-                parts.append(f"![Figure {len(pictures)} of this notebook]({name})")
-            else:
-                text = output.get("text") or data.get("text/plain", "")
-                parts.append(_fenced("".join(text), "text"))
+            if "image/png" not in data:
+                printed += "".join(output.get("text") or data.get("text/plain", ""))
+                continue
+            parts += [_fenced(printed, "text")] if printed else []
+            printed = ""
+            name = f"{path.stem}_{len(pictures) + 1}.png"
+            pictures[name] = base64.b64decode("".join(data["image/png"]))
+            parts.append(f"![Figure {len(pictures)} of this notebook]({name})")
+        parts += [_fenced(printed, "text")] if printed else []
     return "\n\n".join(parts), pictures
 
 
