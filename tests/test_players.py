@@ -3,6 +3,7 @@
 import functools
 import itertools
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -119,6 +120,22 @@ class TestDummies:
         assert told.startswith(f"{expected}, 1 more; ")
         assert dummies_in_words(sim.Measurement([[[0.0, 2.0, 1.0, 3.0]]], [7])) is None
 
+    @pytest.mark.parametrize(
+        ("network", "least"),
+        [
+            ("breast-cancer-mlp", 0.17),
+            ("digits-cnn", 0.08),
+            ("digits-mlp", 0.10),
+            ("digits-transformer", 0.09),
+        ],
+    )
+    def test_networks_of_the_notebooks_use_all_their_players(self, network, least):
+        """As far from the bar as is said."""
+        measurement = sim.Measurement.load(MEASUREMENTS / f"{network}.npz")
+        assert sim.near_dummies(measurement) == []
+        (_, effect), *_ = sim.near_dummies(measurement, below=1.0)
+        assert round(effect, 2) == least
+
     def test_a_checkpoint_that_is_not_there(self):
         measurement = sim.Measurement([[[0.0, 1.0, 2.0, 5.0]]], [0])
         with pytest.raises(ValueError, match="`checkpoint` must be a whole number from 0 to 0"):
@@ -157,6 +174,48 @@ class TestSentences:
                     seen[~self.ALLOWED[sample]] == self.IDS[sample, ~self.ALLOWED[sample]]
                 ).all()
                 assert set(names) <= set(words.astype(str))
+
+
+MEASUREMENTS = Path(__file__).parent.parent / "notebooks/measurements"
+
+
+@pytest.mark.slow
+def test_the_black_frame_of_digits():
+    """Masked by black its patches are dummies; by grey they are not, though they show nothing."""
+    from sklearn.datasets import load_digits
+    from sklearn.neural_network import MLPClassifier
+
+    images, labels = load_digits(return_X_y=True)
+    images = np.pad(images.reshape(-1, 8, 8), ((0, 0), (2, 2), (2, 2)))
+    order = np.random.default_rng(0).permutation(len(images))
+    images, labels = images[order], labels[order]
+    frame = {f"r{row}c{column}" for row in range(1, 7) for column in range(1, 7)} - {
+        f"r{row}c{column}" for row in range(2, 6) for column in range(2, 6)
+    }
+
+    def measured(data, **options):
+        network = MLPClassifier(64, random_state=0)
+        for _ in range(40):
+            network.partial_fit(data[:1000].reshape(1000, -1), labels[:1000], classes=range(10))
+        assert network.score(data[1000:].reshape(-1, 144), labels[1000:]) > 0.9
+        masking = sim.image_patches((12, 12), 2, 9, **options)
+        outputs = sim.measure_outputs(
+            lambda batch: network.predict_log_proba(batch.reshape(len(batch), -1)),
+            data[1000:1020],
+            masking,
+            labels[1000:1020],
+        )
+        return sim.Measurement(outputs[None], [40], **masking.keys())
+
+    effects = dict(sim.near_dummies(measured(images / 16), below=np.inf))
+    assert {name for name, effect in effects.items() if effect < 1e-9} == frame & set(effects)
+    assert len(frame & set(effects)) > 2
+    grey = measured((images - images.mean()) / images.std())
+    seen = [effect for name, effect in sim.near_dummies(grey, below=np.inf) if name in frame]
+    assert 0.001 < min(seen) < max(seen) < 0.2
+    effects = dict(sim.near_dummies(measured(images / 16, content=images > 0), below=np.inf))
+    assert not frame & set(effects)
+    assert min(effects.values()) > 0.001
 
 
 NORMAL = np.random.default_rng(4).normal

@@ -60,10 +60,10 @@ def near_dummies(
 
     The default of `below` is the factor of the threshold of salience, 3 %: on average, such a
     player does less than a single interaction must do to be counted. In the four measurements of
-    the notebooks the least effect of a player is 8 to 17 % at the last checkpoint; a black
-    frame around digits, masked by black, has 0, and pixels at its edge that few digits reach 0.1
-    to 0.4 %. The same frame masked by grey has 1.5 to 4 %, on both sides of the bar: a place that
-    looks the same in every input can still move the output when it is masked.
+    the notebooks the least effect of a player is 8 to 17 % at the last checkpoint; a black frame
+    around digits, masked by black, has 0. The bar is a rule and no test: what shows something in
+    half of the digits can come to 2 or 3 %, and the same frame masked by grey to some percent, as a
+    place that looks the same in every input can still move the output when it is masked.
 
     Args:
         measurement: outputs, with the names of the players if there are any.
