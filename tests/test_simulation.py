@@ -431,13 +431,13 @@ def test_too_large_is_said_before_allocating(monkeypatch):
         random_start(45, jax.random.key(0))
     with pytest.raises(ValueError, match="needs about"):
         sparse_target(45, jax.random.key(0), members=2)
-    # 2 kinds × 3 members × 2^6 sets are 3 KiB: 5.5 of these and 1 for each of 7 epochs, and beside
+    # 2 kinds × 3 members × 2^6 sets are 3 KiB: 10.5 of these and 1 for each of 7 epochs, and beside
     # them 4 strengths for each epoch, kind, member and order.
     _, target = _pair()
-    monkeypatch.setattr("sim.machine.available_memory", lambda: 46 * 1024)
+    monkeypatch.setattr("sim.machine.available_memory", lambda: 61 * 1024)
     simulate(None, target, FALLING, EPOCHS, **KEEP)
-    monkeypatch.setattr("sim.machine.available_memory", lambda: 45 * 1024)
-    with pytest.raises(ValueError, match=r"at 7 epochs, with interactions, needs about 45\.4 KiB"):
+    monkeypatch.setattr("sim.machine.available_memory", lambda: 60 * 1024)
+    with pytest.raises(ValueError, match=r"at 7 epochs, with interactions, needs about 60\.4 KiB"):
         simulate(None, target, FALLING, EPOCHS, **KEEP)
 
 
