@@ -18,14 +18,11 @@ from sim.cli.fit import print_fit
 from sim.document.schema import Kept, OtherEnd
 from sim.experiments import CHECKPOINT_EPOCHS, Settings
 from sim.extraction.interactions import Interactions
+from sim.figures import FIGURES as FIGURES_DRAWN
 from theory import NoiseModel
 
 PIPELINE_FILES = {"measurement.npz", "interactions.npz", "fit.json", "report.html"}
-FIGURES = {
-    f"{name}.{suffix}"
-    for name in ("dynamics", "theory_vs_network", "noise_level", "size")
-    for suffix in ("png", "svg")
-}
+FIGURES = {f"{name}.{suffix}" for name in FIGURES_DRAWN for suffix in ("png", "svg")}
 
 
 TINY = ("--epochs", "0,1,2,4,8,16", "--samples", 4, "--players", 4)
@@ -33,6 +30,13 @@ TINY = ("--epochs", "0,1,2,4,8,16", "--samples", 4, "--players", 4)
 
 def interdyn(*arguments):
     return CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+@pytest.fixture
+def few_figures(monkeypatch):
+    """Draws one figure for the report, where a test is about something else."""
+    kept = {"size": FIGURES_DRAWN["size"]}
+    monkeypatch.setattr(importlib.import_module("sim.cli.fit"), "FIGURES", kept)
 
 
 def refused(result, *parts):
@@ -163,7 +167,7 @@ def test_the_table_shows_both_ends_of_the_preference(run, capsys):
     assert "has learned is 0.2 to 0.8 times as large as predicted" in sentence
 
 
-def test_the_table_of_a_direct_fit_fits_a_terminal(run, tmp_path):
+def test_the_table_of_a_direct_fit_fits_a_terminal(run, tmp_path, few_figures):
     folder, _ = run
     options = ("--through", "direct", "--resamples", 0, "--out", tmp_path)
     result = interdyn("fit", folder / "interactions.npz", *options)
@@ -191,6 +195,7 @@ def test_a_fit_takes_the_settings_of_its_file(run, tmp_path, monkeypatch):
     assert (named["noise_bound"], named["prefer"]) == (0.05, "high")
 
 
+@pytest.mark.slow
 def test_interactions_of_no_known_preference_are_fitted_by_themselves(run, tmp_path):
     """As files from before there was one: what their solver happened to find is no end."""
     folder, _ = run
@@ -219,6 +224,7 @@ def test_a_fit_from_before_size_and_start_is_to_be_made_again(run, tmp_path):
     refused(interdyn("figures", path), "checkpoint 0 lacks scale, tested; make the fit again")
 
 
+@pytest.mark.slow
 def test_the_demo_does_the_same_as_the_steps(run, tmp_path, monkeypatch):
     """Same settings, same seed: the same measurement, byte for byte, and the same fit."""
     folder, _ = run
@@ -250,7 +256,9 @@ def test_a_run_is_not_replaced_unless_asked(run):
     ):
         refused(interdyn(*command), f"{folder}: already holds a run", "--overwrite")
     assert {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file()} == before
-    assert interdyn("figures", folder / "fit.json", "--overwrite").exit_code == 0
+    assert interdyn("export", folder / "interactions.npz").exit_code == 0
+    refused(interdyn("export", folder / "interactions.npz"), "already holds a run")
+    assert interdyn("export", folder / "interactions.npz", "--overwrite").exit_code == 0
 
 
 @pytest.mark.parametrize(
@@ -275,7 +283,7 @@ def test_the_tab_key_completes_commands_and_names(words, offered):
     assert set(result.stdout.split()) == offered
 
 
-def test_json_for_scripts(run, tmp_path):
+def test_json_for_scripts(run, tmp_path, few_figures):
     folder, _ = run
     result = interdyn("extract", folder / "measurement.npz", "--out", tmp_path, "--json")
     content = json.loads(result.stdout)
@@ -291,18 +299,19 @@ def test_json_for_scripts(run, tmp_path):
         (4, 1, "Phases are undetermined: 4 checkpoints are too few"),
     ],
 )
-def test_a_fit_without_phases(tmp_path, checkpoints, samples, said):
+def test_a_fit_without_phases(tmp_path, checkpoints, samples, said, few_figures):
     """Too few checkpoints to look for phases or to tell, and one loss only: all else is there."""
     rng = np.random.default_rng(0)
     path = tmp_path / "measurement.npz"
     np.savez(
         path,
-        outputs=rng.normal(size=(checkpoints, samples, 8)),
+        outputs=rng.normal(size=(checkpoints, samples, 16)),  # as many as are compiled for anyway
         epochs=np.arange(checkpoints),
         train_loss=np.ones(checkpoints),
     )
     assert interdyn("extract", path).exit_code == 0
-    result = interdyn("fit", tmp_path / "interactions.npz", "--resamples", "0")
+    direct = ("--through", "direct", "--resamples", 0)
+    result = interdyn("fit", tmp_path / "interactions.npz", *direct)
     assert result.exit_code == 0
     assert said in result.stdout.replace("\n", " ")
     phases = json.loads((tmp_path / "fit.json").read_text())["phases"]

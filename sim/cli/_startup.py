@@ -43,9 +43,17 @@ def _interrupt(number: int, frame: types.FrameType | None) -> None:
     deaf = {getattr(callback, "__code__", None) for callback in gc.callbacks}
     while frame is not None:
         if frame.f_code in deaf:
-            again = threading.Timer(0.01, signal.raise_signal, (number,))
+            again = threading.Timer(0.01, _send, (number,))
             again.daemon = True
             again.start()
             return
         frame = frame.f_back
     raise KeyboardInterrupt
+
+
+def _send(number: int) -> None:
+    """Sends a signal to the main thread, where it ends a wait at once; elsewhere it would not."""
+    if hasattr(signal, "pthread_kill") and (main := threading.main_thread().ident) is not None:
+        signal.pthread_kill(main, number)
+    else:
+        signal.raise_signal(number)
