@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
 NEEDS = {"pytorch": ["torch"], "scikit-learn": ["sklearn"], "tutorial": ["sklearn"]}
 NEEDS["huggingface"] = ["torch", "transformers"]
-DEAR = ("huggingface", "monitoring", "scikit-learn", "tutorial")
+DEAR = ("huggingface", "jax", "many-machines", "monitoring", "scikit-learn", "tutorial")
 
 
 def blocks(page, language):

@@ -349,8 +349,17 @@ def test_chosen_epochs_are_shown_in_the_order_of_training():
 
 
 @pytest.mark.parametrize("draw", FIGURES.values(), ids=FIGURES)
-@pytest.mark.parametrize("boundary", [None, 4])
-@pytest.mark.parametrize("epochs", [(0, 1), (3, 5, 9), tuple(range(0, 400, 7))])
+@pytest.mark.parametrize(
+    ("boundary", "epochs"),
+    [
+        (None, (0, 1)),
+        (4, (3, 5, 9)),
+        pytest.param(4, (0, 1), marks=pytest.mark.slow),
+        pytest.param(None, (3, 5, 9), marks=pytest.mark.slow),
+        pytest.param(None, tuple(range(0, 400, 7)), marks=pytest.mark.slow),
+        pytest.param(4, tuple(range(0, 400, 7)), marks=pytest.mark.slow),
+    ],
+)
 def test_any_number_of_checkpoints_can_be_drawn(draw, boundary, epochs, tmp_path):
     boundary = None if boundary is None else epochs[len(epochs) // 2]
     fit = document(boundary, epochs)

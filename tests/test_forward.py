@@ -118,7 +118,7 @@ def test_without_noise_the_prediction_is_the_target(start):
     np.testing.assert_allclose(found, outputs[-1] - outputs[-1][:, :1], atol=1e-9)
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_the_last_checkpoint_is_met_without_noise_at_both_ends(seed):
     fit = fitted(seed)
     for end in (fit, fit.other):

@@ -18,7 +18,7 @@ AGREE = 0.02  # shares of all orders, however they are computed
 MOVED = (7, 2, 9, 0, 4, 8, 1, 5, 3, 6)  # another labelling of the ten players
 NETWORKS = [
     "digits-mlp",
-    "digits-cnn",
+    pytest.param("digits-cnn", marks=pytest.mark.slow),
     "digits-transformer",
     pytest.param("breast-cancer-mlp", marks=pytest.mark.slow),
 ]

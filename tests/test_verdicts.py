@@ -97,7 +97,7 @@ def difference_of_distances(rng, samples, verdicts):
     return difference
 
 
-@pytest.mark.parametrize("samples", [8, 30])
+@pytest.mark.parametrize("samples", [8, pytest.param(30, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("verdicts", [1, 12])
 @pytest.mark.parametrize("model", [mean_of_differences, difference_of_distances])
 def test_false_verdicts_are_as_rare_as_promised(model, verdicts, samples):
