@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sim import measure_outputs, tabular_features, tokens, torch_score
+from sim import Masking, measure_outputs, tabular_features, tokens, torch_score
 
 torch = pytest.importorskip("torch")
 
@@ -121,3 +121,148 @@ def test_what_is_not_a_network():
     pair = torch.nn.LSTM(3, 2, batch_first=True)
     with pytest.raises(TypeError, match="must return a tensor of logits, but returned a tuple"):
         torch_score(pair)(np.ones((2, 5, 3)))
+
+
+class Skipping(torch.nn.Module):
+    """Convolutions of which one has a connection around it, with rectifiers in place."""
+
+    def __init__(self, skip):
+        super().__init__()
+        self.skip = skip
+        self.first = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3, padding=1), torch.nn.ReLU(True))
+        self.second = torch.nn.Sequential(torch.nn.Conv2d(2, 2, 3, padding=1), torch.nn.ReLU(True))
+        self.drop = torch.nn.Dropout(0.5)
+        self.head = torch.nn.Linear(2 * 16, 3)
+
+    def before(self, x):
+        return self.second[0](self.first(x))  # the output of `second.0`
+
+    def after(self, maps, x):
+        maps = torch.relu(maps)
+        if self.skip:
+            maps = maps + self.first(x)
+        return self.head(self.drop(maps).flatten(1))
+
+    def forward(self, x):
+        return self.after(self.second(self.first(x)) - 0, x) if self.skip else self._plain(x)
+
+    def _plain(self, x):
+        return self.head(self.drop(self.second(self.first(x))).flatten(1))
+
+
+def quadrants():
+    """Players are the quarters of a map of 4 × 4, over both channels."""
+    regions = np.zeros((4, 2, 4, 4), dtype=bool)
+    for player in range(4):
+        row, column = 2 * (player // 2), 2 * (player % 2)
+        regions[player, :, row : row + 2, column : column + 2] = True
+    return Masking(regions, -0.25, (2, 4, 4))
+
+
+@pytest.fixture
+def images():
+    return np.random.default_rng(1).normal(size=(3, 1, 4, 4)).astype(np.float32)
+
+
+def measured_by_hand(network, images, labels):
+    """The network in two pieces, masked in between."""
+    network.eval()
+    masking, expected = quadrants(), np.zeros((3, 16))
+    with torch.no_grad():
+        for sample, image in enumerate(torch.tensor(images)[:, None]):
+            maps = network.before(image).numpy()
+            for s in range(16):
+                masked = maps.copy()
+                for player in range(4):
+                    if not (s >> player) & 1:
+                        masked[0][masking.regions[player]] = -0.25
+                logits = network.after(torch.tensor(masked), image).double()
+                p = torch.softmax(logits, dim=1)[0, labels[sample]].item()
+                expected[sample, s] = np.log(p / (1 - p))
+    return expected
+
+
+def test_masked_feature_maps_go_through_the_layers_that_follow(images):
+    torch.manual_seed(0)
+    network, labels = Skipping(skip=False).train(), [2, 0, 1]
+    score = torch_score(network, at="second.0")
+    maps = score.inputs(images)
+    assert maps.min() < -0.25  # as the convolution gave them, before the rectifier in place
+    kept = maps.copy()
+    got = measure_outputs(score, maps, quadrants(), labels)
+    np.testing.assert_array_equal(maps, kept)
+    assert all(part.training for part in network.modules())
+    assert all(parameter.grad is None for parameter in network.parameters())
+    assert not any(part._forward_hooks for part in network.modules())
+    np.testing.assert_allclose(got, measured_by_hand(network, images, labels), atol=1e-5)
+    np.testing.assert_allclose(score(maps), torch_score(network)(images), atol=1e-6)
+
+
+def test_a_skip_connection_keeps_leading_each_sample_itself_and_that_is_said(images):
+    torch.manual_seed(0)
+    network, labels = Skipping(skip=True), [2, 0, 1]
+    score = torch_score(network, at="second.0")
+    with pytest.warns(UserWarning, match=r"passes the layer 'second\.0' by"):
+        maps = score.inputs(images)
+    got = measure_outputs(score, maps, quadrants(), labels)
+    np.testing.assert_allclose(got, measured_by_hand(network, images, labels), atol=1e-5)
+
+
+def test_large_inputs_beside_small_maps_are_taken_in_parts(images, monkeypatch):
+    torch.manual_seed(0)
+    network, seen = Skipping(skip=False), []
+    score = torch_score(network, at="second.0")
+    maps = score.inputs(images)
+    whole = measure_outputs(score, maps, quadrants(), [2, 0, 1])
+    monkeypatch.setattr("sim.measurement.partial_score.REST_BYTES", 5 * images[0].nbytes)
+    network.register_forward_hook(lambda _, given, __: seen.append(len(given[0])))
+    parts = measure_outputs(score, maps, quadrants(), [2, 0, 1])
+    assert seen == [5, 5, 5, 1] * 3
+    np.testing.assert_allclose(parts, whole, atol=1e-6)
+
+
+def test_of_a_layer_that_returns_several_tensors_the_first_is_masked():
+    torch.manual_seed(0)
+    recurrent, head = torch.nn.GRU(3, 4, batch_first=True), torch.nn.Linear(4, 2)
+
+    class Reads(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.recurrent, self.head = recurrent, head
+
+        def forward(self, x):
+            return self.head(self.recurrent(x)[0].mean(dim=1))
+
+    x = np.random.default_rng(0).normal(size=(2, 5, 3)).astype(np.float32)
+    score = torch_score(Reads(), at="recurrent")
+    maps = score.inputs(x)
+    assert maps.shape == (2, 5, 4)
+    maps[:, 2:] = 0.5
+    expected = head(torch.tensor(maps).mean(dim=1)).detach().numpy()
+    np.testing.assert_allclose(score(maps), expected, atol=1e-6)
+
+
+def test_what_is_not_a_layer_or_not_its_samples(images):
+    network = Skipping(skip=False)
+    with pytest.raises(
+        ValueError, match=r"`at` must name a layer .* such as second\.0.*'secnd\.0'"
+    ):
+        torch_score(network, at="secnd.0")
+    with pytest.raises(ValueError, match="`at` must name a layer"):
+        torch_score(network, at="")
+    score = torch_score(network, at="second.0")
+    with pytest.raises(ValueError, match=r"Call `score\.inputs\(…\)` first"):
+        measure_outputs(score, np.ones((3, 2, 4, 4)), quadrants(), [2, 0, 1])
+    maps = score.inputs(images)
+    with pytest.raises(ValueError, match=r"must be those of the 3 samples .* holds 2"):
+        measure_outputs(score, maps[:2], quadrants(), [2, 0])
+    with pytest.raises(ValueError, match=r"outputs of the layer 'second\.0', of shape \(3, 2, 4"):
+        score(images)
+    assert not network.second[0]._forward_hooks
+    shared = torch.nn.Linear(2, 2)
+    with pytest.raises(ValueError, match="runs once in a pass, but '0' runs 2 times"):
+        torch_score(torch.nn.Sequential(shared, shared), at="0").inputs(np.ones((1, 2)))
+    pair = torch.nn.ModuleDict({"inner": torch.nn.Identity()})
+    pair.forward = lambda x: pair["inner"]([x])[0]
+    with pytest.raises(ValueError, match="returns a tensor, but 'inner' returns a list"):
+        torch_score(pair, at="inner").inputs(np.ones((1, 2)))

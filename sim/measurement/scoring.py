@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from sim.checks import ArgumentError, as_array, check_labels, check_whole
 from sim.machine import check_host_memory
 from sim.measurement.masking import Masking
+from sim.measurement.partial_score import PartialScore
 from sim.progress import Progress
 
 BATCH, BATCH_BYTES = 4096, 2**26
@@ -123,9 +124,10 @@ def measure_outputs(
     outputs = np.empty((len(inputs), size))
     for sample in range(len(inputs)):
         label = None if labels is None else int(labels[sample])
+        own = score.of_sample(sample, len(inputs)) if isinstance(score, PartialScore) else score
         for start in range(0, size, step):
             sets = np.arange(start, start + step)
-            scores = score(masking.masked(inputs, sample, sets))
+            scores = own(masking.masked(inputs, sample, sets))
             outputs[sample, sets] = _checked_scores(scores, step, label, sample)
             if progress is not None:
                 progress(sample * size + start + step, len(inputs) * size)
