@@ -12,5 +12,7 @@ jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 mpl.use("Agg")
 
-# Its examples need an extra that the tests do without.
-collect_ignore = [] if importlib.util.find_spec("torch") else ["sim/measurement/torch_adapter.py"]
+# Their examples need an extra that the tests do without; Keras's run in a test that sets it up.
+collect_ignore = ["sim/measurement/keras_adapter.py"]
+if not importlib.util.find_spec("torch"):
+    collect_ignore += [f"sim/measurement/{name}_adapter.py" for name in ("torch", "huggingface")]

@@ -67,12 +67,15 @@ if typing.TYPE_CHECKING:
     from sim.measurement import (
         Masking as Masking,
         Measurement as Measurement,
+        huggingface_score as huggingface_score,
         image_patches as image_patches,
+        keras_score as keras_score,
         mean_baseline as mean_baseline,
         measure_outputs as measure_outputs,
         near_dummies as near_dummies,
         player_effects as player_effects,
         point_clusters as point_clusters,
+        sklearn_score as sklearn_score,
         tabular_features as tabular_features,
         tokens as tokens,
         tokens_by_length as tokens_by_length,
@@ -120,8 +123,9 @@ _NAMES = {
         "interaction_groups overfitting_level similarity_by_order"
     ),
     "measurement": (
-        "Masking Measurement image_patches mean_baseline measure_outputs near_dummies "
-        "player_effects point_clusters tabular_features tokens tokens_by_length torch_score"
+        "Masking Measurement huggingface_score image_patches keras_score mean_baseline "
+        "measure_outputs near_dummies player_effects point_clusters sklearn_score "
+        "tabular_features tokens tokens_by_length torch_score"
     ),
     "monitor": "LookReport Monitor",
     "phases": "Phases find_phases",
