@@ -37,8 +37,10 @@ if typing.TYPE_CHECKING:
     from sim.extraction import (
         Extraction as Extraction,
         Interactions as Interactions,
+        SampledExtraction as SampledExtraction,
         SplitUncertainty as SplitUncertainty,
         extract_interactions as extract_interactions,
+        extract_sampled as extract_sampled,
         split_uncertainty as split_uncertainty,
     )
     from sim.fitting import (
@@ -67,15 +69,13 @@ if typing.TYPE_CHECKING:
     from sim.measurement import (
         Masking as Masking,
         Measurement as Measurement,
-        huggingface_score as huggingface_score,
         image_patches as image_patches,
-        keras_score as keras_score,
         mean_baseline as mean_baseline,
         measure_outputs as measure_outputs,
         near_dummies as near_dummies,
         player_effects as player_effects,
         point_clusters as point_clusters,
-        sklearn_score as sklearn_score,
+        sample_masks as sample_masks,
         tabular_features as tabular_features,
         tokens as tokens,
         tokens_by_length as tokens_by_length,
@@ -113,7 +113,10 @@ _NAMES = {
     "document": "fit_document",
     "explanation": "TopInteraction top_interactions",
     "export": "to_shapiq write_strengths",
-    "extraction": "Extraction Interactions SplitUncertainty extract_interactions split_uncertainty",
+    "extraction": (
+        "Extraction Interactions SampledExtraction SplitUncertainty extract_interactions "
+        "extract_sampled split_uncertainty"
+    ),
     "fitting": (
         "NoiseFit NoiseLaw NoiseProfile ScheduleFit TrajectoryFit fit_noise fit_schedules "
         "fit_trajectory neighbour_residuals observe_noise perturb profile_noise"
@@ -123,9 +126,9 @@ _NAMES = {
         "interaction_groups overfitting_level similarity_by_order"
     ),
     "measurement": (
-        "Masking Measurement huggingface_score image_patches keras_score mean_baseline "
-        "measure_outputs near_dummies player_effects point_clusters sklearn_score "
-        "tabular_features tokens tokens_by_length torch_score"
+        "Masking Measurement image_patches mean_baseline measure_outputs near_dummies "
+        "player_effects point_clusters sample_masks tabular_features tokens tokens_by_length "
+        "torch_score"
     ),
     "monitor": "LookReport Monitor",
     "phases": "Phases find_phases",

@@ -20,3 +20,8 @@ from sim.extraction.programme import (
     check_preference as check_preference,
     extract_interactions as extract_interactions,
 )
+from sim.extraction.sampled import (
+    ENOUGH as ENOUGH,
+    SampledExtraction as SampledExtraction,
+    extract_sampled as extract_sampled,
+)

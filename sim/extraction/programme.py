@@ -277,13 +277,18 @@ def even_costs(n: int, dtype: jnp.dtype) -> Costs:
     return _costs(n, None, None, dtype)
 
 
-def leaning_costs(costs: Costs, n: int, prefer: str, tolerance: float) -> Costs:
-    """Costs that lean by ε a unit of order towards low or high orders.
+def lean_per_order(n: int, tolerance: float) -> float:
+    """ε > 0, by how much more each further order costs.
 
     What leaning costs by the true costs goes with ε², so ε goes with the root of the tolerance. The
     costs of the highest orders stay above a half.
     """
-    lean = min(LEAN * math.sqrt(tolerance / TOLERANCE), 0.03, 0.5 / n)
+    return min(LEAN * math.sqrt(tolerance / TOLERANCE), 0.03, 0.5 / n)
+
+
+def leaning_costs(costs: Costs, n: int, prefer: str, tolerance: float) -> Costs:
+    """Costs that lean by ε a unit of order towards low or high orders."""
+    lean = lean_per_order(n, tolerance)
     more = np.maximum(np.asarray(orders(n)) - 1, 0) * (lean if prefer == "low" else -lean)
     return Costs(*((cost * (1 + more)).astype(cost.dtype) for cost in costs))
 

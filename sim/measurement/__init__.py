@@ -5,12 +5,6 @@ from sim.measurement.effects import (
     near_dummies as near_dummies,
     player_effects as player_effects,
 )
-from sim.measurement.huggingface_adapter import (
-    huggingface_score as huggingface_score,
-)
-from sim.measurement.keras_adapter import (
-    keras_score as keras_score,
-)
 from sim.measurement.masking import (
     MAX_PLAYERS as MAX_PLAYERS,
     Masking as Masking,
@@ -31,13 +25,13 @@ from sim.measurement.players import (
     tokens as tokens,
     tokens_by_length as tokens_by_length,
 )
+from sim.measurement.sampling import (
+    sample_masks as sample_masks,
+)
 from sim.measurement.scoring import (
     check_memory_for_outputs as check_memory_for_outputs,
     log_odds as log_odds,
     measure_outputs as measure_outputs,
-)
-from sim.measurement.sklearn_adapter import (
-    sklearn_score as sklearn_score,
 )
 from sim.measurement.torch_adapter import (
     torch_score as torch_score,

@@ -67,6 +67,7 @@ def measure_outputs(
     masking: Masking,
     labels: ArrayLike | None = None,
     *,
+    masks: ArrayLike | None = None,
     batch_size: int | None = None,
     progress: Progress | None = None,
 ) -> np.ndarray:
@@ -79,22 +80,28 @@ def measure_outputs(
         inputs: (samples, *shape).
         masking: the players and their baseline.
         labels: (samples,) the class of each input; None takes single outputs as they are.
+        masks: (m,) sets of players, the only masked versions to be scored, in their order; None
+            for all. See `sim.sample_masks` and `sim.extract_sampled`.
         batch_size: most masked inputs at a time, whatever 2^n is; rounded down to a power of two.
             By default as many as fit into 64 MiB, and at most 4096.
         progress: called after every batch with (outputs done, outputs in all).
 
     Returns:
-        (samples, 2^n), float64.
+        (samples, 2^n), float64; (samples, m) with `masks`.
 
     Raises:
-        ValueError: scores of the wrong shape, or not finite (names the sample), or that look like
-            probabilities or numbers of classes; inputs that the masking does not fit or does not
-            change; outputs that do not fit into memory (says how much they need).
+        ValueError: `masks` that are no sets of the players; scores of the wrong shape, or not
+            finite (names the sample), or that look like probabilities or numbers of classes; inputs
+            that the masking does not fit or does not change; outputs that do not fit into memory
+            (says how much they need).
 
     Example:
         >>> from sim import tabular_features
         >>> measure_outputs(lambda x: x @ [2.0, 3.0], [[1.0, 1.0]], tabular_features(2, 2))
         array([[0., 2., 3., 5.]])
+        >>> players = tabular_features(2, 2)
+        >>> measure_outputs(lambda x: x @ [2.0, 3.0], [[1.0, 1.0]], players, masks=[0, 2, 3])
+        array([[0., 3., 5.]])
     """
     inputs = as_array(inputs, "inputs")
     if not isinstance(masking, Masking):
@@ -117,8 +124,9 @@ def measure_outputs(
     if batch_size is None:
         batch_size = min(BATCH, max(1, BATCH_BYTES // max(1, inputs[0].nbytes)))
     check_whole(batch_size, "batch_size", 1)
-    size = 2**masking.n
-    step = min(size, 1 << int(batch_size).bit_length() - 1)
+    chosen = None if masks is None else _checked_masks(masks, masking.n)
+    size = 2**masking.n if chosen is None else len(chosen)
+    step = min(1 << (size - 1).bit_length(), 1 << int(batch_size).bit_length() - 1)
     masked = step * (inputs[0].nbytes + inputs[0].size)  # with a flag for each entry
     check_memory_for_outputs((len(inputs), size), 1, masked)
     outputs = np.empty((len(inputs), size))
@@ -126,12 +134,26 @@ def measure_outputs(
         label = None if labels is None else int(labels[sample])
         own = score.of_sample(sample, len(inputs)) if isinstance(score, PartialScore) else score
         for start in range(0, size, step):
-            sets = np.arange(start, start + step)
-            scores = own(masking.masked(inputs, sample, sets))
-            outputs[sample, sets] = _checked_scores(scores, step, label, sample)
+            end = min(start + step, size)
+            sets = np.arange(start, end) if chosen is None else chosen[start:end]
+            filled = np.resize(sets, step)  # batches of one shape, for networks that are compiled
+            scores = own(masking.masked(inputs, sample, filled))
+            scored = _checked_scores(scores, step, label, sample)
+            outputs[sample, start:end] = scored[: end - start]
             if progress is not None:
-                progress(sample * size + start + step, len(inputs) * size)
+                progress(sample * size + end, len(inputs) * size)
     return outputs
+
+
+def _checked_masks(masks: ArrayLike, n: int) -> np.ndarray:
+    array = as_array(masks, "masks")
+    if array.ndim != 1 or not array.size or array.dtype.kind not in "iu":
+        got = f"has shape {array.shape} and dtype {array.dtype}"
+        raise ArgumentError("masks", "be integers (m,), one for each set to be measured", got)
+    if array.min() < 0 or array.max() >= 2**n:
+        got = f"goes from {array.min()} to {array.max()}"
+        raise ArgumentError("masks", f"lie from 0 to 2^n − 1 = {2**n - 1}", got)
+    return array.astype(np.int64)
 
 
 def _checked_scores(returned: ArrayLike, batch: int, label: int | None, sample: int) -> np.ndarray:

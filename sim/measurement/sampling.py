@@ -1,0 +1,64 @@
+"""Which masked inputs to measure where there are too many players for all of them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sim.checks import ArgumentError, check_choice, check_whole
+from sim.measurement.masking import MAX_PLAYERS
+from theory.checks import check_players
+
+
+def sample_masks(n: int, count: int, seed: int = 0, by: str = "size") -> np.ndarray:
+    """Draws different sets of players to be measured, the empty one and that of all among them.
+
+    Args:
+        n: number of players, at most 24.
+        count: how many sets, from 2 to 2^n.
+        seed: of the draw.
+        by: "size" draws every size 0..n equally often, as far as there are so many sets of it, so
+            that high and low orders are seen too; "uniform" draws all sets alike, nearly all of
+            them of about n/2 players.
+
+    Returns:
+        int64 (count,), increasing: bit i of a set is player i.
+
+    Raises:
+        ValueError: an argument is out of range.
+
+    Example:
+        >>> masks = sample_masks(10, 64)
+        >>> masks[0], masks[-1], np.bincount(np.bitwise_count(masks))
+        (np.int64(0), np.int64(1023), array([1, 7, 7, 7, 7, 7, 7, 7, 7, 6, 1]))
+    """
+    n = check_players(n)
+    if n > MAX_PLAYERS:
+        raise ArgumentError("n", f"be at most {MAX_PLAYERS}", f"is {n}")
+    check_whole(count, "count", 2)
+    check_whole(seed, "seed", 0)
+    check_choice(by, "by", ("size", "uniform"))
+    if count > 2**n:
+        raise ArgumentError("count", f"be at most 2^n = {2**n}", f"is {count}")
+    rng = np.random.default_rng(seed)
+    if by == "uniform":
+        between = rng.choice(2**n - 2, count - 2, replace=False) + 1
+        return np.concatenate([[0], np.sort(between), [2**n - 1]])
+    sizes = np.bitwise_count(np.arange(2**n))
+    wanted = _even_shares(np.bincount(sizes), count)
+    drawn = [
+        rng.choice(np.flatnonzero(sizes == size), k, replace=False) for size, k in enumerate(wanted)
+    ]
+    return np.sort(np.concatenate(drawn))
+
+
+def _even_shares(most: np.ndarray, count: int) -> np.ndarray:
+    """How many of each kind: as equal as it can be, the first and the last kind whole."""
+    shares = np.zeros_like(most)
+    shares[[0, -1]] = 1
+    while (left := count - shares.sum()) > 0:
+        open_ = np.flatnonzero(shares < most)
+        if left < len(open_):  # the larger kinds first
+            shares[open_[np.argsort(-most[open_], kind="stable")[:left]]] += 1
+        else:
+            shares[open_] = np.minimum(shares[open_] + left // len(open_), most[open_])
+    return shares
