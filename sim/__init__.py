@@ -58,6 +58,7 @@ if typing.TYPE_CHECKING:
         profile_noise as profile_noise,
     )
     from sim.generalization import (
+        Comparison as Comparison,
         Generalizable as Generalizable,
         InteractionGroups as InteractionGroups,
         OverfittingLevel as OverfittingLevel,
@@ -69,13 +70,16 @@ if typing.TYPE_CHECKING:
     from sim.measurement import (
         Masking as Masking,
         Measurement as Measurement,
+        huggingface_score as huggingface_score,
         image_patches as image_patches,
+        keras_score as keras_score,
         mean_baseline as mean_baseline,
         measure_outputs as measure_outputs,
         near_dummies as near_dummies,
         player_effects as player_effects,
         point_clusters as point_clusters,
         sample_masks as sample_masks,
+        sklearn_score as sklearn_score,
         tabular_features as tabular_features,
         tokens as tokens,
         tokens_by_length as tokens_by_length,
@@ -122,13 +126,13 @@ _NAMES = {
         "fit_trajectory neighbour_residuals observe_noise perturb profile_noise"
     ),
     "generalization": (
-        "Generalizable InteractionGroups OverfittingLevel generalizable_strength "
-        "interaction_groups overfitting_level similarity_by_order"
+        "Comparison Generalizable InteractionGroups OverfittingLevel compare_interactions "
+        "generalizable_strength interaction_groups overfitting_level similarity_by_order"
     ),
     "measurement": (
-        "Masking Measurement image_patches mean_baseline measure_outputs near_dummies "
-        "player_effects point_clusters sample_masks tabular_features tokens tokens_by_length "
-        "torch_score"
+        "Masking Measurement huggingface_score image_patches keras_score mean_baseline "
+        "measure_outputs near_dummies player_effects point_clusters sample_masks sklearn_score "
+        "tabular_features tokens tokens_by_length torch_score"
     ),
     "monitor": "LookReport Monitor",
     "phases": "Phases find_phases",

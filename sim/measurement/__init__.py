@@ -5,6 +5,12 @@ from sim.measurement.effects import (
     near_dummies as near_dummies,
     player_effects as player_effects,
 )
+from sim.measurement.huggingface_adapter import (
+    huggingface_score as huggingface_score,
+)
+from sim.measurement.keras_adapter import (
+    keras_score as keras_score,
+)
 from sim.measurement.masking import (
     MAX_PLAYERS as MAX_PLAYERS,
     Masking as Masking,
@@ -32,6 +38,9 @@ from sim.measurement.scoring import (
     check_memory_for_outputs as check_memory_for_outputs,
     log_odds as log_odds,
     measure_outputs as measure_outputs,
+)
+from sim.measurement.sklearn_adapter import (
+    sklearn_score as sklearn_score,
 )
 from sim.measurement.torch_adapter import (
     torch_score as torch_score,
