@@ -62,6 +62,7 @@ if typing.TYPE_CHECKING:
         Generalizable as Generalizable,
         InteractionGroups as InteractionGroups,
         OverfittingLevel as OverfittingLevel,
+        compare_interactions as compare_interactions,
         generalizable_strength as generalizable_strength,
         interaction_groups as interaction_groups,
         overfitting_level as overfitting_level,

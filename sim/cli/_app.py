@@ -16,6 +16,7 @@ COMMANDS = {
     "export": "Write the strength of every order at every checkpoint as a CSV table.",
     "generalization": "Tell what reference networks hold too, sample by sample, and how "
     "interactions come and go.",
+    "compare": "Compare two networks: which interactions are shared, changed, turned, gone or new.",
     "simulate": "Simulate how interactions are learned while the noise falls: both phases, order "
     "by order.",
 }

@@ -53,7 +53,7 @@ def explain(
     """Explain one output: its largest interactions, by the names of their players."""
     interactions = Interactions.load(source)
     measurement = interactions.measurement
-    number, at = _sample(sample, measurement), _checkpoint(epoch, measurement)
+    number, at = _sample(sample, measurement), checkpoint_at(epoch, measurement)
     name = f"{FIGURE}_sample{number}_epoch{measurement.epochs[at]:g}"
     paths = [] if folder is None else figure_paths(folder, name)
     found = top_interactions(interactions, at, number, top, both_ends=both_ends)
@@ -98,7 +98,8 @@ def _sample(text: str, measurement: Measurement) -> int:
     )
 
 
-def _checkpoint(epoch: float | None, measurement: Measurement) -> int:
+def checkpoint_at(epoch: float | None, measurement: Measurement) -> int:
+    """The checkpoint of an epoch; the last one where there is none."""
     if epoch is None:
         return measurement.checkpoints - 1
     at = np.flatnonzero(measurement.epochs == epoch)

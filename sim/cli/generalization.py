@@ -21,6 +21,7 @@ from sim.cli._console import (
     out,
 )
 from sim.cli._folder import results
+from sim.cli._matching import load_matching
 from sim.extraction import Interactions
 from sim.figures import figure_paths, generalization_figure, save_figure
 from sim.files import write_json
@@ -122,35 +123,11 @@ def _reference(path: Path, network: Interactions) -> np.ndarray:
         ValueError: other inputs, players or explanations than the network's, as far as the files
             tell; names the file.
     """
-    reference = Interactions.load(path)
-    ours, theirs = network.measurement, reference.measurement
-    inputs = ours.input_count
-    pairs: dict[str, tuple[Any, Any]] = {
-        "number of players": (ours.n, theirs.n),
-        "number of inputs": (inputs, theirs.input_count),
-        "preference of the extraction": (
-            network.settings.get("prefer"),
-            reference.settings.get("prefer"),
-        ),
-    }
-    for what, (mine, other) in pairs.items():
-        if mine != other:
-            raise ValueError(f"{path}: its {what} is {other}, but that of the network is {mine}.")
-    told = {
-        "labels": [None if m.labels is None else m.labels[:inputs] for m in (ours, theirs)],
-        "names of players": [ours.player_names, theirs.player_names],
-        "names of inputs": [ours.sample_names, theirs.sample_names],
-        "regions of players": [ours.regions, theirs.regions],
-        "inputs": [ours.inputs, theirs.inputs],
-    }
-    for what, (mine, other) in told.items():
-        if mine is not None and other is not None and not np.array_equal(mine, other):
-            raise ValueError(
-                f"{path}: its {what} are not those of the network; references must be measured on "
-                f"the same inputs with the same players."
-            )
+    why = "references must be measured on the same inputs with the same players"
+    reference = load_matching(path, network, "the network", why)
+    theirs = reference.measurement
     last = _arrays(reference)[:, -1]
-    return last.reshape(3, theirs.runs, inputs, -1)
+    return last.reshape(3, theirs.runs, theirs.input_count, -1)
 
 
 def _print(measurement: Measurement, level: OverfittingLevel, groups: InteractionGroups) -> None:

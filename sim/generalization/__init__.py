@@ -1,5 +1,11 @@
 """Which interactions generalize: to testing data, to other networks, and through training."""
 
+from sim.generalization.compare import (
+    CHANGES as CHANGES,
+    FACTOR as FACTOR,
+    Comparison as Comparison,
+    compare_interactions as compare_interactions,
+)
 from sim.generalization.groups import (
     GROUPS as GROUPS,
     InteractionGroups as InteractionGroups,
