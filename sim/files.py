@@ -13,7 +13,7 @@ import tempfile
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -208,8 +208,7 @@ def read_npz(
                 names = [name.removesuffix(".npy") for name in archive.namelist()]
                 if missing := [name for name in required if name not in names]:
                     raise WrongContent(
-                        f"{path}: must hold the array(s) {', '.join(required)}, but has no "
-                        f"{', '.join(missing)}; it holds {', '.join(names) or 'nothing'}.{hint}"
+                        f"{path}: has no array {_few(missing)}, but holds {_few(names)}.{hint}"
                     )
                 if optional is not None:
                     names = _known(names, (*required, *optional), path)
@@ -228,10 +227,20 @@ MEANT = {
     "players": "player_names",
     "names": "player_names",
     "feature_names": "player_names",
+    "words": "player_names",
+    "tokens": "player_names",
+    "patches": "regions",
+    "samples": "sample_names",
     "images": "inputs",
     "masks": "regions",
 }
 """Keys that a file may be given for lack of a better name, and what is meant by them."""
+
+
+def _few(names: Sequence[str], most: int = 3) -> str:
+    """The first few of some names."""
+    rest = f" and {len(names) - most} more" if len(names) > most else ""
+    return (", ".join(names[:most]) or "nothing") + rest
 
 
 def _known(names: list[str], known: tuple[str, ...], path: Path) -> list[str]:

@@ -43,7 +43,8 @@ CAPTIONS = {
     "interactions": "What single outputs rest on: the largest interactions of some inputs, with "
     "the share that each has of all. Solid: AND, or one player alone; dotted or hatched: OR. Two "
     "values are those at the two ends of the preference: the outputs leave open all between.",
-    "interactions_over_epochs": "How the largest interactions of one input came about.",
+    "interactions_over_epochs": "How the largest interactions of one input came about: each keeps "
+    "its column; grey ones are not salient yet.",
     "samples": "Mean order of every input, and of all together. One that stands out is learned by "
     "interactions of higher order than the others; [Ren24] proposes to look for false labels "
     "there.",
@@ -145,6 +146,7 @@ def _content(document: Document) -> dict[str, Any]:
         "details": [*paragraphs(document), *([losses] if losses else [])],
         "glossary": [(word, text.format(salience=salience)) for word, text in GLOSSARY.items()],
         "examples": _examples(document),
+        "dummies": document.dummies,
         "comparison": _comparison(document),
         "nulls": [short_label(name) for name in records[0].nulls],
         "both_ends": records[0].other is not None,

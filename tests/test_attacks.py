@@ -594,7 +594,7 @@ def test_a_result_that_is_saved_counts_where_stdout_fails(
 ):
     monkeypatch.setattr(sys, "stdout", request.getfixturevalue(name))
     code = run_main(monkeypatch, "export", interactions, *asked)
-    said = f"interdyn: the result is saved, but stdout failed: {fault}.\n"
+    said = f"interdyn: files are saved, but stdout failed: {fault}.\n"
     assert capsys.readouterr().err == said
     assert code == (2 if asked else 0)
     assert (interactions.parent / "strengths.csv").stat().st_size > 0
@@ -639,7 +639,7 @@ def test_a_full_stdout_of_a_whole_process(interactions):
         )
         assert done.returncode == 0
         assert done.stderr.count("\n") == 1
-        assert "the result is saved" in done.stderr
+        assert "files are saved" in done.stderr
         help_ = [sys.executable, "-m", "sim", "--help"]
         done = subprocess.run(help_, stdout=full, stderr=subprocess.PIPE, text=True, env=buffered)
     assert done.returncode == 2

@@ -127,7 +127,7 @@ def test_images_and_their_patches_are_kept_as_they_were(planted, channels):
 
 
 def test_large_images_are_averaged_and_odd_ones_left_out(planted):
-    masking = image_patches((2, 2), 1, 4)
+    masking = image_patches((2, 3), 1, 4)
     shown = masking.keys(np.kron(np.arange(12.0).reshape(2, 2, 3), np.ones((1, 64, 64))))
     wide = dataclasses.replace(planted.measurement, **shown)
     one = example(dataclasses.replace(planted, measurement=wide), both_ends=False)
@@ -135,6 +135,32 @@ def test_large_images_are_averaged_and_odd_ones_left_out(planted):
     assert one.pixels[0][0] == 0
     flat = dataclasses.replace(planted.measurement, inputs=np.ones((2, 5)), regions=masking.regions)
     assert example(dataclasses.replace(planted, measurement=flat), both_ends=False).pixels is None
+    other = dataclasses.replace(wide, regions=np.ones((4, 2, 2), bool))  # no map of this image
+    assert example(dataclasses.replace(planted, measurement=other), both_ends=False).pixels is None
+
+
+def test_words_are_found_by_the_players_names_where_each_is_there_once(planted):
+    for words, places in (
+        (["a", "film", "not", "that", "bad"], [2, 0, 4, 1]),
+        ([*WORDS, "a"], None),
+    ):
+        measurement = dataclasses.replace(planted.measurement, inputs=np.array([words] * 2))
+        one = example(dataclasses.replace(planted, measurement=measurement), both_ends=False)
+        assert (one.words is None) == (places is None)
+        if places is not None:
+            assert [row.index(True) for row in one.regions] == places
+
+
+def test_the_interactions_that_are_largest_at_last_are_followed(planted):
+    one = example(planted, 1, [2, 0, 1], both_ends=False)
+    assert [at.epoch for at in one.explained] == [0, 4, 16]
+    for at in one.explained:
+        assert [(shown.kind, tuple(shown.members)) for shown in at.top] == [p[:2] for p in PLANTED]
+    values = [[shown.value for shown in at.top] for at in one.explained]
+    np.testing.assert_allclose(values, [[4, 0, 0], [4, 0.5, 0.001], [4, -2.5, 0.5]], atol=1e-4)
+    assert [shown.salient for shown in one.explained[1].top] == [True, True, False]
+    shares = [shown.share for shown in one.explained[1].top]
+    np.testing.assert_allclose(shares, np.array([4, 0.5, 0.001]) / 4.501, atol=1e-4)
 
 
 def edges_drawn(ax):

@@ -78,7 +78,7 @@ def test_a_single_array_a_folder_and_nothing_are_told_apart(tmp_path):
 
 def test_a_missing_array_is_named_with_what_is_there(tmp_path):
     write_npz(tmp_path / "m.npz", {"output": np.zeros(2)})
-    with pytest.raises(ValueError, match="has no outputs; it holds output"):
+    with pytest.raises(ValueError, match="has no array outputs, but holds output"):
         read_npz(tmp_path / "m.npz", ("outputs",))
 
 

@@ -185,6 +185,7 @@ def test_regions_are_of_each_input_or_of_all():
         ({"sample_names": ["a"]}, "`sample_names` must be one text for each of the 2 inputs"),
         ({"sample_names": np.array([b"\xff", b"a"])}, "`sample_names` must be text in UTF-8"),
         ({"regions": np.ones((2, 4), bool)}, r"`regions` must have shape \(n, \*shape\)"),
+        ({"regions": np.eye(3, 4) * [1, 1, 0, 0]}, "give every player a place, but has none for"),
         ({"regions": np.full((3, 4), 2)}, "`regions` must be true or false, or 0 and 1"),
         ({"inputs": np.ones((3, 4))}, "`inputs` must be an array of 2 inputs"),
     ],
@@ -194,7 +195,7 @@ def test_what_people_look_at_must_fit(shown, message):
         Measurement(np.zeros((1, 2, 8)), [0], **shown)
 
 
-@pytest.mark.parametrize("key", ["player_name", "players", "feature_names", "region", "images"])
+@pytest.mark.parametrize("key", ["player_name", "players", "words", "region", "patches", "images"])
 def test_keys_that_look_like_what_travels_are_refused(key, tmp_path):
     np.savez(tmp_path / "m.npz", outputs=np.zeros((1, 1, 4)), epochs=[0], **{key: ["a", "b"]})
     with pytest.raises(ValueError, match=f"no key `{key}`; `[a-z_]+` is meant"):

@@ -275,7 +275,7 @@ def test_whatever_a_fit_writes_the_schema_knows(document):
     def known(kind):
         return {field.name for field in msgspec.structs.fields(kind)}
 
-    of_measurement = {"retention", "examples", "explained", "samples"}
+    of_measurement = {"retention", "examples", "dummies", "explained", "samples"}
     assert set(document) == known(schema.Document) - of_measurement
     assert set(document["phases"]) == known(schema.FoundPhases)
     for record in document["checkpoints"]:

@@ -103,7 +103,7 @@ def plain_errors(command: Command) -> Command:
             raise typer.Exit(2) from None
         if out.fault is not None:
             reason = out.fault.strerror
-            err.print(f"interdyn: the result is saved, but stdout failed: {reason}.", markup=False)
+            err.print(f"interdyn: files are saved, but stdout failed: {reason}.", markup=False)
             if kwargs.get("as_json"):
                 raise typer.Exit(2)
         return result

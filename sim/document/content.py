@@ -12,7 +12,7 @@ from sim.explanation import explain_samples, spread_checkpoints
 from sim.extraction import Interactions
 from sim.fitting import NoiseFit
 from sim.machine import versions
-from sim.measurement import CURVES, Measurement
+from sim.measurement import CURVES, Measurement, dummies_in_words
 from sim.phases import Phases, too_few_for_phases
 
 EXAMPLES = 6  # inputs that are named
@@ -29,7 +29,7 @@ def fit_document(
 
     Keys: those of `findings`, with the largest certified `gap` in each record of `checkpoints`;
     `curves` (losses and accuracies); `examples` (the first few inputs, with what they and their
-    players are called); `explained` (the first few of them with their largest interactions, see
+    players are called); `dummies` (a sentence on players that hardly matter, or None); `explained` (the first few of them with their largest interactions, see
     `sim.explanation`); `samples` (the mean order of every sample); `settings` (with the seed and
     the versions). This is what `interdyn fit` writes to `fit.json`, and what `write_report` and the
     figures take.
@@ -63,6 +63,7 @@ def fit_document(
     return {
         **found,
         "examples": examples(measurement),
+        "dummies": dummies_in_words(measurement),
         "explained": explained(interactions, until),
         "samples": sample_orders(measurement, np.asarray(fit.strength)),
         "curves": {k: None if v is None else _over_runs(v) for k, v in curves.items()},

@@ -272,6 +272,7 @@ class Document(Struct, frozen=True, kw_only=True):
         overall: the theory beside each null model, or None without bootstrap intervals.
         retention: what becomes of the initial interactions in absolute size, or None.
         examples: some of the measured inputs.
+        dummies: a sentence on players that hardly matter, or None.
         explained: some of them with their largest interactions, as `sim.explanation` gives them.
         samples: the mean order of every sample, or None.
     """
@@ -296,6 +297,7 @@ class Document(Struct, frozen=True, kw_only=True):
     explained: Annotated[
         list[Explanation], Meta(description="a list of inputs with their interactions")
     ] = msgspec.field(default_factory=list)
+    dummies: OptionalText = None
     samples: Annotated[Samples | None, Meta(description="null or a mapping")] = None
 
     @property

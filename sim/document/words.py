@@ -282,7 +282,15 @@ def _noise_path(records: Sequence[Checkpoint]) -> str:
         return "no checkpoint determines σ²"
     first, last = inside[0], inside[-1]
     largest = max(inside, key=lambda r: r.sigma2)
+    if first is last:
+        path = f"the fitted σ² is {first.sigma2:.1e} at epoch {first.epoch:g} alone"
+        return f"{path}; {len(records) - 1} of {len(records)} checkpoints leave it a bound"
     path = f"the fitted σ² goes from {first.sigma2:.1e} (epoch {first.epoch:g})"
+    if first is not records[0]:
+        path = (
+            f"the fitted σ² goes from {noise_text(records[0])} (epoch {records[0].epoch:g}) over "
+        )
+        path += f"{first.sigma2:.1e} (epoch {first.epoch:g})"
     if largest not in (first, last):
         path += f" through {largest.sigma2:.1e} (epoch {largest.epoch:g}, the largest)"
     path += f" to {last.sigma2:.1e} (epoch {last.epoch:g})"

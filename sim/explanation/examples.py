@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from sim.checks import check_whole
-from sim.explanation.top import as_index, other_ends, ranked
+from sim.explanation.top import KINDS, TopInteraction, as_index, other_ends, ranked, scale
 from sim.extraction import Interactions
 from sim.measurement import Measurement
 
@@ -40,7 +40,7 @@ class Shown:
 
 @dataclasses.dataclass(frozen=True)
 class Explained:
-    """The largest interactions of a sample at one epoch."""
+    """What a sample's interactions are at one epoch; those that are largest at the last of all."""
 
     epoch: float
     top: list[Shown]
@@ -82,7 +82,9 @@ def example(
     *,
     both_ends: bool = True,
 ) -> Example:
-    """A sample with its largest interactions at some checkpoints; see `top_interactions`.
+    """A sample with its largest interactions at the last of some checkpoints, followed over them.
+
+    See `top_interactions`, which says more.
 
     Args:
         interactions: with a measurement that keeps `inputs` and `regions`, if they are to be drawn.
@@ -124,38 +126,59 @@ def explain_samples(
         both_ends: see `example`.
     """
     check_whole(count, "count", 1)
-    places = [
+    measurement, found = interactions.measurement, []
+    wanted = [
         (
-            as_index(checkpoint, interactions.measurement.checkpoints, "checkpoint"),
-            as_index(sample, interactions.measurement.samples, "sample"),
+            as_index(sample, measurement.samples, "sample"),
+            sorted(as_index(at, measurement.checkpoints, "checkpoint") for at in checkpoints),
         )
         for sample, checkpoints in wanted
-        for checkpoint in sorted(checkpoints)
     ]
+    places = [(at, sample) for sample, checkpoints in wanted for at in checkpoints]
     others = other_ends(interactions, places) if both_ends else None
-    ends = iter([None] * len(places) if others is None else others)
-    remaining = iter(places)
-    found = []
+    ends = dict(zip(places, [None] * len(places) if others is None else others, strict=True))
     for sample, checkpoints in wanted:
-        explained = []
-        for _ in checkpoints:
-            at, number = next(remaining)
-            top = ranked(interactions, at, number, int(count), next(ends))
-            shown = [
-                Shown(t.kind, list(t.members), t.value, t.share, t.salient, t.other) for t in top
-            ]
-            explained.append(Explained(float(interactions.measurement.epochs[at]), shown))
-        found.append(_of_sample(interactions.measurement, sample, explained))
+        last = checkpoints[-1]
+        top = ranked(interactions, last, sample, int(count), ends[last, sample])
+        explained = [
+            Explained(
+                float(measurement.epochs[at]),
+                [_shown(interactions, one, at, sample, ends[at, sample]) for one in top],
+            )
+            for at in checkpoints
+        ]
+        found.append(_of_sample(measurement, sample, explained))
     return found
+
+
+def _shown(
+    interactions: Interactions,
+    one: TopInteraction,
+    checkpoint: int,
+    sample: int,
+    other: np.ndarray | None,
+) -> Shown:
+    """What the interaction is at a checkpoint."""
+    value = float(one.history[checkpoint])
+    total, threshold = scale(interactions, checkpoint, sample)
+    end = None
+    if other is not None:
+        end = float(other[KINDS.index(one.kind), sum(1 << player for player in one.members)])
+    share = abs(value) / total if total else 0.0
+    return Shown(one.kind, list(one.members), value, share, abs(value) >= threshold, end)
 
 
 def _of_sample(measurement: Measurement, sample: int, explained: list[Explained]) -> Example:
     sample = sample % measurement.samples
     at = sample % measurement.input_count
     picture = regions = None
-    if measurement.inputs is not None and measurement.regions is not None:
-        own = measurement.regions[at if len(measurement.regions) > 1 else 0]
-        picture, regions = _seen(measurement.inputs[at], own)
+    if measurement.inputs is not None:
+        shown, names = measurement.inputs[at], measurement.players(sample)
+        own = _named_places(shown, names)
+        if measurement.regions is not None:
+            own = measurement.regions[at if len(measurement.regions) > 1 else 0]
+        if own is not None:
+            picture, regions = _seen(shown, own)
     return Example(
         sample=sample,
         name=measurement.sample_name(sample),
@@ -190,7 +213,25 @@ def _seen(
     pixels, places = _pixels(inputs), _places(regions)
     if pixels is None or places is None:
         return None, None
+    (height, width), (rows, columns) = _sides(inputs), places.shape[1:]
+    if height * columns != width * rows:  # no map of this image, of whatever resolution
+        return None, None
     return pixels, places
+
+
+def _named_places(inputs: np.ndarray, names: list[str]) -> np.ndarray | None:
+    """Where the players stand in a sentence (n, words), if each name is one of its words, once."""
+    if inputs.dtype.kind != "U" or inputs.ndim != 1:
+        return None
+    places = np.array(names)[:, None] == inputs
+    return places if (places.sum(axis=1) == 1).all() else None
+
+
+def _sides(inputs: np.ndarray) -> tuple[int, ...]:
+    """Height and width of an image."""
+    if inputs.ndim == 3 and inputs.shape[0] in CHANNELS and inputs.shape[-1] not in CHANNELS:
+        return inputs.shape[1:]
+    return inputs.shape[:2]
 
 
 def _pixels(inputs: np.ndarray) -> np.ndarray | None:

@@ -173,6 +173,16 @@ def _halves(i_and: ArrayLike, i_or: ArrayLike, sample: int | None = None) -> np.
     return both
 
 
+def scale(interactions: Interactions, checkpoint: int, sample: int) -> tuple[float, float]:
+    """Σ|I| of a sample at a checkpoint, order 0 left out, and the checkpoint's threshold τ."""
+    extraction, outputs = interactions.extraction, interactions.measurement.outputs
+    halves = (
+        np.asarray(half)[checkpoint, sample, 1:] for half in (extraction.i_and, extraction.i_or)
+    )
+    total = float(sum(np.abs(half).sum() for half in halves))
+    return total, float(_thresholds(outputs[checkpoint][None])[0])
+
+
 def _thresholds(outputs: np.ndarray) -> np.ndarray:
     """τ of every checkpoint, (checkpoints,)."""
     return np.asarray(salience_threshold(outputs[..., -1], outputs[..., 0], SALIENCE))[..., 0]

@@ -115,7 +115,10 @@ def _fill_intervals(ax: Axes, records: Sequence[Checkpoint], level: float, color
     if intervals:
         at, low, high = zip(*intervals, strict=True)
         label = f"{100 * level:g} % interval over inputs"
-        ax.fill_between(at, low, high, color=color, alpha=0.2, lw=0, label=label)
+        if len(at) > 1:
+            ax.fill_between(at, low, high, color=color, alpha=0.2, lw=0, label=label)
+        else:  # a band of no width would not be seen
+            ax.vlines(at, low, high, color=color, lw=1.1, label=label)
 
 
 def _mark_runs(ax: Axes, records: Sequence[Checkpoint]) -> None:

@@ -35,7 +35,7 @@ def interactions(document: Document | Mapping[str, Any]) -> Figure:
 
 
 def interactions_over_epochs(document: Document | Mapping[str, Any]) -> Figure:
-    """The largest interactions of the first example, a row for each epoch."""
+    """What are the largest interactions of the first example at the end, over the epochs."""
     return explained_figure(_explained(document)[0])
 
 
@@ -50,7 +50,8 @@ def samples(document: Document | Mapping[str, Any]) -> Figure:
         raise ArgumentError("document", "hold `samples`", "is of an older fit")
     epochs = np.array([record.epoch for record in document.checkpoints])
     orders = np.array(document.samples.mean_order, dtype=float)
-    highest = np.argsort(-np.nan_to_num(orders[-1], nan=-1.0), kind="stable")[:NAMED]
+    named = max(1, min(NAMED, orders.shape[1] // 4))
+    highest = np.argsort(-np.nan_to_num(orders[-1], nan=-1.0), kind="stable")[:named]
     with plt.style.context(STYLE):
         figure, ax = plt.subplots(figsize=(6.6, 3.4))
         for sample in range(orders.shape[1]):
@@ -76,14 +77,14 @@ def _explained(document: Document | Mapping[str, Any]) -> list[Example]:
     """The inputs of a fit with their largest interactions; raises where it keeps none."""
     explained = as_document(document).explained
     if not explained:
-        raise ArgumentError(
-            "document", "hold `explained`", "is of an older fit"
-        )
+        raise ArgumentError("document", "hold `explained`", "is of an older fit")
     return explained
 
 
 def explained_figure(example: Example) -> Figure:
-    """A sample with its largest interactions, a row for each checkpoint that it has.
+    """A sample with its largest interactions at the last of its checkpoints, a row for each.
+
+    An interaction keeps its column. Grey are those that are not salient yet.
 
     Args:
         example: by `sim.explanation.example`.
@@ -145,7 +146,7 @@ def _interaction(ax: Axes, example: Example, shown: Shown) -> None:
     ax.imshow(veil, extent=(0, width, height, 0), interpolation="nearest")
     ax.set_xlim(-0.06 * width, 1.06 * width)
     ax.set_ylim(1.06 * height, -0.06 * height)
-    color = POSITIVE if shown.value > 0 else NEGATIVE
+    color = _color(shown)
     scale = np.array([width / own.shape[1], height / own.shape[0]])
     edges = [edge * scale for region in regions for edge in _edges(region)]
     for edge in edges:  # below all the lines, so that they are seen on any picture
@@ -190,7 +191,7 @@ def _bars(ax: Axes, example: Example, at: Explained) -> None:
     """A bar for each interaction, the largest on top; a thin line to the other end's value."""
     places = np.arange(len(at.top))
     for place, shown in zip(places, at.top, strict=True):
-        color = POSITIVE if shown.value > 0 else NEGATIVE
+        color = _color(shown)
         face = "white" if shown.kind == "OR" and len(shown.members) > 1 else color
         ax.barh(
             place,
@@ -219,7 +220,7 @@ def _sentence(ax: Axes, example: Example, at: Explained) -> None:
     ax.set_xlim(0, lead + max(starts[-1], 30))
     ax.set_ylim(max(1, len(at.top)) - 0.5, -0.5)
     for line, shown in enumerate(at.top):
-        color = POSITIVE if shown.value > 0 else NEGATIVE
+        color = _color(shown)
         text = f"{_kind(shown)} {_value(shown)}"
         ax.text(0, line, text, va="center", color=color, fontsize=7)
         own = np.logical_or.reduce(regions[shown.members])
@@ -252,27 +253,34 @@ def _key(figure: Figure, *, patches: bool) -> None:
     """What solid and dotted lines, hatches and colours say; below all panels."""
     if patches:
         handles = [
-            Patch(facecolor="none", edgecolor="black", ls=AND, label="AND, or one player alone"),
+            Patch(facecolor="none", edgecolor="black", ls=AND, label="AND, or alone"),
             Patch(facecolor="none", edgecolor="black", ls=OR, label="OR"),
         ]
     else:
         handles = [
-            Patch(facecolor=GREY, edgecolor=GREY, label="AND, or one player alone"),
+            Patch(facecolor=GREY, edgecolor=GREY, label="AND, or alone"),
             Patch(facecolor="white", edgecolor=GREY, hatch=HATCH, label="OR"),
         ]
     handles += [
         Patch(facecolor=POSITIVE, label="+ for its class"),
         Patch(facecolor=NEGATIVE, label="− against it"),
+        Patch(facecolor=GREY, label="not salient"),
     ]
     if patches:
         open_range = Patch(facecolor="none", edgecolor="none", label="or x: at the other end")
         handles.append(open_range)
-    figure.legend(handles=handles, loc="outside lower center", ncols=5, fontsize=7)
+    figure.legend(handles=handles, loc="outside lower center", ncols=6, fontsize=7)
 
 
 def _plain(text: str) -> str:
     """A text as it is; matplotlib would take what stands between dollar signs for a formula."""
     return text.replace("$", r"\$")
+
+
+def _color(shown: Shown) -> str:
+    if not shown.salient:
+        return GREY
+    return POSITIVE if shown.value > 0 else NEGATIVE
 
 
 def _kind(shown: Shown) -> str:

@@ -66,6 +66,16 @@ def check_regions(
                 "regions", "be true or false, or 0 and 1", f"has dtype {array.dtype}", opening=""
             )
         owned = owned.astype(bool)
+    empty = ~owned.reshape(*owned.shape[:2], -1).any(axis=-1)
+    if empty.any():
+        own, player = np.argwhere(empty)[0].tolist()
+        whose = f" of input {own}" if len(owned) > 1 else ""
+        raise ArgumentError(
+            "regions",
+            "give every player a place",
+            f"has none for player {player}{whose}",
+            opening="",
+        )
     return owned
 
 

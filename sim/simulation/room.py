@@ -7,8 +7,8 @@ import jax
 from sim.machine import check_memory
 from sim.simulation.descent import Descent
 
-# Arrays of the targets' size that are there at a time, as measured at 2^17 to 2^22 sets in processes
-# that had freed none before (the closed form takes 9.2 of them in equilibrium, 11.9 in relaxation).
+# Arrays of the targets' size that are there at a time, as measured at 2^17 to 2^22 sets where none
+# had been freed before (the closed form takes 9.2 of them in equilibrium, 11.9 in relaxation).
 CLOSED, CLOSED_IN_PIECES, TRAINED = 10.5, 9.5, 15
 BATCHES = 8  # numbers for each mask of a batch
 
