@@ -111,6 +111,12 @@ def test_token_ids_stay_integers():
     assert got.tolist() == [[1, 2, 2, 3, 2, 3, 3, 4]]
 
 
+def test_a_layer_in_place_leaves_the_inputs_as_they_are():
+    inputs = np.array([[-1.0, 2.0]])
+    assert torch_score(torch.nn.ReLU(inplace=True))(inputs).tolist() == [[0.0, 2.0]]
+    assert inputs.tolist() == [[-1.0, 2.0]]
+
+
 def test_a_module_without_parameters():
     assert torch_score(torch.nn.Flatten())(np.ones((2, 1, 1))).tolist() == [[1.0], [1.0]]
 

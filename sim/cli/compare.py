@@ -22,8 +22,8 @@ KINDS = ("AND", "OR")
 WORDS = (
     "Interactions per sample that are salient in one of the two. shared: in both, with the same "
     "sign and within a factor of {factor:g}; grown, shrunk: beyond it; turned: of the other sign; "
-    "gone, new: in the first only, in the second only. Σ|I|: of all these, in each network. An interaction near its network's threshold "
-    "comes or goes by a small change."
+    "gone, new: in the first only, in the second only. Σ|I|: of all these, in each network. An "
+    "interaction near its network's threshold comes or goes by a small change."
 )
 
 
