@@ -29,10 +29,10 @@ def fit_document(
 
     Keys: those of `findings`, with the largest certified `gap` in each record of `checkpoints`;
     `curves` (losses and accuracies); `examples` (the first few inputs, with what they and their
-    players are called); `dummies` (a sentence on players that hardly matter, or None); `explained` (the first few of them with their largest interactions, see
-    `sim.explanation`); `samples` (the mean order of every sample); `settings` (with the seed and
-    the versions). This is what `interdyn fit` writes to `fit.json`, and what `write_report` and the
-    figures take.
+    players are called); `dummies` (a sentence on players that hardly matter, or None); `explained`
+    (the first few inputs with their largest interactions, see `sim.explanation`); `samples` (the
+    mean order of every input); `settings` (with the seed and the versions). This is what `interdyn
+    fit` writes to `fit.json`, and what `write_report` and the figures take.
 
     Args:
         interactions: that were fitted, with their measurement.

@@ -289,6 +289,8 @@ def _kind(shown: Shown) -> str:
 
 def _value(shown: Shown) -> str:
     """The value with its sign; with that of the other end where the two are far apart."""
+    if shown.share < NOTHING * NOTHING:
+        return "0"
     text = signed(shown.value)
     if shown.other is None or not is_open(shown):
         return text
