@@ -277,10 +277,18 @@ def test_the_command_answers_in_json(file):
         (("--sample", 2), "--sample must be a number from 0 to 1, or a name, but is 2."),
         (("--sample", "three"), "or a name such as 'one', 'two', but is 'three'."),
         (("--epoch", 5), "--epoch must be of 0, 4, 16, but is 5."),
+        (("--out", "{file}"), "must be a folder, but is a file."),
     ],
 )
 def test_the_command_says_what_there_is(file, arguments, message):
-    result = interdyn("explain", file, *arguments)
+    result = interdyn("explain", file, *(str(one).format(file=file) for one in arguments))
     assert result.exit_code == 2
     assert message in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+def test_a_name_of_several_samples_names_none(planted, tmp_path):
+    measurement = dataclasses.replace(planted.measurement, sample_names=["one", "one"])
+    dataclasses.replace(planted, measurement=measurement).save(tmp_path / "interactions.npz")
+    result = interdyn("explain", tmp_path / "interactions.npz", "--sample", "one")
+    assert "--sample must be one sample, but 'one' names the samples 0, 1." in result.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Annotated
 
@@ -56,9 +57,9 @@ def explain(
     number, at = _sample(sample, measurement), checkpoint_at(epoch, measurement)
     name = f"{FIGURE}_sample{number}_epoch{measurement.epochs[at]:g}"
     paths = [] if folder is None else figure_paths(folder, name)
-    found = top_interactions(interactions, at, number, top, both_ends=both_ends)
-    if folder is not None:
-        with results(paths, overwrite):
+    with contextlib.nullcontext() if folder is None else results(paths, overwrite):
+        found = top_interactions(interactions, at, number, top, both_ends=both_ends)
+        if folder is not None:
             past = spread_checkpoints(at + 1, IN_FIGURE)
             drawn = example(interactions, number, past, both_ends=both_ends)
             save_figure(explained_figure(drawn), folder, name)
@@ -88,8 +89,11 @@ def _sample(text: str, measurement: Measurement) -> int:
             raise ArgumentError("sample", must, f"is {text}")
         return number
     names = [measurement.sample_name(at) for at in range(measurement.input_count)]
-    if text in names:
+    if names.count(text) == 1:
         return names.index(text)
+    if text in names:
+        numbers = ", ".join(str(at) for at, name in enumerate(names) if name == text)
+        raise ArgumentError("sample", "be one sample", f"'{text}' names the samples {numbers}")
     known = ", ".join(f"'{name}'" for name in names[:3])
     raise ArgumentError(
         "sample",
