@@ -147,7 +147,7 @@ def test_a_state_of_something_else_is_refused(monitor, tmp_path):
     with pytest.raises(ValueError, match="lacks outputs"):
         other.load_state_dict({"epochs": [1]})
     np.savez(tmp_path / "other.npz", outputs=np.zeros(3))
-    with pytest.raises(ValueError, match=r"other\.npz: must hold"):
+    with pytest.raises(ValueError, match=r"other\.npz: has no array epochs"):
         Monitor.load(tmp_path / "other.npz")
 
 
