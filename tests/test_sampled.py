@@ -150,6 +150,17 @@ def test_planted_interactions_of_twenty_players():
     assert found.held_out > 0.99
 
 
+def test_columns_that_left_do_not_come_back_for_ever():
+    """A network's outputs, on which it did while columns could leave in any round."""
+    rng = np.random.default_rng(0)
+    present = (np.arange(2**8)[:, None] >> np.arange(8)) & 1
+    hidden = np.maximum((present * rng.normal(size=(6, 1, 8))) @ rng.normal(size=(8, 32)), 0)
+    v = np.tanh(hidden @ rng.normal(size=(32, 8))) @ rng.normal(size=8)
+    masks = sim.sample_masks(8, 128, by="uniform")
+    found = sim.extract_sampled(masks, v[:, masks], 8)
+    assert found.converged.all()
+
+
 def test_what_is_not_sparse_is_said_not_to_be_known():
     v = np.random.default_rng(0).normal(size=2**9)
     masks = sim.sample_masks(9, 128)
@@ -168,10 +179,10 @@ def test_too_few_columns_are_no_answer():
 def test_a_batch_is_its_samples():
     v = np.stack([[noisy(5, 3), noisy(5, 4)], [noisy(5, 5), np.full(32, 0.3)]])
     masks = sim.sample_masks(5, 20)
-    together = sim.extract_sampled(masks, v[..., masks], 5)
+    together = sim.extract_sampled(masks, v[..., masks], 5, aside=0.2)
     assert together.i_and.shape == (2, 2, len(together.and_sets))
     for at in np.ndindex(2, 2):
-        alone = sim.extract_sampled(masks, v[at][masks], 5)
+        alone = sim.extract_sampled(masks, v[at][masks], 5, aside=0.2)
         assert set(alone.and_sets) <= set(together.and_sets)
         np.testing.assert_allclose(
             together.predict(np.arange(32))[at], alone.predict(np.arange(32)), atol=1e-12

@@ -21,7 +21,7 @@ ROUNDS = 50
 AT_ONCE = 300  # columns that enter in a round
 HASTE = 0.1  # gap of a master programme, relative to that over all columns
 FINEST = 1e-7  # gap of a master programme: rounding allows no less
-IDLE = 0.5  # columns that earn less than this share of their cost leave
+IDLE, EARLY = 0.5, 5  # columns that earn less than this share of their cost leave in early rounds
 SLIGHT = 1e-6  # interactions of this share of max |v| are none
 
 
@@ -101,8 +101,10 @@ def generate(
         tolerance: relative gap.
     """
     masks, v, bound = programme.masks, programme.v, programme.bound
+    if np.abs(v).max() <= bound:  # nothing is to be explained
+        return Outcome(columns, np.zeros(len(columns.sets)), 0.0, 0.0)
     penalty, gap, lower, wanted = PENALTY, 1.0, 0.0, HASTE
-    for _ in range(ROUNDS):
+    for turn in range(ROUNDS):
         held = columns
         a, cost = columns.on(masks), columns.of(costs)
         x, m, value = interior_point(a, v, bound, cost, penalty, wanted)
@@ -120,7 +122,8 @@ def generate(
         if worst > 1.0:
             entering = _paying(paid, costs, min(AT_ONCE, programme.most // 3))
             best = np.argsort(-columns.of(paid))[: programme.most - len(entering.sets)]
-            columns = columns.at(best[columns.of(paid)[best] > IDLE]).join(entering)
+            idle = IDLE if turn < EARLY else 0.0  # later on, those that leave would come back
+            columns = columns.at(best[columns.of(paid)[best] > idle]).join(entering)
     return Outcome(held, x, upper, lower)
 
 

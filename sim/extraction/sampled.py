@@ -59,8 +59,8 @@ class SampledExtraction:
             less than (1 − gap)·objective.
         converged: (...), bool, whether `gap` is within the tolerance and every fitted mask is
             explained within ζ.
-        held_out: (...), R² of the interactions on the masks that were kept aside; NaN where none
-            were. It is negative where the mean would have done better.
+        held_out: (...), R² of the interactions on the masks that were kept aside; NaN where fewer
+            than two were. It is negative where the mean would have done better.
         fitted: how many masks the interactions were fitted to.
     """
 
@@ -212,7 +212,7 @@ def extract_sampled(
             progress(done, len(rows))
     empty = rows[:, first].reshape(batch)
     found = _gathered(n, answers, empty, batch, tolerance, int((~kept).sum()))
-    if kept.any():
+    if kept.sum() > 1:  # R² needs a spread
         rest = outputs[..., kept]
         left = ((rest - found.predict(sets[kept])) ** 2).sum(axis=-1)
         spread = ((rest - rest.mean(axis=-1, keepdims=True)) ** 2).sum(axis=-1)
