@@ -150,17 +150,6 @@ def test_planted_interactions_of_twenty_players():
     assert found.held_out > 0.99
 
 
-def test_columns_that_left_do_not_come_back_for_ever():
-    """A network's outputs, on which it did while columns could leave in any round."""
-    rng = np.random.default_rng(0)
-    present = (np.arange(2**8)[:, None] >> np.arange(8)) & 1
-    hidden = np.maximum((present * rng.normal(size=(6, 1, 8))) @ rng.normal(size=(8, 32)), 0)
-    v = np.tanh(hidden @ rng.normal(size=(32, 8))) @ rng.normal(size=8)
-    masks = sim.sample_masks(8, 128, by="uniform")
-    found = sim.extract_sampled(masks, v[:, masks], 8)
-    assert found.converged.all()
-
-
 def test_what_is_not_sparse_is_said_not_to_be_known():
     v = np.random.default_rng(0).normal(size=2**9)
     masks = sim.sample_masks(9, 128)
