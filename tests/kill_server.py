@@ -84,6 +84,8 @@ def put_in_place(script):
             "Measurement": SimpleNamespace(load=lambda path: MEASUREMENT),
             "Interactions": Stored,
             "extract_interactions": lambda *_, **__: EXTRACTION,
+            "near_dummies": lambda _: [],
+            "dummies_in_words": lambda _: None,
         },
         "sim.cli.figures": {"check_document": lambda document, *_: document},
         "sim.cli.fit": {

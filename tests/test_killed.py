@@ -33,7 +33,7 @@ def commands(tmp_path_factory):
     """Runs a command, killed where it is told to."""
     scratch = tmp_path_factory.mktemp("server")
     (scratch / "wandering.py").write_text(SCRIPT)
-    (scratch / "fit.json").write_text("{}")
+    (scratch / "fit.json").write_text('{"explained": [1], "samples": [1]}')
     server = Path(__file__).with_name("kill_server.py")
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(server.parents[1])}
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
