@@ -137,8 +137,9 @@ def test_the_table_of_a_fit_tells_phases_and_bounds(run, capsys):
     sentence = " ".join(shown)
     away = [record["total_variation"] for record in document["checkpoints"][1:-1]]
     words = f"of {np.mean(away):.3f} on average and {max(away):.3f} at most (epoch"
-    assert words in " ".join(sentence.split())
-    assert "from 1.0e-01 (epoch 2) to 3.0e-02 (epoch 8)" in sentence
+    sentence = " ".join(sentence.split())
+    assert words in sentence
+    assert "from ≤2.0e-01 (epoch 1) over 1.0e-01 (epoch 2) to 3.0e-02 (epoch 8)" in sentence
 
 
 def test_the_table_shows_both_ends_of_the_preference(run, capsys):
@@ -364,7 +365,7 @@ def test_what_is_no_file_of_ours(tmp_path):
     cut.write_bytes(cut.read_bytes()[:300])
     refused(interdyn("extract", cut), f"{cut}: must be a complete .npz file")
     whole = bad_measurement(tmp_path / "whole.npz")
-    refused(interdyn("fit", whole), f"{whole}: must hold", "has no i_and")
+    refused(interdyn("fit", whole), f"{whole}: has no array i_and", "interdyn extract")
     note = tmp_path / "fit.json"
     note.write_text("[]")
     refused(interdyn("figures", note), f"{note}: must be a fit", "holds list")
