@@ -90,7 +90,8 @@ def test_a_killed_command_given_again_ends_as_if_it_never_was(commands, tmp_path
 
 
 WHOLE = """
-import os, sys
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have let it be ignored
 folder, at, by = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 named = 0
 def step(event, details):
