@@ -211,7 +211,7 @@ def test_checkpoints_of_other_seeds_are_never_used(tmp_path):
         (Runs, [], r"`seeds` must be at least one, and each another, but is \[\]"),
         (Runs, [3, 4, 3], r"each another, but is \[3, 4, 3\]"),
         (Runs, [-1, 0], "`seeds` must be a whole number from 0 to .* but is -1"),
-            (Runs, [2**63, 0], "`seeds` must be a whole number from 0 to .* but is 9"),
+        (Runs, [2**63, 0], "`seeds` must be a whole number from 0 to .* but is 9"),
         (Runs, [0.5], "`seeds` must be a whole number"),
     ],
 )
