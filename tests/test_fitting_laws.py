@@ -176,6 +176,7 @@ def course():
     return fit, (i_and, 0 * i_and, outputs), Schedule.piecewise(edges, values)
 
 
+@pytest.mark.slow
 def test_a_whole_trajectory_is_that_of_relax(course):
     fit, data, schedule = course
     exact = fit_trajectory(fit, *data, schedule, rate=1.7, clock="flow", steps=3, substeps=12)

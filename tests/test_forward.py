@@ -298,6 +298,7 @@ def test_no_level_of_a_sweep_comes_nearer_than_the_fitted_one():
     assert away.max() > 0.1
 
 
+@pytest.mark.slow
 def test_what_a_tilt_made_a_tilt_explains():
     betas = np.array([1.2, 0.6, 0.3])
     weaker = [np.exp(-beta * np.maximum(ORDER - 1, 0)) * true_interactions() for beta in betas]
@@ -315,6 +316,7 @@ def test_what_a_tilt_made_a_tilt_explains():
     assert fit.overall()["tilt"]["high"] > 0.01
 
 
+@pytest.mark.slow
 def test_verdicts_are_given_where_something_is_tested():
     i_and, i_or, outputs = extracted()
     for start, nowhere in ((True, (0, 4)), (False, (4,))):

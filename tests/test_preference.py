@@ -19,7 +19,7 @@ MOVED = (7, 2, 9, 0, 4, 8, 1, 5, 3, 6)  # another labelling of the ten players
 NETWORKS = [
     "digits-mlp",
     pytest.param("digits-cnn", marks=pytest.mark.slow),
-    "digits-transformer",
+    pytest.param("digits-transformer", marks=pytest.mark.slow),
     pytest.param("breast-cancer-mlp", marks=pytest.mark.slow),
 ]
 

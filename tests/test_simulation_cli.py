@@ -186,6 +186,7 @@ def test_the_command_line_wins_over_the_config(tmp_path):
     assert "rate" not in written  # of another method
 
 
+@pytest.mark.slow
 def test_a_default_that_was_not_given_stays_open(tmp_path):
     """The number of targets follows from --n: a config with 10 players is good for 3 too."""
     wide, narrow = tmp_path / "wide", tmp_path / "narrow"

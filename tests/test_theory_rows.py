@@ -221,6 +221,7 @@ def test_proposition_1_holds_up_to_nine_players():
     assert norm_ratio_violations(9).holds  # and 6 in the docstring
 
 
+@pytest.mark.slow
 def test_proposition_1_first_fails_at_these_sizes():
     """The smallest n at which r^(k) ≤ 1, and at which r^(k) does not increase, k = 0, 1, 2, 3."""
     found = {n: norm_ratio_violations(n) for n in [10, 11, 12, 13, 14]}
