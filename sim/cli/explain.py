@@ -14,13 +14,12 @@ from rich.table import Table
 from sim.checks import ArgumentError
 from sim.cli._console import AsJson, InteractionsFile, Overwrite, finish, out
 from sim.cli._folder import results
-from sim.explanation import TopInteraction, example, spread_checkpoints, top_interactions
+from sim.explanation import TopInteraction, example, is_open, spread_checkpoints, top_interactions
 from sim.extraction import Interactions
 from sim.figures import explained_figure, figure_paths, save_figure
 from sim.measurement import Measurement
 
 PAST = 3  # earlier checkpoints in the table
-OPEN = 0.1  # of a value: a difference between both ends that is worth a column's entry
 NOTHING = 0.01  # of the largest value: what is smaller is written as 0
 FIGURE, IN_FIGURE = "explanation", 4  # its file's name, and checkpoints that it shows at most
 
@@ -116,7 +115,7 @@ def checkpoint_at(epoch: float | None, measurement: Measurement) -> int:
 def _print(found: list[TopInteraction], measurement: Measurement, sample: int, at: int) -> None:
     """A table: which interactions, how large, and what they were before."""
     past = [c for c in spread_checkpoints(at + 1, PAST + 1) if c != at]
-    other = any(_is_open(one) for one in found)
+    other = any(is_open(one.value, one.other) for one in found)
     scale = max((abs(one.value) for one in found), default=0.0)
     label = "" if measurement.labels is None else f", class {measurement.labels[sample]}"
     table = Table(
@@ -144,16 +143,16 @@ def _print(found: list[TopInteraction], measurement: Measurement, sample: int, a
             ", ".join(one.players),
             *(_number(one.history[checkpoint], scale) for checkpoint in past),
             _number(one.value, scale),
-            *([_number(one.other, scale) if _is_open(one) else ""] if other else []),
+            *(
+                [_number(one.other, scale) if is_open(one.value, one.other) else ""]
+                if other
+                else []
+            ),
             f"{100 * one.share:.1f} %",
             "–" if one.since is None else f"{one.since:g}",
         )
     out.print(table, markup=False)
     out.print()
-
-
-def _is_open(one: TopInteraction) -> bool:
-    return one.other is not None and abs(one.other - one.value) > OPEN * abs(one.value)
 
 
 def _number(value: float | None, scale: float) -> str:
@@ -175,7 +174,7 @@ def _words(found: list[TopInteraction], interactions: Interactions) -> str:
         f"epoch from which on it is salient with this sign. alone: a player by itself, which is "
         f"AND and OR at once."
     ]
-    if any(_is_open(one) for one in found):
+    if any(is_open(one.value, one.other) for one in found):
         lines.append(
             "other end: its value in an explanation that is as sparse and prefers "
             f"{'high' if interactions.settings.get('prefer') == 'low' else 'low'} orders; the "

@@ -11,6 +11,7 @@ from sim.explanation.examples import (
 from sim.explanation.top import (
     KINDS as KINDS,
     TopInteraction as TopInteraction,
+    is_open as is_open,
     other_ends as other_ends,
     top_interactions as top_interactions,
 )

@@ -143,7 +143,7 @@ def explain_samples(
         explained = [
             Explained(
                 float(measurement.epochs[at]),
-                [_shown(interactions, one, at, sample, ends[at, sample]) for one in top],
+                _shown(top, at, scale(interactions, at, sample), ends[at, sample]),
             )
             for at in checkpoints
         ]
@@ -152,20 +152,22 @@ def explain_samples(
 
 
 def _shown(
-    interactions: Interactions,
-    one: TopInteraction,
+    top: list[TopInteraction],
     checkpoint: int,
-    sample: int,
+    scales: tuple[float, float],
     other: np.ndarray | None,
-) -> Shown:
-    """What the interaction is at a checkpoint."""
-    value = float(one.history[checkpoint])
-    total, threshold = scale(interactions, checkpoint, sample)
-    end = None
-    if other is not None:
-        end = float(other[KINDS.index(one.kind), sum(1 << player for player in one.members)])
-    share = abs(value) / total if total else 0.0
-    return Shown(one.kind, list(one.members), value, share, abs(value) >= threshold, end)
+) -> list[Shown]:
+    """What the interactions are at a checkpoint, beside its Σ|I| and its threshold."""
+    total, threshold = scales
+    found = []
+    for one in top:
+        value = float(one.history[checkpoint])
+        end = None
+        if other is not None:
+            end = float(other[KINDS.index(one.kind), sum(1 << player for player in one.members)])
+        share = abs(value) / total if total else 0.0
+        found.append(Shown(one.kind, list(one.members), value, share, abs(value) >= threshold, end))
+    return found
 
 
 def _of_sample(measurement: Measurement, sample: int, explained: list[Explained]) -> Example:

@@ -19,6 +19,14 @@ OTHER = {"low": "high", "high": "low"}
 """The other end of a preference; an explanation of no preference has none."""
 
 
+OPEN = 0.1  # of a value: a difference between both ends that is worth showing
+
+
+def is_open(value: float, other: float | None) -> bool:
+    """Whether the other end of the preference gives an interaction another value."""
+    return other is not None and abs(other - value) > OPEN * abs(value)
+
+
 @dataclasses.dataclass(frozen=True)
 class TopInteraction:
     """One interaction of one sample at one checkpoint. Returned by `top_interactions`.

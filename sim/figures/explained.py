@@ -14,13 +14,12 @@ from matplotlib.patches import FancyBboxPatch, Patch
 
 from sim.checks import ArgumentError
 from sim.document import Document, as_document
-from sim.explanation import Example, Explained, Shown
+from sim.explanation import Example, Explained, Shown, is_open
 from sim.figures.style import BLUE, GREY, STYLE, VERMILLION, epoch_axis
 
 POSITIVE, NEGATIVE = VERMILLION, BLUE
 AND, OR = "-", (0, (1.2, 1.2))  # lines around the players: solid, and dotted
 HATCH = "////"  # of bars that are OR interactions
-OPEN = 0.1  # of a value: a difference between both ends of the preference that is worth showing
 NOTHING = 0.01  # of a value: what is smaller at the other end is none
 NAMED = 3  # samples that are named at most
 LETTERS = 44  # of a line of a label; it has two
@@ -201,7 +200,7 @@ def _bars(ax: Axes, example: Example, at: Explained) -> None:
             edgecolor=color,
             hatch=HATCH if face == "white" else None,
         )
-        if shown.other is not None and is_open(shown):
+        if shown.other is not None and is_open(shown.value, shown.other):
             ax.plot([shown.value, shown.other], [place, place], color="black", lw=1)
             ax.plot(shown.other, place, color="black", marker="|", ms=7)
     ax.axvline(0, color=GREY, lw=0.8)
@@ -292,7 +291,7 @@ def _value(shown: Shown) -> str:
     if shown.share < NOTHING * NOTHING:
         return "0"
     text = signed(shown.value)
-    if shown.other is None or not is_open(shown):
+    if shown.other is None or not is_open(shown.value, shown.other):
         return text
     other = 0.0 if abs(shown.other) < NOTHING * abs(shown.value) else shown.other
     return f"{text} or {signed(other)}"
@@ -301,11 +300,6 @@ def _value(shown: Shown) -> str:
 def signed(value: float) -> str:
     """A value in two digits with its sign."""
     return f"{value:+.2g}".replace("-", "−") if value else "0"
-
-
-def is_open(shown: Shown) -> bool:
-    """Whether the other end of the preference gives it another value."""
-    return shown.other is not None and abs(shown.other - shown.value) > OPEN * abs(shown.value)
 
 
 def _label(example: Example, shown: Shown) -> str:
