@@ -20,6 +20,11 @@ import numpy as np
 Sector = tuple[int, int]  # copies, dimension d+1
 
 
+def on_device(x: np.ndarray, dtype: jnp.dtype) -> jax.Array:
+    """Cast by numpy first: JAX would compile a cast for every shape."""
+    return jax.device_put(x.astype(dtype))
+
+
 def kronecker_power(matrix: np.ndarray, exponent: int) -> np.ndarray:
     return functools.reduce(np.kron, [matrix] * exponent, np.ones((1, 1)))
 
@@ -74,12 +79,12 @@ class SumInverse:
                 pairs = zip(*acting, strict=True)
                 block = np.linalg.inv(sum(np.kron(high[i], low[j]) for high, low in pairs))
                 shape = (halves[0][1][i][1], halves[1][1][j][1])
-                row.append(jnp.asarray(block.reshape(shape + shape), dtype))
+                row.append(on_device(block.reshape(shape + shape), dtype))
             blocks.append(tuple(row))
         (high, sectors_high), (low, sectors_low) = halves
         return cls(
-            jnp.asarray(high, dtype),
-            jnp.asarray(low, dtype),
+            on_device(high, dtype),
+            on_device(low, dtype),
             tuple(blocks),
             tuple(sectors_high),
             tuple(sectors_low),

@@ -159,10 +159,21 @@ def advance(
     return _restart(geo, costs, moved, residual), y.i_and, y.i_or, -m / column(lanes.sigma)
 
 
-@functools.partial(jax.jit, static_argnames=("blocks", "steps"))
-def run(geo: Geometry, costs: Costs, lanes: Lanes, blocks: int, steps: int) -> Lanes:
-    """Takes blocks · steps steps without a look at the answers."""
-    return jax.lax.fori_loop(0, blocks, lambda _, now: advance(geo, costs, now, steps)[0], lanes)
+@functools.partial(jax.jit, static_argnames="steps")
+def run(
+    geo: Geometry, costs: Costs, lanes: Lanes, blocks: int, steps: int
+) -> tuple[Lanes, jax.Array, jax.Array, jax.Array]:
+    """Takes blocks · steps steps, and returns what the last block of them does; see `advance`.
+
+    One compilation for any number of blocks: it takes longer than many a small extraction.
+    """
+    nothing = jnp.zeros_like(lanes.v)
+    return jax.lax.fori_loop(
+        0,
+        blocks,
+        lambda _, now: advance(geo, costs, now[0], steps),
+        (lanes, nothing, nothing, nothing),
+    )
 
 
 def _norm(geo: Geometry, x: Point) -> jax.Array:

@@ -32,7 +32,7 @@ from sim.extraction._certificate import (
     tighter,
 )
 from sim.extraction._geometry import Geometry, geometry
-from sim.extraction._splitting import Lanes, advance, box_of, recast, run, start
+from sim.extraction._splitting import Lanes, box_of, recast, run, start
 from sim.progress import Progress
 
 STEPS = 25  # iterations between two looks at the gap
@@ -139,20 +139,26 @@ Block = Callable[[Lanes, Answers, jax.Array, jax.Array], tuple[Lanes, Answers]]
 
 
 def _primal(geo: Geometry, costs: Costs) -> Block:
-    return functools.partial(_primal_block, geo, costs)
+    def block(
+        lanes: Lanes, answers: Answers, v: jax.Array, box: jax.Array
+    ) -> tuple[Lanes, Answers]:
+        lanes, i_and, i_or, m = run(geo, costs, lanes, 1, STEPS)
+        answers = _cheaper(geo, costs, answers, v, box, i_and, i_or)
+        return lanes, _tighter(geo, costs, answers, v, box, m)
 
-
-@jax.jit
-def _primal_block(
-    geo: Geometry, costs: Costs, lanes: Lanes, answers: Answers, v: jax.Array, box: jax.Array
-) -> tuple[Lanes, Answers]:
-    lanes, i_and, i_or, m = advance(geo, costs, lanes, STEPS)
-    answers = cheaper(geo, costs, answers, v, box, i_and, i_or)
-    return lanes, tighter(geo, costs, answers, v, box, m)
+    return block
 
 
 def _proof(single: Geometry, geo: Geometry, costs: Costs) -> Block:
-    return functools.partial(_proof_block, single, _as(single, costs), geo, costs)
+    rounded = _as(single, costs)
+
+    def block(
+        lanes: Lanes, answers: Answers, v: jax.Array, box: jax.Array
+    ) -> tuple[Lanes, Answers]:
+        lanes, _, _, m = run(single, rounded, lanes, 1, STEPS)
+        return lanes, _tighter(geo, costs, answers, v, box, m.astype(v.dtype))
+
+    return block
 
 
 def _as(geo: Geometry, costs: Costs) -> Costs:
@@ -160,25 +166,11 @@ def _as(geo: Geometry, costs: Costs) -> Costs:
     return Costs(*(x.astype(geo.weight.dtype) for x in costs))
 
 
-_tighter = jax.jit(tighter)
+# Compiled apart from the iteration: every stage has another iteration, and the same two bounds.
+_cheaper, _tighter = jax.jit(cheaper), jax.jit(tighter)
+_objective, _box_of, _no_answers = jax.jit(objective), jax.jit(box_of), jax.jit(no_answers)
 
 
-@jax.jit
-def _proof_block(
-    single: Geometry,
-    rounded: Costs,
-    geo: Geometry,
-    costs: Costs,
-    lanes: Lanes,
-    answers: Answers,
-    v: jax.Array,
-    box: jax.Array,
-) -> tuple[Lanes, Answers]:
-    lanes, _, _, m = advance(single, rounded, lanes, STEPS)
-    return lanes, tighter(geo, costs, answers, v, box, m.astype(v.dtype))
-
-
-@jax.jit
 def _first_answers(
     geo: Geometry,
     costs: Costs,
@@ -188,10 +180,10 @@ def _first_answers(
     i_or: jax.Array,
     m: jax.Array,
 ) -> Answers:
-    nought = jnp.zeros_like(v)
-    answers = cheaper(geo, costs, no_answers(v), v, box, nought, nought)
-    answers = cheaper(geo, costs, answers, v, box, i_and, i_or)
-    return tighter(geo, costs, tighter(geo, costs, answers, v, box, v), v, box, m)
+    nought = np.zeros_like(v)
+    answers = _cheaper(geo, costs, _no_answers(v), v, box, nought, nought)
+    answers = _cheaper(geo, costs, answers, v, box, i_and, i_or)
+    return _tighter(geo, costs, _tighter(geo, costs, answers, v, box, v), v, box, m)
 
 
 class _Samples:
@@ -200,7 +192,7 @@ class _Samples:
     def __init__(self, problem: Problem, method: Method, errand: Errand) -> None:
         self.problem, self.method, self.errand = problem, method, errand
         self.exact = jnp.dtype(problem.v.dtype)
-        self.box = np.asarray(box_of(jnp.asarray(problem.v), jnp.asarray(problem.bound)))
+        self.box = np.asarray(_box_of(problem.v, problem.bound))
         self.lanes: Lanes
         self.answers: Answers
         self.reported = 0
@@ -217,7 +209,7 @@ class _Samples:
             answers = _first_answers(geo, costs, v, box, *near)
             lanes = start(single if coarse else geo, v, bound, *near)
             if coarse:
-                lanes = run(single, _as(single, costs), lanes, blocks, STEPS)
+                lanes = run(single, _as(single, costs), lanes, blocks, STEPS)[0]
             piece = jax.tree.map(lambda x, c=count: np.asarray(x)[:c], (lanes, answers))
             pieces.append(piece)
         self.lanes, self.answers = jax.tree.map(lambda *x: np.concatenate(x), *pieces)
@@ -258,7 +250,7 @@ class _Samples:
         tolerance: float,
         most: np.ndarray,
     ) -> None:
-        v, box = jnp.asarray(self.problem.v[index]), jnp.asarray(self.box[index])
+        v, box = self.problem.v[index], self.box[index]
         lanes, answers = jax.tree.map(lambda x: x[index], (self.lanes, self.answers))
         lanes = recast(lanes, v, box, dtype)
         ended = np.zeros(len(index), bool)
@@ -281,7 +273,7 @@ class _Samples:
             v, box, answers = jax.tree.map(
                 lambda x, at=index: x[at], (self.problem.v, self.box, self.answers)
             )
-            upper = objective(costs, answers.i_and, answers.i_or)
+            upper = _objective(costs, answers.i_and, answers.i_or)
             nothing = Answers(answers.i_and, answers.i_or, upper, 0 * v, 0 * answers.lower)
             judged = _tighter(geo, costs, nothing, v, box, answers.multipliers)
             for whole, part in zip(self.answers, judged, strict=True):

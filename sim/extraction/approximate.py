@@ -95,7 +95,7 @@ class Follower:
             pairs = zip(self._lanes, batches, strict=True)
             lanes = [_moved(self._geometry, self._costs, now, *batch) for now, batch in pairs]
             blocks = CAREFUL if careful else NEXT
-        self._lanes = [run(self._geometry, self._costs, now, blocks, STEPS) for now in lanes]
+        self._lanes = [run(self._geometry, self._costs, now, blocks, STEPS)[0] for now in lanes]
         points = [_sparse(self._geometry, self._costs, now) for now in self._lanes]
         i_and, i_or = (
             np.concatenate([np.asarray(part) for part in parts]).astype(np.float64)[: self._samples]

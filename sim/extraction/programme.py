@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Iterable
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +21,7 @@ from sim.checks import (
 )
 from sim.cores import cores
 from sim.extraction._certificate import Costs
+from sim.extraction._schur import on_device
 from sim.extraction._stages import COARSE, Method, Problem, Solution, lanes_wide, solve
 from sim.machine import check_memory, over_sets
 from sim.progress import Progress
@@ -290,7 +292,7 @@ def leaning_costs(costs: Costs, n: int, prefer: str, tolerance: float) -> Costs:
     """Costs that lean by ε a unit of order towards low or high orders."""
     lean = lean_per_order(n, tolerance)
     more = np.maximum(np.asarray(orders(n)) - 1, 0) * (lean if prefer == "low" else -lean)
-    return Costs(*((cost * (1 + more)).astype(cost.dtype) for cost in costs))
+    return _costs_of((np.asarray(cost) * (1 + more) for cost in costs), costs.i_and.dtype)
 
 
 def _costs(
@@ -310,4 +312,8 @@ def _costs(
         by_order.append(array.copy())
     by_order[1][1] = by_order[0][1]
     index = np.asarray(orders(n))
-    return Costs(*(jnp.asarray(np.where(index > 0, w[index], 0.0), dtype) for w in by_order))
+    return _costs_of((np.where(index > 0, w[index], 0.0) for w in by_order), dtype)
+
+
+def _costs_of(by_set: Iterable[np.ndarray], dtype: jnp.dtype) -> Costs:
+    return Costs(*(on_device(cost, dtype) for cost in by_set))

@@ -6,7 +6,6 @@ the outputs that they would give. Null models are families of shares.
 
 from __future__ import annotations
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -48,10 +47,10 @@ def fit_direct(
     match = fit_target(measured, target, noise, away, parts)
     ends = predicted_distribution(target, np.exp(noise_range(target.n, noise)), noise, parts)
     grid = noise_grid(target.n, noise)
-    table = Table(grid, np.asarray(predicted_strength(target, np.exp(grid), noise, parts)))
+    table = Table(grid, predicted_strength(target, np.exp(grid), noise, parts))
     sigma2 = np.exp(match.parameter)
     effect = np.asarray(predicted_effect(target, jnp.asarray(sigma2), noise))
-    beyond = np.broadcast_to(np.asarray(ends), (len(measured), *ends.shape))
+    beyond = np.broadcast_to(ends, (len(measured), *ends.shape))
     reached = np.asarray(total_variation(jnp.asarray(measured), jnp.asarray(match.predicted)))
     of_shares = fit_nulls(measured, measured[-1], away, total_variation)
     nulls = {SHARES + name: null for name, null in of_shares.items()}
@@ -90,7 +89,7 @@ def direct_noise(
     target = salient_target(jnp.asarray(i_and), jnp.asarray(i_or), threshold[0])
     match = fit_target(measured[None], target, noise, away)
     ends = predicted_distribution(target, np.exp(noise_range(target.n, noise)), noise)
-    bound = bounds(measured[None], match.predicted, np.asarray(ends)[None], away, MATERIAL)
+    bound = bounds(measured[None], match.predicted, ends[None], away, MATERIAL)
     return float(np.exp(match.parameter[0])), str(bound[0])
 
 
@@ -99,7 +98,7 @@ def fit_target(
 ) -> Match[np.ndarray]:
     """The theory's family over ln σ², matched to measured distributions (checkpoints, n)."""
 
-    def family(log_sigma2: np.ndarray) -> jax.Array:
+    def family(log_sigma2: np.ndarray) -> np.ndarray:
         return predicted_distribution(target, np.exp(log_sigma2), noise, parts)
 
     return nearest_member(measured, family, noise_grid(target.n, noise), away)

@@ -95,7 +95,7 @@ def nearest_member(
         rounds: each shrinks a basin by the factor (points − 1)/2.
     """
     members = np.asarray(family(grid))
-    away = _distances(members[None], measured, distance)  # (checkpoints, g)
+    away = distances(members[None], measured, distance)  # (checkpoints, g)
     centres = grid[_best_basins(away, starts)]  # (checkpoints, starts)
     width = np.full(len(measured), np.max(np.diff(grid), initial=0.0))
     best = _Best(measured.shape)
@@ -107,7 +107,7 @@ def nearest_member(
         tried = centres[..., None] + width[:, None, None] * offsets  # (checkpoints, starts, points)
         tried = np.clip(tried, grid[0], grid[-1]).reshape(len(measured), -1)
         members = np.asarray(family(tried.ravel())).reshape(*tried.shape, -1)
-        away = _distances(members, measured, distance)
+        away = distances(members, measured, distance)
         best.update(tried, members, away)
         within = away.reshape(*centres.shape, points)
         pick = _last_of_nearest(within)[..., None]
@@ -119,7 +119,14 @@ def nearest_member(
     return Match(best.parameter, best.predicted, best.distance)
 
 
-def _distances(members: np.ndarray, measured: np.ndarray, distance: Distance) -> np.ndarray:
+def distances(members: np.ndarray, measured: np.ndarray, distance: Distance) -> np.ndarray:
+    """Of every checkpoint's own members from what was measured there, (checkpoints, members).
+
+    Args:
+        members: (checkpoints, members, orders), or (1, members, orders) for those of all.
+        measured: (checkpoints, orders).
+        distance: between distributions along the last axis.
+    """
     return np.asarray(_compiled(jnp.asarray(members), jnp.asarray(measured)[:, None], distance))
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 
 from sim.fitting.comparison import Models
-from sim.fitting.distances import Distance, Table, total_variation
+from sim.fitting.distances import Distance, Table, distances, total_variation
 from sim.fitting.nulls import NullFit
 
 BOUNDS = ("any", "zero", "infinite", "at_most", "at_least")
@@ -47,10 +46,9 @@ def bounds(
         away: what was minimised.
         material: a smaller total variation says nothing.
     """
-    beyond = jnp.asarray(ends)
-    moved = np.asarray(total_variation(jnp.asarray(predicted)[:, None], beyond))
-    reached = np.asarray(away(jnp.asarray(predicted), jnp.asarray(measured)))
-    lost = np.asarray(away(beyond, jnp.asarray(measured)[:, None])) - reached[:, None]
+    moved = distances(ends, predicted, total_variation)
+    reached = distances(predicted[:, None], measured, away)
+    lost = distances(ends, measured, away) - reached
     # The other distances are of second order in the differences of distributions.
     tied = lost <= (material if away is total_variation else material**2)
     (zero, infinite), (at_most, at_least) = (moved <= material).T, tied.T

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 
 import jax
 import jax.numpy as jnp
@@ -81,7 +82,7 @@ def _kept(
 
 def predicted_strength(
     target: Target, sigma2: ArrayLike, noise: NoiseModel, parts: str = "both"
-) -> jax.Array:
+) -> np.ndarray:
     """Strength of each order that the theory predicts at noise σ², by sample.
 
     Both halves of the target pass through Theorem 3: an OR interaction is an AND interaction with
@@ -97,11 +98,17 @@ def predicted_strength(
     Returns:
         (m, samples, n), for the orders 1..n.
     """
-    variances = jnp.asarray(sigma2, target.w_and.dtype)
-    count = len(variances)
-    chunks = jnp.pad(variances, (0, -count % CHUNK), mode="edge").reshape(-1, CHUNK)
-    halves = jnp.concatenate([_predicted_halves(target, chunk, noise) for chunk in chunks])
-    return added_parts(halves[:count], parts, axis=1)
+    return np.concatenate(list(_chunks(target, sigma2, noise, parts)))[: np.size(sigma2)]
+
+
+def _chunks(
+    target: Target, sigma2: ArrayLike, noise: NoiseModel, parts: str
+) -> Iterator[np.ndarray]:
+    """The predicted strengths of `CHUNK` noise levels at a time, the last filled up."""
+    variances = np.asarray(sigma2, target.w_and.dtype)
+    padded = np.pad(variances, (0, -len(variances) % CHUNK), mode="edge")
+    for chunk in padded.reshape(-1, CHUNK):
+        yield added_parts(np.asarray(_predicted_halves(target, chunk, noise)), parts, axis=1)
 
 
 @jax.jit
@@ -138,14 +145,14 @@ def _predicted_effect(target: Target, sigma2: jax.Array, noise: NoiseModel) -> j
 
 def predicted_distribution(
     target: Target, sigma2: ArrayLike, noise: NoiseModel, parts: str = "both"
-) -> jax.Array:
+) -> np.ndarray:
     """Distribution over the orders 1..n of the predicted strength, averaged over samples.
 
     Returns:
         (m, n).
     """
-    strength = predicted_strength(target, sigma2, noise, parts)
-    return averaged_distribution(strength)
+    averaged = [averaged_distribution(chunk) for chunk in _chunks(target, sigma2, noise, parts)]
+    return np.concatenate(averaged)[: np.size(sigma2)]
 
 
 def noise_range(n: int, noise: NoiseModel) -> tuple[float, float]:

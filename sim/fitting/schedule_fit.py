@@ -90,7 +90,7 @@ def fit_schedules(
     problem = _Problem(
         jnp.asarray(fit.measured[chosen]),
         jnp.asarray(grid),
-        table,
+        jnp.asarray(table),
         distance_named(fit.settings["distance"]),
     )
     count = len(chosen)
