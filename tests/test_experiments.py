@@ -278,7 +278,7 @@ def test_label_noise_replaces_exactly_a_fraction_by_other_classes(fraction):
 def test_inputs_are_standardised_by_the_training_set():
     rng = np.random.default_rng(1)
     inputs = rng.normal(3, 2, size=(500, 4)) * np.array([1, 10, 100, 1000])
-    data = split(inputs, np.arange(500) % 2, 400, 0.0, seed=1, columns=True)
+    data = split(inputs, np.arange(500) % 2, 400, 0.0, seed=1, standardise="columns")
     np.testing.assert_allclose(data.train_inputs.mean(axis=0), 0, atol=1e-6)
     np.testing.assert_allclose(data.train_inputs.std(axis=0), 1, rtol=1e-5)
     whole = split(inputs, np.arange(500) % 2, 400, 0.0, seed=1).train_inputs
@@ -287,8 +287,9 @@ def test_inputs_are_standardised_by_the_training_set():
 
 def test_the_names():
     assert set(BUNDLED) <= set(experiment_names())
-    modules = {module.name for module in pkgutil.iter_modules(sim.experiments.__path__)}
-    assert set(sim.experiments.BUNDLED.values()) == {m for m in modules if m[0] != "_"}
+    modules = {m.name for m in pkgutil.iter_modules(sim.experiments.__path__) if not m.ispkg}
+    found = {name for name in modules if name[0] != "_"}
+    assert {*sim.experiments.BUNDLED.values(), "standard"} == found
     with pytest.raises(ValueError, match="no experiment 'digits'; there are: breast-cancer-mlp, "):
         prepare("digits", SETTINGS)
 

@@ -5,12 +5,21 @@ from __future__ import annotations
 import dataclasses
 import importlib
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sim.checks import ArgumentError, check_seed, check_whole
+from sim.checks import (
+    ArgumentError,
+    check_choice,
+    check_finite,
+    check_fraction,
+    check_positive,
+    check_seed,
+    check_whole,
+)
 from sim.measurement import Masking
 from sim.progress import Progress
 
@@ -29,6 +38,98 @@ They are imported when they are asked for, since they need the `experiments` ext
 """
 
 
+STANDARD = (
+    *("image-cnn", "image-vgg", "image-vit", "image-mlp"),
+    *("text-transformer", "text-gru", "table-mlp", "points-pointnet"),
+)
+"""The experiments on data of one's own, made by `sim.experiments.standard`: kind and network."""
+
+STANDARD_EPOCHS = tuple(epoch for epoch in CHECKPOINT_EPOCHS if epoch <= 256)
+"""The epochs of their checkpoints: [Ren24] trains for 256."""
+
+
+@dataclasses.dataclass(frozen=True)
+class DataSettings:
+    """Data of one's own, and how they are made ready. None is the experiment's own choice.
+
+    Attributes:
+        data: path of the file, or of a folder of class folders.
+        test_fraction: of the samples, which are held out for testing; 0.2.
+        standardise: `all` takes the mean and standard deviation of all training values, `columns`
+            those of each column, `none` leaves the values as they are.
+        length: words of a sentence; the rest is cut.
+    """
+
+    data: str | None = None
+    test_fraction: float | None = None
+    standardise: str | None = None
+    length: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.test_fraction is not None:
+            check_fraction(self.test_fraction, "test_fraction")
+        if self.standardise is not None:
+            check_choice(self.standardise, "standardise", ("all", "columns", "none"))
+        if self.length is not None:
+            check_whole(self.length, "length", 1)
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingSettings:
+    """The network and its training. None is the experiment's own choice.
+
+    Attributes:
+        width: of the network's layers.
+        depth: number of its layers.
+        optimiser: `sgd` or `adam`.
+        learning_rate: of it; [Ren24] takes 0.01.
+        momentum: of `sgd`; [Ren24] takes 0.9.
+        batch_size: samples in a step; [Ren24] takes 128.
+    """
+
+    width: int | None = None
+    depth: int | None = None
+    optimiser: str | None = None
+    learning_rate: float | None = None
+    momentum: float | None = None
+    batch_size: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("width", "depth", "batch_size"):
+            if getattr(self, name) is not None:
+                check_whole(getattr(self, name), name, 1)
+        if self.optimiser is not None:
+            check_choice(self.optimiser, "optimiser", ("sgd", "adam"))
+        if self.learning_rate is not None:
+            check_positive(self.learning_rate, "learning_rate")
+        if self.momentum is not None and not 0 <= self.momentum < 1:
+            raise ArgumentError("momentum", "be in [0, 1)", f"is {self.momentum}")
+
+
+@dataclasses.dataclass(frozen=True)
+class PlayerSettings:
+    """Where players are, and what an absent one shows. None is the experiment's own choice.
+
+    Attributes:
+        mask_at: `input`, or the name of the network's activation that is masked.
+        baseline: what an absent player shows, in units of what is masked; 0.
+        patch: side of a patch of the image or map.
+        clusters: of a cloud of points, of which some are players; 30.
+    """
+
+    mask_at: str | None = None
+    baseline: float | None = None
+    patch: int | None = None
+    clusters: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.baseline is not None:
+            check_finite(self.baseline, "baseline")
+        for name in ("patch", "clusters"):
+            if getattr(self, name) is not None:
+                check_whole(getattr(self, name), name, 1)
+
+
 @dataclasses.dataclass(frozen=True)
 class Settings:
     """What can be chosen about an experiment.
@@ -41,6 +142,9 @@ class Settings:
         seed: of the data split with its label noise, the players, the initial parameters and the
             order of training. Of several training runs the last two have seeds of their own.
         part: whether `test` or `train` inputs are measured, by their labels without noise.
+        own: data of one's own; like what follows, for the standard experiments alone.
+        training: their network and its training.
+        masking: where their players are, and what an absent one shows.
     """
 
     epochs: tuple[int, ...] = CHECKPOINT_EPOCHS
@@ -49,6 +153,9 @@ class Settings:
     label_noise: float = 0.05
     seed: int = 0
     part: str = "test"
+    own: DataSettings = DataSettings()
+    training: TrainingSettings = TrainingSettings()
+    masking: PlayerSettings = PlayerSettings()
 
     def __post_init__(self) -> None:
         steps = np.diff(self.epochs)
@@ -66,6 +173,21 @@ class Settings:
         if self.part not in ("test", "train"):
             raise ArgumentError("part", "be 'test' or 'train'", f"is '{self.part}'", opening="")
 
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """What was chosen beside the experiment's own choices, by the names of the options."""
+        parts = (self.own, self.training, self.masking)
+        named = {name: value for part in parts for name, value in vars(part).items()}
+        return {name: value for name, value in named.items() if value is not None}
+
+    def record(self) -> dict[str, Any]:
+        """All of them in plain values, as metadata have them: a file by its name alone."""
+        own = {field.name for field in dataclasses.fields(self)} - {"own", "training", "masking"}
+        chosen = self.chosen
+        if "data" in chosen:
+            chosen["data"] = Path(chosen["data"]).resolve().name
+        return {name: value for name, value in vars(self).items() if name in own} | chosen
+
 
 @dataclasses.dataclass(frozen=True)
 class State:
@@ -82,7 +204,7 @@ class Checkpoint:
     Attributes:
         epoch: when.
         score: from masked inputs (m, *shape) to logits; see `measure_outputs`.
-        train_loss: mean over the training set; the other three likewise.
+        train_loss: mean over the training set; the other three likewise. None is not known.
         test_loss: mean over the test set.
         train_accuracy: fraction.
         test_accuracy: fraction.
@@ -94,10 +216,10 @@ class Checkpoint:
 
     epoch: int
     score: Callable[[np.ndarray], ArrayLike]
-    train_loss: float
-    test_loss: float
-    train_accuracy: float
-    test_accuracy: float
+    train_loss: float | None = None
+    test_loss: float | None = None
+    train_accuracy: float | None = None
+    test_accuracy: float | None = None
     inputs: np.ndarray | None = None
     state: State | None = None
 
@@ -115,7 +237,7 @@ class Experiment:
 
     Attributes:
         inputs: (samples, *shape).
-        labels: (samples,), their true classes.
+        labels: (samples,), their true classes; None where the scores are single outputs.
         masking: the players, of `inputs` or of what the checkpoints put in their place.
         epochs: of the checkpoints, strictly increasing.
         train: trains, the same way each time it is called; see `Train`.
@@ -130,7 +252,7 @@ class Experiment:
     """
 
     inputs: np.ndarray
-    labels: np.ndarray
+    labels: np.ndarray | None
     masking: Masking
     epochs: tuple[int, ...]
     train: Train
@@ -187,27 +309,32 @@ def register(
 
 def experiment_names() -> list[str]:
     """Names of all the experiments, sorted."""
-    return sorted({*BUNDLED, *_EXPERIMENTS})
+    return sorted({*BUNDLED, *STANDARD, *_EXPERIMENTS})
 
 
 def prepare(name: str, settings: Settings) -> Experiment:
     """Builds the experiment of that name.
 
     Raises:
-        ValueError: there is none of that name.
+        ValueError: there is none of that name, or a bundled one has no use for what was chosen.
         TypeError: what is registered under the name builds something else than an `Experiment`.
         ImportError: the `experiments` extra is not installed.
     """
     if name not in _EXPERIMENTS:
-        if name not in BUNDLED:
+        if name not in BUNDLED and name not in STANDARD:
             known = ", ".join(experiment_names())
             raise ValueError(f"There is no experiment '{name}'; there are: {known}.")
-        importlib.import_module(f"sim.experiments.{BUNDLED[name]}")
+        importlib.import_module(f"sim.experiments.{BUNDLED.get(name, 'standard')}")
+    if name in BUNDLED and settings.chosen:
+        first, value = next(iter(settings.chosen.items()))
+        raise ArgumentError(
+            first, f"be left out for {name}, and is for {', '.join(STANDARD)}", f"is {value}"
+        )
     experiment = _EXPERIMENTS[name](settings)
     if not isinstance(experiment, Experiment):
         raise TypeError(
             f"The experiment '{name}' must be built as an Experiment, but its function returned "
             f"{type(experiment).__name__}."
         )
-    origin = {"experiment": name, "settings": dataclasses.asdict(settings)}
+    origin = {"experiment": name, "settings": settings.record()}
     return dataclasses.replace(experiment, origin=origin)

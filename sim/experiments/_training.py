@@ -42,33 +42,61 @@ class Data:
     test_labels: np.ndarray
     rows: np.ndarray
 
-    def measured(self, settings: Settings) -> tuple[np.ndarray, np.ndarray]:
+    def measured(
+        self, settings: Settings, allowed: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """The inputs that are measured, and their true classes."""
+        places = self.places(settings, allowed)
         if settings.part == "test":
-            inputs, labels = self.test_inputs, self.test_labels
-        else:
-            inputs, labels = self.train_inputs, self.true_labels
-        if settings.samples > len(inputs):
+            return self.test_inputs[places], self.test_labels[places]
+        return self.train_inputs[places], self.true_labels[places]
+
+    def places(self, settings: Settings, allowed: np.ndarray | None = None) -> np.ndarray:
+        """Where the inputs that are measured stand in the test or the training set.
+
+        They are the first, or the first of those that are allowed, bool (inputs,).
+        """
+        count = len(self.test_labels if settings.part == "test" else self.train_labels)
+        places = np.arange(count) if allowed is None else np.flatnonzero(allowed)
+        if settings.samples > len(places):
             raise ArgumentError(
                 "samples",
-                f"be at most the {len(inputs)} {settings.part} inputs",
+                f"be at most the {len(places)} {settings.part} inputs",
                 f"is {settings.samples}",
                 opening="",
             )
-        return inputs[: settings.samples], labels[: settings.samples]
+        return places[: settings.samples]
 
-    def names(self, settings: Settings, what: str) -> np.ndarray:
+    def part_rows(self, settings: Settings) -> np.ndarray:
+        """The places in the data set of the test or the training samples."""
+        training = len(self.train_labels)
+        return self.rows[training:] if settings.part == "test" else self.rows[:training]
+
+    def names(
+        self,
+        settings: Settings,
+        titles: str | Sequence[str],
+        allowed: np.ndarray | None = None,
+        classes: Sequence[str] | None = None,
+    ) -> np.ndarray:
         """Names of the inputs that are measured: what they are, and their row in the data set.
 
         Of training inputs whose label was replaced, the false one is told too.
+
+        Args:
+            settings: which inputs.
+            titles: what all of them are, or the name of every row of the data set.
+            allowed: see `places`.
+            classes: names of the classes; their numbers by default.
         """
-        training = len(self.train_labels)
-        start = training if settings.part == "test" else 0
-        names = [f"{what} {row}" for row in self.rows[start : start + settings.samples]]
+        places = self.places(settings, allowed)
+        rows = self.part_rows(settings)[places].tolist()
+        names = [f"{titles} {row}" if isinstance(titles, str) else titles[row] for row in rows]
         if settings.part == "train":
-            pairs = zip(self.train_labels.tolist(), self.true_labels.tolist(), strict=True)
-            for at, (given, true) in enumerate(list(pairs)[: settings.samples]):
-                names[at] += "" if given == true else f" (taught as {given})"
+            for at, place in enumerate(places.tolist()):
+                given, true = self.train_labels[place], self.true_labels[place]
+                if given != true:
+                    names[at] += f" (taught as {classes[given] if classes else given})"
         return np.array(names)
 
 
@@ -79,18 +107,24 @@ def split(
     label_noise: float,
     seed: int,
     *,
-    columns: bool = False,
+    standardise: str = "all",
 ) -> Data:
     """A random split, with a fraction of the training labels replaced by another random class.
 
     Inputs are standardised by the mean and standard deviation of all training values, or of each
-    column's, so that a baseline of 0 is the mean value.
+    column's, so that a baseline of 0 is the mean value; a column that never varies becomes 0. With
+    `none` they are left as they are.
     """
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(inputs))
-    seen = inputs[order[:training]]
-    axis = 0 if columns else None
-    inputs = ((inputs[order] - seen.mean(axis)) / seen.std(axis)).astype(np.float32)
+    if standardise != "none":
+        seen = inputs[order[:training]]
+        axis = 0 if standardise == "columns" else None
+        spread = seen.std(axis)
+        inputs = (inputs[order] - seen.mean(axis)) / np.where(spread > 0, spread, 1)
+    else:
+        inputs = inputs[order]
+    inputs = inputs.astype(np.float32)
     labels = labels[order].astype(np.int32)
     train_labels = labels[:training].copy()
     wrong = rng.permutation(training)[: round(label_noise * training)]
@@ -108,7 +142,7 @@ def split(
 
 def description(name: str, settings: Settings, **words: str) -> dict[str, Any]:
     """An experiment's metadata: data, network, optimiser and masking in words, and the settings."""
-    return {"experiment": name, **words, "settings": dataclasses.asdict(settings)}
+    return {"experiment": name, **words, "settings": settings.record()}
 
 
 def train(

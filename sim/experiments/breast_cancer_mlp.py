@@ -31,7 +31,7 @@ def breast_cancer_mlp(settings: Settings) -> Experiment:
         TRAINING_ROWS,
         settings.label_noise,
         settings.seed,
-        columns=True,
+        standardise="columns",
     )
     inputs, labels = data.measured(settings)
     optimiser = optax.sgd(0.01, momentum=0.9)
