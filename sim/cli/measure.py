@@ -28,7 +28,9 @@ from sim.experiments import (
     BUNDLED,
     CHECKPOINT_EPOCHS,
     Settings,
+    find_checkpoints,
     prepare,
+    prepare_saved,
     record,
     save_recording,
 )
@@ -47,12 +49,21 @@ def measure(
         ),
     ] = "digits-mlp",
     epochs: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="Epochs of the checkpoints, separated by commas.",
+            help="Epochs of the checkpoints, separated by commas; with --checkpoints the steps "
+            "that are measured, by default all.",
             show_default=", ".join(map(str, CHECKPOINT_EPOCHS)),
         ),
-    ] = ",".join(map(str, CHECKPOINT_EPOCHS)),
+    ] = None,
+    checkpoints: Annotated[
+        str | None,
+        typer.Option(
+            help="Measure a network that is saved already: the paths of its checkpoints, in "
+            "quotes, with * for the number of the step: 'run/step-*'. --script says how one is "
+            "loaded.",
+        ),
+    ] = None,
     samples: Annotated[int, typer.Option(help="Number of inputs to measure.")] = Settings.samples,
     players: Annotated[
         int, typer.Option(help="Number of players; 2^players outputs each.")
@@ -88,19 +99,26 @@ def measure(
     ] = False,
     script: Annotated[
         Path | None,
-        typer.Option(help="A Python file that registers experiments of your own; run first."),
+        typer.Option(
+            help="A Python file that registers experiments or saved networks of your own; run "
+            "first."
+        ),
     ] = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
     """Train a network and measure it on all masked inputs, checkpoint by checkpoint.
 
-    With --seeds it trains several networks, one after the other, on the same data.
+    With --seeds it trains several networks, one after the other, on the same data. With
+    --checkpoints it trains none, and measures those that are on disk.
 
     A run that was killed goes on from its last checkpoint when the same command is given again.
     """
     check_whole(seeds, "seeds", 1)
-    settings = Settings(parse_epochs(epochs), samples, players, label_noise, seed, part)
+    chosen = None if epochs is None else parse_epochs(epochs)
+    saved = None if checkpoints is None else find_checkpoints(checkpoints, chosen)
+    measured = chosen or CHECKPOINT_EPOCHS if saved is None else tuple(saved)
+    settings = Settings(measured, samples, players, label_noise, seed, part)
     path = folder / MEASUREMENT
     with results([path], overwrite), progress_bars() as progress:
         extra = {} if script is None else run_script(script)
@@ -114,6 +132,7 @@ def measure(
             single=single,
             keep_inputs=keep_inputs,
             extra=extra,
+            saved=saved,
         )
     text = f"Measured {measurement.shape_in_words()}: {path}"
     if note := dummies_in_words(measurement):
@@ -163,12 +182,14 @@ def run_measure(
     single: bool = False,
     keep_inputs: bool = False,
     extra: Mapping[str, Any] | None = None,
+    saved: Mapping[int, Path] | None = None,
 ) -> Measurement:
     """Trains, measures and saves; goes on from the checkpoints that a killed run left behind.
 
-    One run is the experiment's own; several are from the settings' seed on.
+    One run is the experiment's own; several are from the settings' seed on. The paths of saved
+    checkpoints, by step, are read in place of training.
     """
-    experiment = prepare(name, settings)
+    experiment = prepare(name, settings) if saved is None else prepare_saved(name, settings, saved)
     metadata = {"seed": settings.seed, "versions": versions(), **(extra or {})}
     unfinished = path.parent / UNFINISHED
     several = None if seeds == 1 else range(settings.seed, settings.seed + seeds)

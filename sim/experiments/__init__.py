@@ -5,14 +5,25 @@ from sim.experiments._reference import Network as Network, train_network as trai
 from sim.experiments._registry import (
     BUNDLED as BUNDLED,
     CHECKPOINT_EPOCHS as CHECKPOINT_EPOCHS,
+    STANDARD as STANDARD,
+    STANDARD_EPOCHS as STANDARD_EPOCHS,
     Checkpoint as Checkpoint,
+    DataSettings as DataSettings,
     Experiment as Experiment,
+    PlayerSettings as PlayerSettings,
     Settings as Settings,
     State as State,
     Train as Train,
+    TrainingSettings as TrainingSettings,
     experiment_names as experiment_names,
     prepare as prepare,
     register as register,
+)
+from sim.experiments._saved import (
+    SavedNetwork as SavedNetwork,
+    find_checkpoints as find_checkpoints,
+    prepare_saved as prepare_saved,
+    register_saved as register_saved,
 )
 from sim.experiments._unfinished import (
     forget_saved as forget_saved,

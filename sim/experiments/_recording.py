@@ -18,7 +18,7 @@ from sim.progress import NamedProgress, Progress
 
 COPIES = 3.2  # of the outputs at the end: as measured, joined, and checked and kept
 Piece = Mapping[str, np.ndarray | float]
-"""What is kept of a checkpoint: its outputs and its losses and accuracies by name."""
+"""What is kept of a checkpoint: its outputs, and its losses and accuracies, if known, by name."""
 
 
 def record(
@@ -84,7 +84,9 @@ def record(
         else:
             runs = _runs(experiment, experiment.seeded, chosen, unfinished, progress)
     curves: dict[str, Any] = {
-        name: np.array([[float(piece[name]) for piece in run] for run in runs]) for name in CURVES
+        name: np.array([[float(piece[name]) for piece in run] for run in runs])
+        for name in CURVES
+        if all(name in piece for run in runs for piece in run)
     }
     return Measurement(
         outputs=np.concatenate([[piece["outputs"] for piece in run] for run in runs], axis=1),
@@ -218,4 +220,5 @@ def _measured(experiment: Experiment, checkpoint: Checkpoint, progress: Progress
         )
     except ValueError as error:
         raise ValueError(f"At epoch {checkpoint.epoch}: {error}") from error
-    return {"outputs": outputs} | {name: getattr(checkpoint, name) for name in CURVES}
+    curves = {name: getattr(checkpoint, name) for name in CURVES}
+    return {"outputs": outputs} | {name: c for name, c in curves.items() if c is not None}

@@ -35,7 +35,7 @@ def identity(experiment: Experiment, metadata: Mapping[str, Any]) -> str:
     digest.update(json.dumps(words, sort_keys=True).encode())
     masking = experiment.masking
     for array in (experiment.inputs, experiment.labels, masking.regions, masking.baseline):
-        array = np.ascontiguousarray(array)
+        array = np.ascontiguousarray(() if array is None else array)
         digest.update(f"{array.dtype}{array.shape}".encode())
         digest.update(array.tobytes())
     return digest.hexdigest()
@@ -101,28 +101,28 @@ class Unfinished:
         return self.folder / f"epoch-{epoch}.npz"
 
     def read(self, epoch: int, shape: tuple[int, int]) -> dict[str, np.ndarray] | None:
-        """Outputs and curves at an epoch, or None where they are still to be measured.
+        """Outputs and those curves that are known, or None where they are still to be measured.
 
         Args:
             epoch: when.
             shape: of the outputs, (samples, 2^n).
         """
-        path, names = self._path(epoch), ("outputs", *CURVES)
+        path = self._path(epoch)
         if not path.exists():
             return None
         shapes = {"outputs": shape} | dict.fromkeys(CURVES, ())
         try:
-            piece = read_npz(path, names)
+            piece = read_npz(path, ("outputs",), optional=CURVES)
             whole = all(
-                piece[name].shape == shapes[name] and np.isfinite(piece[name]).all()
-                for name in names
+                array.shape == shapes[name] and np.isfinite(array).all()
+                for name, array in piece.items()
             )
         except (ValueError, TypeError, OSError):
             whole = False
         if not whole:
             _note_damage(path, "its checkpoint is measured again")
             return None
-        return {name: piece[name] for name in names}
+        return piece
 
     def write(self, epoch: int, arrays: Mapping[str, ArrayLike], state: State | None) -> None:
         """Keeps a checkpoint, and the state that training goes on from."""

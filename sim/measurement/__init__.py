@@ -24,6 +24,9 @@ from sim.measurement.measurement import (
     ProbabilityWarning as ProbabilityWarning,
 )
 from sim.measurement.naming import TRAVELLING as TRAVELLING
+from sim.measurement.partial_score import (
+    PartialScore as PartialScore,
+)
 from sim.measurement.patches import image_patches as image_patches
 from sim.measurement.players import (
     point_clusters as point_clusters,
