@@ -58,10 +58,7 @@ def register_saved(name: str) -> Callable[[Build], Build]:
     `interdyn measure --script file.py --experiment name --checkpoints 'run/step-*'`.
 
     Args:
-        name: for `prepare_saved` and `--experiment`.
-
-    Raises:
-        ValueError: another network has the name already.
+        name: for `prepare_saved` and `--experiment`; what had it before is replaced.
 
     Example:
         >>> import tempfile
@@ -88,9 +85,6 @@ def register_saved(name: str) -> Callable[[Build], Build]:
     """
 
     def add(build: Build) -> Build:
-        known = _SAVED.get(name)
-        if known is not None and known.__module__ != build.__module__:
-            raise ValueError(f"There is a saved network '{name}' already, in {known.__module__}.")
         _SAVED[name] = build
         return build
 
@@ -195,7 +189,7 @@ def prepare_saved(name: str, settings: Settings, checkpoints: Mapping[int, Path]
         shown=network.shown,
         origin={
             "experiment": name,
-            "settings": dataclasses.asdict(settings),
+            "settings": settings.record(),
             "inputs": {key: _digest(value) for key, value in read.items()},
         },
     )
