@@ -27,7 +27,12 @@ from sim.cli._folder import UNFINISHED, results
 from sim.experiments import (
     BUNDLED,
     CHECKPOINT_EPOCHS,
+    STANDARD,
+    STANDARD_EPOCHS,
+    DataSettings,
+    PlayerSettings,
     Settings,
+    TrainingSettings,
     find_checkpoints,
     prepare,
     prepare_saved,
@@ -38,14 +43,17 @@ from sim.machine import versions
 from sim.measurement import Measurement, dummies_in_words, near_dummies
 from sim.progress import NamedProgress
 
+DATA, NETWORK, PLAYERS = "Data", "Network and training", "Players"  # panels of --help
+
 
 def measure(
     folder: Annotated[Path, typer.Option("--out", help="Folder for measurement.npz.")],
     experiment: Annotated[
         str,
         typer.Option(
-            help=f"{', '.join(BUNDLED)}, or a name that --script registers.",
-            autocompletion=complete(*BUNDLED),
+            help=f"{', '.join(BUNDLED)}; on data of your own {', '.join(STANDARD)}; or a name "
+            "that --script registers.",
+            autocompletion=complete(*BUNDLED, *STANDARD),
         ),
     ] = "digits-mlp",
     epochs: Annotated[
@@ -53,7 +61,8 @@ def measure(
         typer.Option(
             help="Epochs of the checkpoints, separated by commas; with --checkpoints the steps "
             "that are measured, by default all.",
-            show_default=", ".join(map(str, CHECKPOINT_EPOCHS)),
+            show_default=f"{', '.join(map(str, CHECKPOINT_EPOCHS))}; with --data up to "
+            f"{STANDARD_EPOCHS[-1]}",
         ),
     ] = None,
     checkpoints: Annotated[
@@ -65,12 +74,13 @@ def measure(
         ),
     ] = None,
     samples: Annotated[int, typer.Option(help="Number of inputs to measure.")] = Settings.samples,
-    players: Annotated[
-        int, typer.Option(help="Number of players; 2^players outputs each.")
-    ] = Settings.players,
-    label_noise: Annotated[
-        float, typer.Option(help="Fraction of training labels replaced by another class.")
-    ] = Settings.label_noise,
+    part: Annotated[
+        str,
+        typer.Option(
+            help="Which inputs to measure: test or train.",
+            autocompletion=complete("test", "train"),
+        ),
+    ] = Settings.part,
     seed: Seed = 0,
     seeds: Annotated[
         int,
@@ -80,13 +90,6 @@ def measure(
             "the players stay those of --seed."
         ),
     ] = 1,
-    part: Annotated[
-        str,
-        typer.Option(
-            help="Which inputs to measure: test or train.",
-            autocompletion=complete("test", "train"),
-        ),
-    ] = Settings.part,
     single: Annotated[
         bool, typer.Option("--float32", help="Write the outputs in 32 bits: half the file.")
     ] = False,
@@ -104,21 +107,143 @@ def measure(
             "first."
         ),
     ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            rich_help_panel=DATA,
+            help="A file of your own: an .npz with images (m, height, width[, channels]) or points "
+            "(m, points, 3), and labels; a folder of class folders of images; a CSV with the "
+            "column label, and text for text.",
+        ),
+    ] = None,
+    test_fraction: Annotated[
+        float | None,
+        typer.Option(
+            rich_help_panel=DATA, help="Of the samples, held out for testing.", show_default="0.2"
+        ),
+    ] = None,
+    standardise: Annotated[
+        str | None,
+        typer.Option(
+            rich_help_panel=DATA,
+            help="By the mean and deviation of all training values, of each of the columns, or "
+            "none.",
+            show_default="all; columns of a table",
+            autocompletion=complete("all", "columns", "none"),
+        ),
+    ] = None,
+    length: Annotated[
+        int | None,
+        typer.Option(
+            rich_help_panel=DATA,
+            help="Words of a sentence that are kept.",
+            show_default="enough for 95 % of the sentences, at most 64",
+        ),
+    ] = None,
+    label_noise: Annotated[
+        float,
+        typer.Option(
+            rich_help_panel=DATA, help="Fraction of training labels replaced by another class."
+        ),
+    ] = Settings.label_noise,
+    width: Annotated[
+        int | None,
+        typer.Option(
+            rich_help_panel=NETWORK, help="Of its layers.", show_default="the network's own"
+        ),
+    ] = None,
+    depth: Annotated[
+        int | None,
+        typer.Option(
+            rich_help_panel=NETWORK, help="Number of its layers.", show_default="the network's own"
+        ),
+    ] = None,
+    optimiser: Annotated[
+        str | None,
+        typer.Option(
+            rich_help_panel=NETWORK,
+            help="sgd or adam.",
+            show_default="sgd",
+            autocompletion=complete("sgd", "adam"),
+        ),
+    ] = None,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(
+            rich_help_panel=NETWORK, help="Of the optimiser.", show_default="0.01; adam 0.001"
+        ),
+    ] = None,
+    momentum: Annotated[
+        float | None,
+        typer.Option(rich_help_panel=NETWORK, help="Of sgd.", show_default="0.9"),
+    ] = None,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(rich_help_panel=NETWORK, help="Samples in a step.", show_default="128"),
+    ] = None,
+    players: Annotated[
+        int,
+        typer.Option(rich_help_panel=PLAYERS, help="Number of players; 2^players outputs each."),
+    ] = Settings.players,
+    mask_at: Annotated[
+        str | None,
+        typer.Option(
+            rich_help_panel=PLAYERS,
+            help="Where players are masked: input, or an activation of the network by its name, "
+            "such as relu1, or embedding of text.",
+            show_default="relu1 of cnn, relu2 of vgg, else input",
+        ),
+    ] = None,
+    baseline: Annotated[
+        float | None,
+        typer.Option(
+            rich_help_panel=PLAYERS,
+            help="What an absent player shows, where it is neither the mask token nor a cluster's "
+            "mean.",
+            show_default="0",
+        ),
+    ] = None,
+    patch: Annotated[
+        int | None,
+        typer.Option(
+            rich_help_panel=PLAYERS,
+            help="Side of an image's patches, in pixels of what is masked.",
+            show_default="a grid as near to 8×8 as can be",
+        ),
+    ] = None,
+    clusters: Annotated[
+        int | None,
+        typer.Option(
+            rich_help_panel=PLAYERS,
+            help="Of the points of a cloud; some of them are the players.",
+            show_default="30",
+        ),
+    ] = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
     """Train a network and measure it on all masked inputs, checkpoint by checkpoint.
 
-    With --seeds it trains several networks, one after the other, on the same data. With
-    --checkpoints it trains none, and measures those that are on disk.
+    With --seeds it trains several networks, one after the other, on the same data. With --data it
+    trains on a file of your own. With --checkpoints it trains none, and measures what is on disk.
 
     A run that was killed goes on from its last checkpoint when the same command is given again.
     """
     check_whole(seeds, "seeds", 1)
     chosen = None if epochs is None else parse_epochs(epochs)
     saved = None if checkpoints is None else find_checkpoints(checkpoints, chosen)
-    measured = chosen or CHECKPOINT_EPOCHS if saved is None else tuple(saved)
-    settings = Settings(measured, samples, players, label_noise, seed, part)
+    usual = STANDARD_EPOCHS if experiment in STANDARD else CHECKPOINT_EPOCHS
+    settings = Settings(
+        chosen or usual if saved is None else tuple(saved),
+        samples,
+        players,
+        label_noise,
+        seed,
+        part,
+        DataSettings(None if data is None else str(data), test_fraction, standardise, length),
+        TrainingSettings(width, depth, optimiser, learning_rate, momentum, batch_size),
+        PlayerSettings(mask_at, baseline, patch, clusters),
+    )
     path = folder / MEASUREMENT
     with results([path], overwrite), progress_bars() as progress:
         extra = {} if script is None else run_script(script)
@@ -135,6 +260,11 @@ def measure(
             saved=saved,
         )
     text = f"Measured {measurement.shape_in_words()}: {path}"
+    if data is not None:
+        told = measurement.metadata
+        text += "".join(
+            f"\n{key.title()}: {told[key]}." for key in ("data", "masking") if key in told
+        )
     if note := dummies_in_words(measurement):
         text += f"\nNote: {note}"
     finish(
