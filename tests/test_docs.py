@@ -15,8 +15,9 @@ from sim.cli import app
 ROOT = Path(__file__).parent.parent
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
 NEEDS = {"pytorch": ["torch"], "scikit-learn": ["sklearn"], "tutorial": ["sklearn"]}
-NEEDS["huggingface"] = ["torch", "transformers"]
-DEAR = ("huggingface", "jax", "many-machines", "monitoring", "scikit-learn", "tutorial")
+NEEDS["huggingface"] = NEEDS["checkpoints"] = ["torch", "transformers"]
+DEAR = ("checkpoints", "huggingface", "jax", "many-machines", "monitoring", "scikit-learn")
+DEAR += ("tutorial",)
 
 
 def blocks(page, language):
