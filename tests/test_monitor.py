@@ -11,6 +11,7 @@ import pytest
 
 import sim
 from sim import Measurement, Monitor, find_phases, tabular_features
+from sim.measurement import PartialScore
 from theory import SALIENCE, optimal_interactions, reconstruct
 
 N = 3
@@ -108,6 +109,61 @@ def test_sigma2_is_that_of_the_look_before_in_the_direct_comparison():
         expected = None if fit.bound[0] else pytest.approx(fit.sigma2[0], rel=1e-6)
         assert reports[look].sigma2 == expected
     assert reports[2].sigma2 is not None
+
+
+def behind(weights):
+    """A score from behind a layer, whose weight is the first; the rest leads around it."""
+
+    def split(given):
+        given = given if isinstance(given, dict) else {"x": given, "mask": np.ones_like(given)}
+        return weights[0] * given["x"], {"mask": given["mask"]}
+
+    return PartialScore(split, lambda maps, kept: (maps * kept["mask"]).sum(axis=1) ** 3)
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_what_a_layer_makes_is_made_anew_at_every_look(tmp_path, named):
+    """Of the same inputs, each with the mask that is its own."""
+    x, mask = np.linspace(1, 2, 6).reshape(2, N), np.array([[1, 1, 1], [1, 1, 0]])
+    given = {"x": x, "mask": mask} if named else x
+    players = tabular_features(N, N)
+
+    def watched(weights, path=None):
+        score = behind(weights)
+        made = score.inputs(given)  # a monitor of names makes them by itself
+        if path is not None:
+            return Monitor.load(path, score)
+        return Monitor(behind(weights) if named else score, given if named else made, players)
+
+    weights = [1.0]
+    monitor = watched(weights)
+    monitor.update(0)
+    weights[0] = -2.0
+    monitor.update(1)
+    got = monitor.measurement().outputs
+    sizes = x * mask if named else x
+    chosen = players.regions.argmax(axis=1)  # players in the order drawn
+    for sample, s in np.ndindex(2, 2**N):
+        shown = sum(sizes[sample, chosen[i]] for i in range(N) if s >> i & 1)
+        np.testing.assert_allclose(got[:, sample, s], [shown**3, -8 * shown**3])
+    monitor.save(tmp_path / "monitor.npz")
+    resumed = watched([3.0], tmp_path / "monitor.npz")  # whose layer is another by now
+    resumed.update(2)
+    np.testing.assert_allclose(resumed.measurement().outputs[2], 27 * got[0])
+    fresh = watched([5.0])
+    fresh.resume(tmp_path / "monitor.npz")
+    assert fresh.epochs.tolist() == [0, 1]
+    other = Monitor(behind([1.0]), {"x": 2 * x, "mask": mask}, players)
+    with pytest.raises(ValueError, match="is of another"):
+        other.resume(tmp_path / "monitor.npz")
+
+
+def test_a_layer_wants_its_inputs_and_names_a_score_that_takes_them():
+    x, players = np.ones((2, N)), tabular_features(N, N)
+    with pytest.raises(ValueError, match=r"Call `score.inputs\(…\)` first"):
+        Monitor(behind([1.0]), x, players).update(0)
+    with pytest.raises(ValueError, match="must be a `huggingface_score`, where inputs have names"):
+        Monitor(course(np.ones(N + 1)), {"x": x}, players).update(0)
 
 
 def test_a_look_without_a_salient_interaction_says_so():
@@ -328,6 +384,10 @@ def test_transformers_trainer_is_watched_and_resumes_beside_its_checkpoint(tmp_p
     rng = np.random.default_rng(0)
     words = rng.integers(2, 20, size=(16, N))
     data = [{"input_ids": row, "labels": int(row[0] > row[1])} for row in words]
+    attention = np.ones((5, N), dtype=int)
+    attention[1:3, -1] = 0
+    given = {"input_ids": words[:5], "attention_mask": attention}
+    labels = np.array([0, 1, 0, 1, 0])
 
     def fit(epochs, folder, resume=None, watch=True):
         transformers.set_seed(0)
@@ -343,7 +403,7 @@ def test_transformers_trainer_is_watched_and_resumes_beside_its_checkpoint(tmp_p
             lr_scheduler_type="constant",
         )
         trainer = transformers.Trainer(model, arguments, train_dataset=data)
-        monitor = Monitor(None, words[:5], sim.tokens(N, N, mask=1), np.array([0, 1, 0, 1, 0]))
+        monitor = Monitor(None, given, sim.tokens(N, N, mask=1), labels)
         if watch:
             trainer.add_callback(monitor.for_transformers(log=trainer.log))
         trainer.train(resume_from_checkpoint=resume)
@@ -351,6 +411,10 @@ def test_transformers_trainer_is_watched_and_resumes_beside_its_checkpoint(tmp_p
 
     whole, trainer = fit(3, tmp_path / "whole")
     assert whole.epochs.tolist() == [0, 1, 2, 3]
+    with torch.no_grad():
+        said = trainer.model.eval()(**{name: torch.tensor(x) for name, x in given.items()}).logits
+    odds = (said[:, 1] - said[:, 0]).numpy() * np.where(labels, 1, -1)
+    np.testing.assert_allclose(whole.measurement().outputs[-1, :, -1], odds, atol=1e-5)
     history = [e for e in trainer.state.log_history if "interactions/salient" in e]
     assert [entry["step"] for entry in history] == [0, 2, 4, 6]
     assert [entry["interactions/salient"] for entry in history] == [

@@ -1,5 +1,6 @@
 """Checkpoints on disk: found by number, read by a user's loader, measured, resumed, refused."""
 
+import dataclasses
 import re
 from pathlib import Path
 
@@ -8,8 +9,9 @@ import pytest
 from typer.testing import CliRunner
 
 from sim.cli import app
-from sim.experiments import Settings, find_checkpoints
-from sim.measurement import Measurement
+from sim.experiments import Experiment, Settings, find_checkpoints
+from sim.experiments._unfinished import identity
+from sim.measurement import Measurement, tabular_features
 
 PAGE = Path(__file__).parent.parent / "docs/howto/checkpoints.md"
 STEPS = {0: 0.0, 9: 0.5, 10: -1.0, 200: 2.0}
@@ -91,6 +93,14 @@ def test_an_interrupted_command_loads_only_what_is_left(there, monkeypatch):
     assert loaded() == ["step-00010", "step-00200"]
     resumed, whole = (Path(out, "measurement.npz").read_bytes() for out in ("out", "whole"))
     assert resumed == whole
+
+
+def test_a_run_without_labels_is_known_again_in_another_process():
+    """An address in memory, as that of None, is no part of it."""
+    parts = (np.ones((1, 2)), None, tabular_features(2, 2), (0, 1), None, {})
+    without = Experiment(*parts)
+    of_none = dataclasses.replace(without, labels=np.array(()))
+    assert identity(without, {}) == identity(of_none, {})
 
 
 @pytest.mark.parametrize(

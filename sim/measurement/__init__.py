@@ -26,6 +26,7 @@ from sim.measurement.measurement import (
 from sim.measurement.naming import TRAVELLING as TRAVELLING
 from sim.measurement.partial_score import (
     PartialScore as PartialScore,
+    as_samples as as_samples,
 )
 from sim.measurement.patches import image_patches as image_patches
 from sim.measurement.players import (

@@ -10,6 +10,7 @@ import numpy as np
 
 from sim.checks import ArgumentError
 
+UNGIVEN = "Call `score.inputs(…)` first: it makes what is to be masked."
 REST_BYTES = 2**26  # of what is kept beside a batch: an image may be far larger than its maps
 
 
@@ -26,22 +27,36 @@ class PartialScore:
             by name, each (samples, …).
         run: from a batch of such parts and the rest, one row for each, to logits.
         kept: the rest of the samples of the last call of `inputs`.
+        given: what the network was given in that call.
     """
 
     split: Callable[[Any], tuple[np.ndarray, dict[str, np.ndarray]]]
     run: Callable[[np.ndarray, dict[str, np.ndarray]], np.ndarray]
     kept: dict[str, np.ndarray] | None = None
+    given: Any = None
 
     def inputs(self, given: Any) -> np.ndarray:
         """What is masked, (samples, *shape), for `measure_outputs`; the rest is kept.
 
-        A layer's outputs change while the network trains: call this anew at every checkpoint.
+        A layer's outputs change while the network trains: call this anew at every checkpoint, or
+        let a `Monitor` do so.
 
         Args:
             given: inputs of the network, (samples, …), or a mapping from names to such arrays.
         """
         masked, self.kept = self.split(given)
+        self.given = given
         return masked
+
+    def again(self) -> np.ndarray:
+        """What is masked as the network makes it now, of what it was given last.
+
+        Raises:
+            ValueError: `inputs` has not been called.
+        """
+        if self.kept is None:
+            raise ValueError(UNGIVEN)
+        return self.inputs(self.given)
 
     def of_sample(self, sample: int, samples: int) -> Callable[[np.ndarray], np.ndarray]:
         """The score of masked versions of one of the samples of the last call of `inputs`.
@@ -70,7 +85,7 @@ class PartialScore:
 
     def _rest(self, samples: int) -> Any:
         if self.kept is None:
-            raise ValueError("Call `score.inputs(…)` first: it makes what is to be masked.")
+            raise ValueError(UNGIVEN)
         for value in self.kept.values():
             if len(value) != samples:
                 raise ArgumentError(

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from sim.checks import check_whole
-from sim.measurement import torch_score
+from sim.measurement import huggingface_score, torch_score
 
 
 def lightning_callback(monitor: Any, every: int, train_loss: str, test_loss: str) -> Any:
@@ -53,15 +53,7 @@ def transformers_callback(
 ) -> Any:
     """See `Monitor.for_transformers`."""
     check_whole(every, "every", 1)
-    transformers, torch = _framework("transformers"), _framework("torch")
-
-    class Logits(torch.nn.Module):  # type: ignore[name-defined]
-        def __init__(self, model: Any) -> None:
-            super().__init__()
-            self.model = model
-
-        def forward(self, inputs: Any) -> Any:
-            return self.model(inputs).logits
+    transformers = _framework("transformers")
 
     class MonitorCallback(transformers.TrainerCallback):  # type: ignore[name-defined]
         def file(self, args: Any, state: Any) -> Path:
@@ -83,7 +75,10 @@ def transformers_callback(
                 self.look(epoch, state, model)
 
         def look(self, epoch: int, state: Any, model: Any) -> None:
-            score = torch_score(Logits(model)) if monitor.score is None else None
+            score = None
+            if monitor.score is None:
+                score = huggingface_score(model)
+                score.inputs(monitor.inputs if monitor.given is None else monitor.given)
             report = monitor.update(epoch, score=score)
             if log is not None:
                 log({name: x for name, x in report.as_dict().items() if name != "epoch"})

@@ -17,7 +17,15 @@ from numpy.typing import ArrayLike
 from sim.checks import ArgumentError, as_array, as_number, check_fraction, check_labels
 from sim.extraction import check_preference
 from sim.files import read_npz, refuse_existing, write_npz
-from sim.measurement import CURVES, Masking, Measurement, measure_outputs, torch_score
+from sim.measurement import (
+    CURVES,
+    Masking,
+    Measurement,
+    PartialScore,
+    as_samples,
+    measure_outputs,
+    torch_score,
+)
 from sim.monitor import adapters
 from sim.monitor.looks import OF_A_LOOK, Looks
 from sim.monitor.report import LookReport
@@ -26,6 +34,8 @@ Score = Callable[[np.ndarray], ArrayLike]
 
 STATE = (*OF_A_LOOK, "probe")
 PROBE = ("inputs", "regions", "baseline", "settings")
+GIVEN = "given/"
+"""Before the names, in a file, of what the network is given."""
 
 
 class Monitor:
@@ -47,7 +57,8 @@ class Monitor:
 
     Attributes:
         score: the network's, or None where it comes with each `update`.
-        inputs: (samples, *shape), what is measured at every look.
+        inputs: (samples, *shape), what is masked at every look; of a layer, as of the last look.
+        given: what the network is given, by name, where that is more than what is masked; or None.
         players: their players.
         labels: (samples,), or None.
         level: rate of false alarms over all looks.
@@ -55,7 +66,11 @@ class Monitor:
     Args:
         score: from a batch of masked inputs to logits, as in `measure_outputs`, reading the network
             as it is when it is called; or a `torch.nn.Module`. None where each `update` brings it.
-        inputs: (samples, *shape); 20 are a good number.
+        inputs: (samples, *shape); 20 are a good number. For a score that masks a layer's outputs or
+            embeddings, what its own `inputs` returned: every look makes them anew, by the network
+            as it is then. For `huggingface_score` and `for_transformers` also what the tokenizer
+            returns, arrays (samples, …) by name, attention masks among them; without a score the
+            first of them is masked.
         players: the masking.
         labels: (samples,), the class of each input; None takes single outputs as they are.
         level: the share of training runs without two phases for which they may ever be found.
@@ -86,7 +101,7 @@ class Monitor:
     def __init__(
         self,
         score: Score | Any | None,
-        inputs: ArrayLike,
+        inputs: ArrayLike | Mapping[str, ArrayLike],
         players: Masking,
         labels: ArrayLike | None = None,
         *,
@@ -94,7 +109,15 @@ class Monitor:
         prefer: str | None = "low",
         batch_size: int | None = None,
     ) -> None:
-        self.inputs = as_array(inputs, "inputs")
+        self.score = None if score is None else _as_score(score)
+        self.given: dict[str, np.ndarray] | None = None
+        if isinstance(inputs, Mapping):
+            self.given = as_samples(inputs)
+            self.inputs = next(iter(self.given.values()))
+            if isinstance(self.score, PartialScore):
+                self.inputs = self.score.inputs(self.given)
+        else:
+            self.inputs = as_array(inputs, "inputs")
         if not isinstance(players, Masking):
             raise TypeError(
                 f"Argument `players` must be a Masking, such as sim.tabular_features(features, "
@@ -105,7 +128,6 @@ class Monitor:
         check_preference(prefer)
         self.players, self.level, self._batch_size = players, float(level), batch_size
         self.labels = None if labels is None else check_labels(labels, len(self.inputs))
-        self.score = None if score is None else _as_score(score)
         self._looks = Looks(prefer, self.level)
 
     def __repr__(self) -> str:
@@ -151,11 +173,22 @@ class Monitor:
         if used is None:
             raise ArgumentError("score", "be given here or to the monitor", "is None")
         with _random_states_kept():
+            self.inputs = self._masked(used)
             outputs = measure_outputs(
                 used, self.inputs, self.players, self.labels, batch_size=self._batch_size
             )
             self._looks.add(epoch, outputs, curves)
         return self._looks.report(len(self._looks) - 1)
+
+    def _masked(self, score: Score) -> np.ndarray:
+        """What is masked at a look: what the network as it is now makes of the same inputs."""
+        if not isinstance(score, PartialScore):
+            if self.given is not None:
+                raise ArgumentError(
+                    "score", "be a `huggingface_score`, where inputs have names", f"is {score!r}"
+                )
+            return self.inputs
+        return score.again() if self.given is None else score.inputs(self.given)
 
     @property
     def epochs(self) -> np.ndarray:
@@ -252,6 +285,8 @@ class Monitor:
             probe["labels"] = self.labels
         if self.players.names is not None:
             probe["names"] = np.asarray(self.players.names)
+        if self.given is not None:
+            probe |= {GIVEN + name: array for name, array in self.given.items()}
         write_npz(path, self.state_dict() | probe)
 
     @classmethod
@@ -266,12 +301,14 @@ class Monitor:
             FileNotFoundError: there is no such file.
             ValueError: the file is damaged, or is no monitor's; names the file.
         """
-        arrays = read_npz(path, (*STATE, *PROBE), optional=("labels", "names"))
+        arrays = read_npz(path, (*STATE, *PROBE))
+        given = {n.removeprefix(GIVEN): a for n, a in arrays.items() if n.startswith(GIVEN)}
         try:
             settings = json.loads(str(arrays["settings"]))
             shape = arrays["inputs"].shape[1:]
             players = Masking(arrays["regions"], arrays["baseline"], shape, arrays.get("names"))
-            monitor = cls(score, arrays["inputs"], players, arrays.get("labels"), **settings)
+            seen, labels = given or arrays["inputs"], arrays.get("labels")
+            monitor = cls(score, seen, players, labels, **settings)
             monitor.load_state_dict(arrays)
         except (TypeError, ValueError) as error:
             raise ValueError(f"{path}: {error}") from error
@@ -292,11 +329,19 @@ class Monitor:
     def _probe(self) -> np.ndarray:
         """A fingerprint of what is looked at, and how, (32,)."""
         digest = hashlib.sha256(json.dumps([self.level, self._looks.prefer]).encode())
-        parts = (self.inputs, self.players.regions, self.players.baseline, self.labels)
-        for part in parts:
+        for part in (*self._fixed(), self.players.regions, self.players.baseline, self.labels):
             array = np.ascontiguousarray(() if part is None else part)
             digest.update(f"{array.dtype.str}{array.shape}".encode() + array.tobytes())
         return np.frombuffer(digest.digest(), np.uint8)
+
+    def _fixed(self) -> list[ArrayLike]:
+        """What the network is given at every look, which does not change while it trains."""
+        if self.given is not None:
+            return list(self.given.values())
+        if isinstance(self.score, PartialScore):
+            given = self.score.given
+            return list(given.values()) if isinstance(given, Mapping) else [given]
+        return [self.inputs]
 
     def for_lightning(
         self, *, every: int = 1, train_loss: str = "train_loss", test_loss: str = "val_loss"
@@ -325,8 +370,8 @@ class Monitor:
 
         It looks before the first epoch and after every `every`-th one, and saves its looks beside
         every checkpoint, as `monitor.npz`, from where a resumed run goes on. Without a score of its
-        own, the monitor takes the model, which is given the masked inputs alone and whose output
-        must have `logits`.
+        own, the monitor takes `huggingface_score` of the model. Sentences that are padded need
+        their attention mask: give the monitor all that the tokenizer returns.
 
         Args:
             every: epochs from a look to the next.
