@@ -15,6 +15,7 @@ from sim.cli import app
 ROOT = Path(__file__).parent.parent
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
 NEEDS = {"pytorch": ["torch"], "scikit-learn": ["sklearn"], "tutorial": ["sklearn"]}
+NEEDS["own-data"] = ["equinox"]
 NEEDS["huggingface"] = NEEDS["checkpoints"] = ["torch", "transformers"]
 DEAR = ("checkpoints", "huggingface", "jax", "many-machines", "monitoring", "scikit-learn")
 DEAR += ("tutorial",)

@@ -240,7 +240,7 @@ def measure(
         label_noise,
         seed,
         part,
-        DataSettings(None if data is None else str(data), test_fraction, standardise, length),
+        DataSettings(data, test_fraction, standardise, length),
         TrainingSettings(width, depth, optimiser, learning_rate, momentum, batch_size),
         PlayerSettings(mask_at, baseline, patch, clusters),
     )

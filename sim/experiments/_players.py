@@ -95,8 +95,8 @@ def _patch(height: int, width: int) -> int:
 
 def _central(side: int) -> int:
     """How many patches of a side are in the middle: 6 of 8, with as many left before as after."""
-    most = side * CENTRAL // SIDES
-    return most if (side - most) % 2 == 0 else most - 1 if most > 1 else most + 1
+    alike = range(2 - side % 2, side + 1, 2)
+    return min(alike, key=lambda count: abs(count - side * CENTRAL / SIDES))
 
 
 def players_of_row(table: Table, settings: Settings) -> tuple[Masking, str]:

@@ -60,7 +60,7 @@ class DataSettings:
         length: words of a sentence; the rest is cut.
     """
 
-    data: str | None = None
+    data: str | Path | None = None
     test_fraction: float | None = None
     standardise: str | None = None
     length: int | None = None
