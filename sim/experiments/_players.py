@@ -35,8 +35,9 @@ def players_of_activation(
     if len(shape) == 3:
         return players_of_image(shape, settings, where)
     if len(shape) == 2:
+        named = None if words is None else _numbered(words)
         allowed = None if words is None else is_content(words)
-        masking = tokens(shape, n, mask=baseline, seed=seed, words=words, allowed=allowed)
+        masking = tokens(shape, n, mask=baseline, seed=seed, words=named, allowed=allowed)
         return masking, f"{n} {'tokens' if words is None else 'words'} {where}"
     names = [f"unit {number}" for number in range(shape[0])]
     masking = tabular_features(shape[0], n, names=names, baseline=baseline, seed=seed)
@@ -66,14 +67,11 @@ def players_of_image(
     masking = image_patches(
         shape, patch, settings.players, baseline=baseline, seed=settings.seed, central=central
     )
-    usual = (
-        ", as in [Ren24]"
-        if (*grid, *central) == (SIDES, SIDES, CENTRAL, CENTRAL)
-        else (f" ([Ren24]: the central {CENTRAL}×{CENTRAL} of {SIDES}×{SIDES})")
-    )
+    usual = (*grid, *central) == (SIDES, SIDES, CENTRAL, CENTRAL)
+    note = "" if usual else f"; [Ren24] takes the central {CENTRAL}×{CENTRAL} of {SIDES}×{SIDES}"
     return masking, (
         f"{settings.players} of the central {central[0]}×{central[1]} of {grid[0]}×{grid[1]} "
-        f"patches{usual} {where or f'of the image, baseline {baseline:g}'}"
+        f"patches {where or f'of the image, baseline {baseline:g}'}{note}"
     )
 
 
@@ -137,11 +135,21 @@ def players_of_sentence(words: np.ndarray, settings: Settings) -> tuple[Masking,
         words.shape[1],
         settings.players,
         mask=MASK,
-        words=words,
+        words=_numbered(words),
         allowed=is_content(words),
         seed=settings.seed,
     )
     return masking, f"{settings.players} words that are no stop words, replaced by the mask token"
+
+
+def _numbered(words: np.ndarray) -> np.ndarray:
+    """Words (samples, length), told apart where a sentence holds one again: `film`, `film (2)`."""
+    named = []
+    for sentence in words.tolist():
+        again = [sentence[: at + 1].count(word) for at, word in enumerate(sentence)]
+        pairs = zip(sentence, again, strict=True)
+        named.append([word if count == 1 else f"{word} ({count})" for word, count in pairs])
+    return np.array(named)
 
 
 def long_enough(words: np.ndarray, settings: Settings) -> np.ndarray:
