@@ -115,12 +115,12 @@ def check_epochs(epochs: ArrayLike, checkpoints: int) -> np.ndarray:
     return array
 
 
-def check_labels(labels: ArrayLike, samples: int) -> np.ndarray:
+def check_labels(labels: ArrayLike, samples: int, name: str = "labels") -> np.ndarray:
     """Returns labels as integers (samples,)."""
-    array = as_array(labels, "labels")
+    array = as_array(labels, name)
     if array.shape != (samples,) or not np.issubdtype(array.dtype, np.integer):
         raise ArgumentError(
-            "labels",
+            name,
             f"be one integer for each of the {samples} samples",
             f"has shape {array.shape} and dtype {array.dtype}",
             opening="",

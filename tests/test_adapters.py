@@ -14,6 +14,8 @@ from sim import (
     measure_outputs,
     sklearn_score,
     tabular_features,
+    tokens,
+    torch_score,
 )
 from sim.measurement import keras_adapter
 from sim.measurement.masking import Masking, present_players
@@ -186,8 +188,38 @@ def test_gpt_2_says_how_likely_the_next_token_is(sentences):
     with pytest.raises(ValueError, match=r"`targets` must be the tokens .* \(2, 6, 50\) at every"):
         without(without.inputs(sentences))
     unknown = huggingface_score(model, targets=[11, 50])
-    with pytest.raises(ValueError, match="`targets` must be token ids below 50, but is 50"):
+    with pytest.raises(ValueError, match="`targets` must be token ids from 0 to 49, but is 50"):
         unknown(unknown.inputs(sentences))
+
+
+@pytest.mark.slow
+def test_a_masked_language_model_says_how_likely_a_token_is_in_a_place(sentences):
+    model, targets, positions = bert("BertForMaskedLM"), np.array([30, 5]), np.array([4, 2])
+    given = dict(sentences, input_ids=sentences["input_ids"].copy())
+    given["input_ids"][[0, 1], positions] = 4  # the mask token
+    players = tokens(6, 1, mask=4, allowed=np.arange(6) == 1)
+    score = huggingface_score(model, targets=targets, positions=positions)
+    got = measure_outputs(score, score.inputs(given), players)
+    for sample, s in np.ndindex(2, 2):
+        row = {name: array[[sample]].copy() for name, array in given.items()}
+        row["input_ids"][0, 1] = row["input_ids"][0, 1] if s else 4
+        logits = alone(model, **row)[0, positions[sample]]
+        p = np.exp(logits - logits.max())
+        p = p[targets[sample]] / p.sum()
+        assert got[sample, s] == pytest.approx(np.log(p / (1 - p)), abs=1e-4)
+    assert np.ptp(got, axis=1).min() > 0.01
+    with pytest.raises(ValueError, match="`positions` must be the places of the mask token"):
+        huggingface_score(model, targets=targets)
+    with pytest.raises(ValueError, match="`targets` must be the tokens whose log-odds are read"):
+        huggingface_score(model, positions=positions)
+    outside = huggingface_score(model, targets=targets, positions=[4, 6])
+    with pytest.raises(ValueError, match="`positions` must be places from 0 to 5, but is 6"):
+        outside(outside.inputs(given))
+    classes = huggingface_score(bert(), targets=targets)
+    with pytest.raises(
+        ValueError, match=r"`targets` must be left out .* given for logits \(2, 2\)"
+    ):
+        classes(classes.inputs(given))
 
 
 @pytest.mark.slow
@@ -200,6 +232,12 @@ def test_what_a_hugging_face_score_cannot_be_made_of(sentences):
         score.inputs({"attention_mask": sentences["attention_mask"]})
     with pytest.raises(ValueError, match=r"'input_ids' \(2, 6\), 'attention_mask' \(1, 6\)"):
         score.inputs(sentences | {"attention_mask": np.ones((1, 6))})
+    with pytest.raises(ValueError, match="`input_ids` must"):
+        score.inputs({"input_ids": [[2, 7, 3], [2, 3]]})
+    with pytest.raises(TypeError, match=r"returned a SequenceC.*; .* use sim\.huggingface_score"):
+        torch_score(bert())(sentences["input_ids"])
+    with pytest.raises(ValueError, match=r"such as bert.encoder.layer.0, .* is 'bert.layer.0'"):
+        huggingface_score(bert(), at="bert.layer.0")
     with pytest.raises(TypeError, match=r"must be a torch\.nn\.Module"):
         huggingface_score(len)
 
@@ -253,19 +291,57 @@ def test_a_skip_connection_in_keras_keeps_leading_each_sample_itself(keras):
 
 
 @pytest.mark.slow
-def test_what_a_keras_model_cannot_be_cut_at(keras):
+def test_layers_in_models_inside_a_keras_model_can_be_masked(keras):
+    """In one that is subclassed too, which has no graph to be cut."""
+
     class Own(keras.Model):
         def __init__(self):
             super().__init__()
-            self.dense = keras.layers.Dense(2, name="dense")
+            first = keras.layers.Dense(4, "tanh", name="first")
+            self.inner = keras.Sequential([first, keras.layers.Dense(3, name="last")], name="inner")
+            self.head = keras.layers.Dense(2, name="head")
 
         def call(self, x):
-            return self.dense(x)
+            return self.head(self.inner(x))
 
-    model = Own()
-    assert keras_score(model)(np.ones((1, 3))).shape == (1, 2)
-    with pytest.raises(ValueError, match="in a Sequential or functional model"):
-        keras_score(model, at="dense")
+    rows, model = np.random.default_rng(0).normal(size=(2, 3)).astype(np.float32), Own()
+    model(rows)
+    entry = keras.Input((3,))
+    for outer in (model, keras.Model(entry, model.head(model.inner(entry)))):
+        score = keras_score(outer, at="inner/first")
+        maps = score.inputs(rows)
+        layers = (*model.inner.layers, model.head)
+        (w, b), (u, c), (v, d) = ([np.asarray(x.value) for x in one.weights] for one in layers)
+        np.testing.assert_allclose(maps, np.tanh(rows @ w + b), atol=1e-5)
+        np.testing.assert_allclose(score(maps / 2), ((maps / 2) @ u + c) @ v + d, atol=1e-5)
+        np.testing.assert_allclose(keras_score(outer)(rows), score(maps), atol=1e-5)
+        assert "call" not in vars(model.inner.layers[0])
+        with pytest.raises(ValueError, match=r"such as inner/first, .*, but is 'first'"):
+            keras_score(outer, at="first")
+        with pytest.raises(
+            ValueError, match=r"outputs of the layer .*\(2, 4\) .* but has shape \(2, 3"
+        ):
+            score(maps[:, :3])
+
+
+@pytest.mark.slow
+def test_which_layers_of_keras_cannot_be_masked(keras):
+    class Own(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.twice, self.never = (keras.layers.Dense(3, name=n) for n in ("twice", "never"))
+            self.never.build((None, 3))
+            self.pair = keras.layers.LSTM(3, return_state=True, name="pair")
+
+        def call(self, x):
+            return self.pair(self.twice(self.twice(x))[:, None])[0]
+
+    model, rows = Own(), np.ones((2, 3), np.float32)
+    for name, runs in (("twice", 2), ("never", 0)):
+        with pytest.raises(ValueError, match=f"once in a pass, but '{name}' runs {runs} times"):
+            keras_score(model, at=name).inputs(rows)
+    pair = keras_score(model, at="pair")
+    np.testing.assert_allclose(2 * pair(pair.inputs(rows)), pair(2 * pair.inputs(rows)), atol=1e-6)
     with pytest.raises(TypeError, match=r"must be a keras\.Model, but is a builtin_function"):
         keras_score(len)
 

@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sim.checks import ArgumentError, check_labels
-from sim.measurement.partial_score import PartialScore, as_samples
+from sim.measurement.partial_score import BYPASSED, PartialScore, as_samples, passes_by
 from sim.measurement.torch_adapter import (
-    BYPASSED,
     as_logits,
     as_tensor,
     check_module,
@@ -21,10 +20,11 @@ from sim.measurement.torch_adapter import (
     layer_of,
     output_of,
     output_replaced,
-    passes_by,
 )
 
 EMBEDDINGS = "inputs_embeds"
+READ = ("targets", "positions")
+"""What is kept of each sample for reading the logits, and not given to the model."""
 ROWS = 32  # sentences at a time where every place of each has a logit for every token there is
 
 
@@ -33,6 +33,7 @@ def huggingface_score(
     *,
     at: str | None = None,
     targets: ArrayLike | None = None,
+    positions: ArrayLike | None = None,
     device: Any = None,
 ) -> PartialScore:
     """A PyTorch model of Hugging Face's transformers as a score.
@@ -51,6 +52,8 @@ def huggingface_score(
         targets: (samples,) token ids, for language models: the score is then the log-odds of
             each sample's token to come next, after the last one that its attention mask shows.
             Measure it without labels.
+        positions: (samples,) places, from 0 on, whose logits are read in place of the last one's:
+            for a masked language model those of the mask token, which are no players.
         device: where the batches go; by default to the model's own first parameter.
 
     Returns:
@@ -58,8 +61,9 @@ def huggingface_score(
 
     Raises:
         TypeError: `model` is not a module.
-        ValueError: there is no layer `at`; when called: no main input, no logits, or logits of
-            every place without targets.
+        ValueError: there is no layer `at`; positions without targets, or a masked language model
+            with targets alone; when called: no main input, no logits, or logits of every place
+            without targets.
         ImportError: PyTorch is not installed.
 
     Example:
@@ -78,19 +82,28 @@ def huggingface_score(
     check_module(model)
     main = getattr(model, "main_input_name", "input_ids")
     layer = _layer(model, at)
+    if positions is None and targets is not None and type(model).__name__.endswith("ForMaskedLM"):
+        must = "be the places of the mask token, for a masked language model"
+        raise ArgumentError("positions", must, "is None")
+    if positions is not None and targets is None:
+        must = "be the tokens whose log-odds are read at the positions"
+        raise ArgumentError("targets", must, "is None")
 
     def placed(array: np.ndarray) -> Any:
         return as_tensor(array, model, device)
 
     def called(given: Mapping[str, np.ndarray]) -> Any:
-        return model(**{name: placed(array) for name, array in given.items() if name != "targets"})
+        own = {name: placed(array) for name, array in given.items() if name not in READ}
+        return model(**own)
 
     def split(given: Any) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         arrays = as_samples(given if isinstance(given, Mapping) else {main: given})
         if main not in arrays:
             raise ArgumentError("given", f"hold '{main}'", f"holds {', '.join(arrays)}")
         if targets is not None:
-            arrays["targets"] = check_labels(targets, len(arrays[main]))
+            arrays["targets"] = check_labels(targets, len(arrays[main]), "targets")
+        if positions is not None:
+            arrays["positions"] = check_labels(positions, len(arrays[main]), "positions")
         if layer is None:
             return arrays.pop(main), arrays
         maps = output_of(model, layer, str(at), lambda: called(arrays))
@@ -115,11 +128,11 @@ def huggingface_score(
                 returned = evaluated(model, lambda: called(kept))
         logits = _logits(returned)
         if targets is not None:
-            return _next_token(logits, kept)
+            return _token(logits, kept)
         if logits.ndim > 2:
             raise ArgumentError(
                 "targets",
-                "be the tokens whose log-odds to come next are the score, for a model with logits "
+                "be the tokens whose log-odds are the score, for a model with logits "
                 f"{tuple(logits.shape)} at every place",
                 "is None",
             )
@@ -150,16 +163,24 @@ def _logits(returned: Any) -> Any:
     return logits
 
 
-def _next_token(logits: Any, kept: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Log-odds (m,) of each row's target after the last token that is shown."""
+def _token(logits: Any, kept: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Log-odds (m,) of each row's target, at its position or after the last token that is shown."""
     torch = imported_torch()
+    if logits.ndim != 3:
+        must = "be left out for a model without logits at every place"
+        raise ArgumentError("targets", must, f"is given for logits {tuple(logits.shape)}")
     rows, places, known = logits.shape
+    targets = kept["targets"]
+    if (wrong := (targets >= known) | (targets < 0)).any():
+        got = f"is {targets[wrong.argmax()]}"
+        raise ArgumentError("targets", f"be token ids from 0 to {known - 1}", got)
     shown = np.asarray(kept.get("attention_mask", np.ones((rows, places))), dtype=bool)
-    last = places - 1 - shown[:, ::-1].argmax(axis=1)
-    if (kept["targets"] >= known).any() or (kept["targets"] < 0).any():
-        raise ArgumentError("targets", f"be token ids below {known}", f"is {kept['targets'].max()}")
+    at = kept.get("positions", places - 1 - shown[:, ::-1].argmax(axis=1))
+    if (wrong := (at >= places) | (at < 0)).any():
+        got = f"is {at[wrong.argmax()]}"
+        raise ArgumentError("positions", f"be places from 0 to {places - 1}", got)
     with torch.no_grad():
-        final = logits[torch.arange(rows), torch.from_numpy(last)].double()
-        target = torch.from_numpy(kept["targets"]).to(final.device)[:, None]
-        others = final.scatter(1, target, -torch.inf).logsumexp(dim=1)
-        return as_logits(final.gather(1, target)[:, 0] - others)
+        read = logits[torch.arange(rows), torch.from_numpy(at)].double()
+        target = torch.from_numpy(targets).to(read.device)[:, None]
+        others = read.scatter(1, target, -torch.inf).logsumexp(dim=1)
+        return as_logits(read.gather(1, target)[:, 0] - others)

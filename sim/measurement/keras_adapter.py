@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from sim.checks import ArgumentError, as_array
-from sim.measurement.partial_score import PartialScore
-from sim.measurement.torch_adapter import BYPASSED, passes_by
+from sim.measurement.partial_score import (
+    BYPASSED,
+    PartialScore,
+    check_once,
+    chosen_layer,
+    passes_by,
+)
 
 
 @overload
@@ -26,21 +32,22 @@ def keras_score(
     """A Keras model as a function from a batch of inputs to logits, both numpy.
 
     It runs as in inference. With `at`, players are regions of a layer's output, as by
-    `torch_score(at=)`: the score's own `inputs` makes these outputs, the score goes on from masked
-    ones, and what leads around the layer stays that of the sample itself.
+    `torch_score(at=)`: the score's own `inputs` makes these outputs, the score puts masked ones in
+    their place, and what leads around the layer stays that of the sample itself. The model is not
+    edited: its layer is listened to while it runs, and no longer.
 
     Args:
         model: a `keras.Model` from (m, *shape) to logits (m, classes): without a softmax at its
             end.
-        at: name of one of the model's layers; the model must be Sequential or functional, and the
-            layer be called once.
+        at: name of one of the model's layers, `inner/name` of one in a model inside it. Of a layer
+            that returns several tensors the first is meant.
 
     Returns:
         The score, which reads the model's weights as they are when it is called.
 
     Raises:
         TypeError: `model` is not a Keras model.
-        ValueError: there is no layer `at`, or no graph to cut there.
+        ValueError: there is no layer `at`; when called, it does not run exactly once.
         ImportError: Keras is not installed.
 
     Example:
@@ -58,28 +65,84 @@ def keras_score(
     if not isinstance(model, keras.Model):
         raise TypeError(f"Argument `model` must be a keras.Model, but is a {type(model).__name__}.")
 
-    def called(part: Any, given: Any) -> np.ndarray:
-        returned: np.ndarray = keras.ops.convert_to_numpy(part(given, training=False))
+    def called(given: Any) -> np.ndarray:
+        returned: np.ndarray = keras.ops.convert_to_numpy(model(given, training=False))
         return returned
 
     if at is None:
-        return lambda batch: called(model, batch)
-    outputs = _layer_outputs(model, at)
-    front = keras.Model(model.inputs[0], outputs)
-    back = keras.Model([*model.inputs, outputs], model.outputs[0])
+        return called
+    layer = chosen_layer(_layers(model), at)
+
+    def first(output: Any) -> Any:
+        return output[0] if isinstance(output, list | tuple) and output else output
+
+    def output_of(seen: list[Any]) -> Any:
+        """The tensor that the layer returned; Keras would bury an error of the layer itself."""
+        check_once(len(seen), at)
+        if not keras.ops.is_tensor(tensor := first(seen[0])):
+            must, got = "name a layer that returns a tensor", f"a {type(seen[0]).__name__}"
+            raise ArgumentError("at", must, f"'{at}' returns {got}")
+        return tensor
 
     def split(given: ArrayLike) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        shown = as_array(given, "given")
-        maps = called(front, shown)
-        few = maps[:2]
-        if passes_by(lambda x: run(few, {"shown": x}), shown[:2]):
+        shown, seen = as_array(given, "given"), list[Any]()
+
+        def look(output: Any) -> Any:
+            seen.append(output)
+            return output
+
+        if not model.built:
+            called(shown)  # which runs layers once more, to learn their shapes
+        with _listened(layer, look):
+            called(shown)
+        maps = np.array(keras.ops.convert_to_numpy(output_of(seen)))
+        if passes_by(lambda x: run(maps[:2], {"shown": x}), shown[:2]):
             warnings.warn(BYPASSED.format(at=at), stacklevel=3)
         return maps, {"shown": shown}
 
     def run(maps: np.ndarray, kept: dict[str, np.ndarray]) -> np.ndarray:
-        return called(back, [kept["shown"], maps])
+        seen = list[Any]()
+
+        def replace(output: Any) -> Any:
+            seen.append(output)
+            own = first(output)
+            if tuple(getattr(own, "shape", ())) != maps.shape:
+                return output  # and an error below
+            placed = keras.ops.convert_to_tensor(maps, own.dtype)
+            return placed if own is output else type(output)((placed, *output[1:]))
+
+        with _listened(layer, replace):
+            logits = called(kept["shown"])
+        shape = tuple(output_of(seen).shape)
+        if shape != maps.shape:
+            must = f"hold outputs of the layer '{at}', of shape {shape} with the samples"
+            raise ArgumentError("batch", must, f"has shape {maps.shape}")
+        return logits
 
     return PartialScore(split, run)
+
+
+def _layers(model: Any, before: str = "") -> dict[str, Any]:
+    """All layers by name, those in models inside it with the models' names before their own."""
+    found = {}
+    for layer in model.layers:
+        found[before + layer.name] = layer
+        if hasattr(layer, "layers"):
+            found |= _layers(layer, f"{before}{layer.name}/")
+    return found
+
+
+@contextlib.contextmanager
+def _listened(layer: Any, hear: Callable[[Any], Any]) -> Iterator[None]:
+    """While this block runs the model, the layer returns what is made of its own output."""
+    call, before = layer.call, dict(vars(layer))
+    vars(layer)["call"] = lambda *given, **named: hear(call(*given, **named))
+    try:
+        yield
+    finally:
+        del vars(layer)["call"]
+        if "call" in before:  # somebody else listens too
+            vars(layer)["call"] = before["call"]
 
 
 def _imported_keras() -> Any:
@@ -92,25 +155,3 @@ def _imported_keras() -> Any:
             "This needs the package 'keras'; pip install 'interaction-dynamics[integrations]'."
         ) from None
     return keras
-
-
-def _layer_outputs(model: Any, at: str) -> Any:
-    """The symbolic output of a layer."""
-    names = [layer.name for layer in model.layers]
-    if at not in names:
-        raise ArgumentError(
-            "at", f"name a layer of the model, such as {', '.join(names[:6])}", f"is {at!r}"
-        )
-    inputs = getattr(model, "inputs", None) or []
-    try:
-        outputs = model.get_layer(at).output
-    except (AttributeError, ValueError):  # never called on symbols, or several times
-        outputs = None
-    if len(inputs) != 1 or len(model.outputs) != 1 or not hasattr(outputs, "shape"):
-        raise ArgumentError(
-            "at",
-            "name a layer with one output, called once, in a Sequential or functional model of one "
-            "input and one output",
-            f"is {at!r}",
-        )
-    return outputs

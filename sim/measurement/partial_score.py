@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from sim.checks import ArgumentError
+from sim.checks import ArgumentError, as_array
 
 UNGIVEN = "Call `score.inputs(…)` first: it makes what is to be masked."
+BYPASSED = (
+    "Part of the input passes the layer '{at}' by, on a skip connection say; there each sample is "
+    "seen as it is, and never masked. A layer after the connection has joined has no such part."
+)
 REST_BYTES = 2**26  # of what is kept beside a batch: an image may be far larger than its maps
 
 
@@ -100,9 +105,9 @@ def as_samples(given: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """Arrays by name, for equally many samples each; tensors are read.
 
     Raises:
-        ValueError: there are none, or they are for different numbers of samples.
+        ValueError: there are none, or ragged ones, or they are for different numbers of samples.
     """
-    arrays = {name: np.asarray(value) for name, value in given.items()}
+    arrays = {name: as_array(value, name) for name, value in given.items()}
     if len({value.shape[:1] for value in arrays.values()} - {()}) != 1 or not all(
         value.ndim for value in arrays.values()
     ):
@@ -111,3 +116,31 @@ def as_samples(given: Mapping[str, Any]) -> dict[str, np.ndarray]:
             "given", "hold arrays (samples, …) by name", f"holds {shapes or 'none'}"
         )
     return arrays
+
+
+def chosen_layer(layers: Mapping[str, Any], at: str) -> Any:
+    """The layer of a name.
+
+    Raises:
+        ArgumentError: there is none; tells the nearest that there are.
+    """
+    if at in layers:
+        return layers[at]
+    likely = ", ".join(difflib.get_close_matches(str(at), layers, 4, 0))
+    must = "be left out for a model of a single layer"
+    if likely:
+        must = f"name a layer of the model, such as {likely}"
+    raise ArgumentError("at", must, f"is {at!r}")
+
+
+def check_once(runs: int, at: str) -> None:
+    """Raises unless a layer ran once while the network did: else no output is the layer's own."""
+    if runs != 1:
+        raise ArgumentError(
+            "at", "name a layer that runs once in a pass", f"'{at}' runs {runs} times"
+        )
+
+
+def passes_by(score: Callable[[np.ndarray], np.ndarray], shown: np.ndarray) -> bool:
+    """Whether a score hangs on the inputs themselves: it is not the same of zeros."""
+    return not np.array_equal(score(shown), score(np.zeros_like(shown)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, overload
@@ -12,11 +11,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sim.checks import ArgumentError, as_array
-from sim.measurement.partial_score import PartialScore
-
-BYPASSED = (
-    "Part of the input passes the layer '{at}' by, on a skip connection say; there each sample is "
-    "seen as it is, and never masked. A layer after the connection has joined has no such part."
+from sim.measurement.partial_score import (
+    BYPASSED,
+    PartialScore,
+    check_once,
+    chosen_layer,
+    passes_by,
 )
 
 
@@ -144,28 +144,20 @@ def as_logits(returned: Any) -> np.ndarray:
     """A module's logits as float64; raises TypeError of what is no tensor."""
     torch = imported_torch()
     if not isinstance(returned, torch.Tensor):
+        instead = "wrap it in a module that picks the logits out"
+        if hasattr(returned, "logits"):
+            instead = "for one of transformers, use sim.huggingface_score"
         raise TypeError(
             f"The module must return a tensor of logits, but returned a "
-            f"{type(returned).__name__}; wrap it in a module that picks the logits out."
+            f"{type(returned).__name__}; {instead}."
         )
     logits: np.ndarray = returned.to("cpu", torch.float64).numpy()
     return logits
 
 
 def layer_of(module: Any, at: str) -> Any:
-    """The layer of a name.
-
-    Raises:
-        ArgumentError: there is none; tells some that there are.
-    """
-    layers = dict(module.named_modules())
-    if at in layers and at:
-        return layers[at]
-    names = [name for name in layers if name]
-    likely = difflib.get_close_matches(str(at), names, 4, 0) or ["(there are none)"]
-    raise ArgumentError(
-        "at", f"name a layer of the module, such as {', '.join(likely)}", f"is {at!r}"
-    )
+    """The layer of a name, as `named_modules` has it; see `chosen_layer`."""
+    return chosen_layer({name: layer for name, layer in module.named_modules() if name}, at)
 
 
 def output_of(module: Any, layer: Any, at: str, call: Callable[[], Any]) -> np.ndarray:
@@ -178,7 +170,7 @@ def output_of(module: Any, layer: Any, at: str, call: Callable[[], Any]) -> np.n
 
     with _hooked(layer, look):
         evaluated(module, call)
-    _check_once(len(seen), at)
+    check_once(len(seen), at)
     kept = seen[0] if seen[0].dtype in (torch.float32, torch.float64) else seen[0].float()
     maps: np.ndarray = kept.cpu().numpy()
     return maps
@@ -203,12 +195,7 @@ def output_replaced(layer: Any, at: str, maps: Any) -> Iterator[None]:
 
     with _hooked(layer, replace):
         yield
-    _check_once(runs, at)
-
-
-def passes_by(score: Callable[[np.ndarray], np.ndarray], shown: np.ndarray) -> bool:
-    """Whether a score hangs on the inputs themselves: it is not the same of zeros."""
-    return not np.array_equal(score(shown), score(np.zeros_like(shown)))
+    check_once(runs, at)
 
 
 @contextlib.contextmanager
@@ -228,10 +215,3 @@ def _first(output: Any, at: str) -> Any:
             "at", "name a layer that returns a tensor", f"'{at}' returns a {type(output).__name__}"
         )
     return tensor
-
-
-def _check_once(runs: int, at: str) -> None:
-    if runs != 1:
-        raise ArgumentError(
-            "at", "name a layer that runs once in a pass", f"'{at}' runs {runs} times"
-        )
