@@ -36,7 +36,15 @@ TRAJECTORY = SimpleNamespace(
     save=lambda path, **_: write_npz(path, {"o": CURVE}),
 )
 EXTRACTION = SimpleNamespace(converged=np.ones(3, bool), gap=np.zeros(3))
-MEASUREMENT = SimpleNamespace(checkpoints=3, runs=1, input_count=3, outputs=CURVE)
+MEASUREMENT = SimpleNamespace(
+    checkpoints=5,
+    runs=1,
+    input_count=3,
+    samples=3,
+    labels=None,
+    outputs=np.zeros((5, 3, 2)),
+    sample_name=str,
+)
 
 
 class Stored:
@@ -86,6 +94,21 @@ def put_in_place(script):
             "extract_interactions": lambda *_, **__: EXTRACTION,
             "near_dummies": lambda _: [],
             "dummies_in_words": lambda _: None,
+        },
+        "sim.cli.explain": {
+            "Interactions": Stored,
+            "top_interactions": lambda *_, **__: [],
+            "example": lambda *_, **__: None,
+            "explained_figure": lambda _: Figure(),
+            "_words": lambda *_: "",
+        },
+        "sim.cli.generalization": {
+            "Interactions": Stored,
+            "_arrays": lambda _: np.zeros((3, 5, 3, 2)),
+            "_reference": lambda *_: np.zeros((3, 1, 3, 2)),
+            "overfitting_level": lambda *_, **__: SimpleNamespace(record=lambda _: document),
+            "interaction_groups": lambda *_, **__: SimpleNamespace(record=lambda _: document),
+            "generalization_figure": lambda *_: Figure(),
         },
         "sim.cli.figures": {"check_document": lambda document, *_: document},
         "sim.cli.fit": {

@@ -160,6 +160,13 @@ def test_the_command_takes_a_checkpoint_of_both(tmp_path):
     one, other = saved(tmp_path / "a", halves), saved(tmp_path / "b", halves)
     found = json.loads(run(one, other, "--epoch", 0, "--json").stdout)
     assert sum(sum(change["count"]) for change in found["changes"].values()) == 0
+    assert "Those that differ most" not in run(one, other).stdout  # the same halves in both
+    apart = json.loads(run(one, one, "--epoch", 0, "--second-epoch", 7, "--json").stdout)
+    assert apart["epochs"] == [0, 7]
+    nothing = tuple(np.zeros_like(half) for half in halves)
+    expected = compare_interactions(nothing, halves).count
+    got = [apart["changes"][name]["count"] for name in CHANGES]
+    np.testing.assert_allclose(got, expected)
     shown = run(one, other, "--epoch", 5)
     assert (shown.exit_code, shown.stderr.count("\n")) == (2, 1)
     assert "--epoch must be of 0, 7, but is 5" in " ".join(shown.stderr.split())

@@ -24,6 +24,8 @@ COMMANDS = {
     "simulate": ("simulate", "--n", "3", "--quiet", "--json"),
     "figures": ("figures", "SOURCE", "--json"),
     "export": ("export", "interactions.npz", "--json"),
+    "explain": ("explain", "interactions.npz", "--json"),
+    "generalization": ("generalization", "interactions.npz", "--reference", "b.npz", "--json"),
     "demo": ("demo", "--quick", "--json"),
 }
 

@@ -42,6 +42,13 @@ def compare(
         float | None,
         typer.Option(help="Of a checkpoint of both; the last of each by default."),
     ] = None,
+    second_epoch: Annotated[
+        float | None,
+        typer.Option(
+            help="Of a checkpoint of the second, where it is another: two checkpoints of one "
+            "network, or a network before and after fine-tuning.",
+        ),
+    ] = None,
     factor: Annotated[
         float, typer.Option(help="Beyond which an interaction has grown or shrunk.")
     ] = FACTOR,
@@ -65,7 +72,8 @@ def compare(
             f"{paths[1]}: its number of training runs is {other.measurement.runs}, but that of "
             f"{paths[0]} is {measurement.runs}."
         )
-    places = [checkpoint_at(epoch, network.measurement) for network in pair]
+    epochs = (epoch, epoch if second_epoch is None else second_epoch)
+    places = [checkpoint_at(e, n.measurement) for e, n in zip(epochs, pair, strict=True)]
     found = compare_interactions(
         *(_arrays(network, at) for network, at in zip(pair, places, strict=True)),
         factor=factor,
@@ -139,6 +147,7 @@ def _print(found: Comparison, result: dict[str, Any], top: int) -> None:
     _row(table, "all", counts.sum(axis=1), strengths.sum(axis=1))
     out.print(table, markup=False)
     every = [(sample["name"], one) for sample in result["samples"] for one in sample["top"]]
+    every = [(name, one) for name, one in every if one["values"][0] != one["values"][1]]
     every.sort(key=lambda pair: -abs(pair[1]["values"][1] - pair[1]["values"][0]))
     if not every[:top]:
         return
