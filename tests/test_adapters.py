@@ -141,6 +141,8 @@ def test_bert_is_masked_in_ids_and_in_embeddings_beside_each_sentences_own_atten
             by_words = alone(model, inputs_embeds=masked[None], **given)
             for got, logits in ((first, by_ids[0]), (second, by_words[0])):
                 assert got[sample, s] == pytest.approx(sign * (logits[0] - logits[1]), abs=1e-5)
+    same = measure_outputs(of_words, shown, players((6, 8), words[4]), [0, 1])
+    np.testing.assert_allclose(same, first, atol=1e-5)  # by the mask token either way
     assert np.ptp(first, axis=1).min() > 0.01
     assert np.ptp(second, axis=1).min() > 0.01
     assert model.training

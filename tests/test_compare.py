@@ -155,6 +155,20 @@ def test_the_command_says_what_became_of_interactions_by_name(tmp_path):
     assert "very, good" in table
 
 
+def test_the_command_tells_the_runs_of_an_input_apart(tmp_path):
+    runs = {"runs": 2, "labels": np.tile(np.arange(SAMPLES // 2), 2)}
+    one, other = (saved(tmp_path / name, drawn(at), **runs) for at, name in enumerate("ab"))
+    found = json.loads(run(one, other, "--json").stdout)["samples"]
+    half = [f"sample {at}" for at in range(SAMPLES // 2)]
+    assert [(s["name"], s["run"]) for s in found] == [(s, at) for at in (0, 1) for s in half]
+    table = run(one, other).stdout
+    listed = [line for line in table.splitlines() if line.startswith("sample 0, run 1 ")]
+    assert "sample 0, run 0 " in table
+    assert listed
+    with_value = f"{found[SAMPLES // 2]['top'][0]['values'][0]:+.2f}".replace("-", "−")
+    assert with_value in listed[0]
+
+
 def test_the_command_takes_a_checkpoint_of_both(tmp_path):
     halves = drawn(0)
     one, other = saved(tmp_path / "a", halves), saved(tmp_path / "b", halves)

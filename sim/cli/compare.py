@@ -90,6 +90,7 @@ def compare(
             {
                 "sample": sample,
                 "name": measurement.sample_name(sample),
+                "run": sample // measurement.input_count,
                 "top": _listed(found, measurement, sample, top),
             }
             for sample in range(measurement.samples)
@@ -146,7 +147,12 @@ def _print(found: Comparison, result: dict[str, Any], top: int) -> None:
         _row(table, str(at + 1), counts[:, at], strengths[:, at])
     _row(table, "all", counts.sum(axis=1), strengths.sum(axis=1))
     out.print(table, markup=False)
-    every = [(sample["name"], one) for sample in result["samples"] for one in sample["top"]]
+    several = result["samples"][-1]["run"] > 0
+    every = [
+        (f"{sample['name']}, run {sample['run']}" if several else sample["name"], one)
+        for sample in result["samples"]
+        for one in sample["top"]
+    ]
     every = [(name, one) for name, one in every if one["values"][0] != one["values"][1]]
     every.sort(key=lambda pair: -abs(pair[1]["values"][1] - pair[1]["values"][0]))
     if not every[:top]:
