@@ -126,11 +126,31 @@ def test_what_a_user_does_wrong_is_told_in_one_line(there, changed, options, mes
     assert not Path("out/measurement.npz").exists()
 
 
+@pytest.mark.parametrize(
+    ("right", "wrong", "message"),
+    [
+        ("test_loss=-slope", "test_accuracy=97.0", "At epoch 0: `test_accuracy` must be fractions"),
+        ("test_loss=-slope", "train_loss=np.nan", "At epoch 0: `train_loss` must be finite"),
+        ("SavedNetwork(inputs", "SavedNetwork({'a': inputs}", "but holds a by name."),
+        ('"none"}', "np.ones(2)}", "`metadata` must be what JSON can hold (Object of type ndarray"),
+        ("return SavedNetwork", "SavedNetwork", "function returned NoneType"),
+    ],
+)
+def test_what_a_script_does_wrong_is_told_before_all_is_measured(there, right, wrong, message):
+    Path("mine.py").write_text(SCRIPT.replace(right, wrong))
+    result = measure()
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1), result.stderr
+    assert message in result.stderr
+    assert not Path("log").exists() or loaded() == ["step-00000"]
+
+
 def test_steps_that_are_not_there_and_runs_that_cannot_be_are_told(there):
     result = measure("--epochs", "0,11")
     assert "There is no checkpoint of step 11 at 'run/step-*'; there are: 0, 9, 10, 200." in (
         result.stderr
     )
+    result = measure("--width", "7")
+    assert "--width must be left out for checkpoints on disk, but is 7." in result.stderr
     result = measure("--seeds", "2")
     assert result.exit_code == 2
     assert "seeds must be left out" in result.stderr

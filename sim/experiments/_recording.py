@@ -210,6 +210,8 @@ def _pieces(
 
 
 def _measured(experiment: Experiment, checkpoint: Checkpoint, progress: Progress) -> Piece:
+    curves = {name: getattr(checkpoint, name) for name in CURVES}
+    known: dict[str, Any] = {name: np.array([c]) for name, c in curves.items() if c is not None}
     try:
         outputs = measure_outputs(
             checkpoint.score,
@@ -218,7 +220,8 @@ def _measured(experiment: Experiment, checkpoint: Checkpoint, progress: Progress
             experiment.labels,
             progress=progress,
         )
+        # Its checks of losses and accuracies, before another checkpoint is measured in vain.
+        Measurement(np.zeros((1, 1, 2)), np.zeros(1), **known)
     except ValueError as error:
         raise ValueError(f"At epoch {checkpoint.epoch}: {error}") from error
-    curves = {name: getattr(checkpoint, name) for name in CURVES}
-    return {"outputs": outputs} | {name: c for name, c in curves.items() if c is not None}
+    return {"outputs": outputs} | {name: curve[0] for name, curve in known.items()}

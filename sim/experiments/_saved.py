@@ -162,13 +162,17 @@ def prepare_saved(name: str, settings: Settings, checkpoints: Mapping[int, Path]
         checkpoints: paths by step, as `find_checkpoints` returns them.
 
     Raises:
-        ValueError: there is no saved network of that name; while it is recorded: a checkpoint
-            that cannot be loaded (names it).
+        ValueError: there is no saved network of that name, or settings of training were chosen;
+            while it is recorded: a checkpoint that cannot be loaded (names it), or named inputs
+            for a score that takes one array.
         TypeError: what is registered under the name builds something else than a `SavedNetwork`.
     """
     if name not in _SAVED:
         known = ", ".join(sorted(_SAVED)) or "none (a --script adds them by register_saved)"
         raise ValueError(f"There is no saved network '{name}'; there are: {known}.")
+    if settings.chosen:
+        option, value = next(iter(settings.chosen.items()))
+        raise ArgumentError(option, "be left out for checkpoints on disk", f"is {value}")
     network = _SAVED[name](settings)
     if not isinstance(network, SavedNetwork):
         raise TypeError(
@@ -216,6 +220,9 @@ def _loaded(network: SavedNetwork, step: int, path: Path) -> Checkpoint:
     shown = loaded.inputs
     if shown is None and isinstance(loaded.score, PartialScore):
         shown = loaded.score.inputs(network.inputs)
+    elif shown is None and isinstance(network.inputs, Mapping):
+        must = "be an array, or the score one of `huggingface_score`"
+        raise ArgumentError("inputs", must, f"holds {', '.join(network.inputs)} by name")
     return dataclasses.replace(loaded, epoch=step, inputs=shown, state=State(step, ()))
 
 

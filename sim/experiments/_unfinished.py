@@ -32,7 +32,10 @@ def identity(experiment: Experiment, metadata: Mapping[str, Any]) -> str:
         dict(metadata),
         list(experiment.epochs),
     ]
-    digest.update(json.dumps(words, sort_keys=True).encode())
+    try:
+        digest.update(json.dumps(words, sort_keys=True).encode())
+    except TypeError as error:
+        raise ValueError(f"`metadata` must be what JSON can hold ({error}).") from None
     masking = experiment.masking
     for array in (experiment.inputs, experiment.labels, masking.regions, masking.baseline):
         array = np.ascontiguousarray(() if array is None else array)

@@ -41,7 +41,8 @@ def huggingface_score(
     The score's own `inputs` takes what the tokenizer or the image processor returns, and gives
     what is masked: the token ids, which [Ren24] replaces by the mask token, or pixels; with
     `at="inputs_embeds"` the word embeddings; or the output of any layer. The rest, attention masks
-    above all, stays that of each sample. The model runs in evaluation mode without gradients, and its modes are restored.
+    above all, stays that of each sample. The model runs in evaluation mode without gradients, and
+    its modes are restored.
 
     Masking embeddings leaves the ids as they are for a model that looks for its padding there.
     With masked layers, what leads around the layer is never masked; see `torch_score`.
