@@ -195,6 +195,26 @@ def test_gpt_2_says_how_likely_the_next_token_is(sentences):
 
 
 @pytest.mark.slow
+def test_a_model_with_a_decoder_says_how_likely_its_next_token_is(sentences):
+    """After what its decoder has been shown, however long the sentence is."""
+    torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
+    torch.manual_seed(0)
+    size = {"d_model": 8, "d_kv": 4, "d_ff": 16, "num_layers": 1, "num_heads": 2}
+    config = transformers.T5Config(vocab_size=50, decoder_start_token_id=0, **size)
+    model, targets = transformers.T5ForConditionalGeneration(config), np.array([11, 49])
+    begun = {
+        "decoder_input_ids": np.array([[0, 5, 9], [0, 7, 1]]),
+        "decoder_attention_mask": np.array([[1, 1, 1], [1, 1, 0]]),
+    }
+    score = huggingface_score(model, targets=targets)
+    got = score(score.inputs(sentences | begun))
+    logits = alone(model, **sentences, **begun)[[0, 1], [2, 1]]
+    p = np.exp(logits - logits.max(axis=1, keepdims=True))
+    p = p[[0, 1], targets] / p.sum(axis=1)
+    np.testing.assert_allclose(got, np.log(p / (1 - p)), atol=1e-4)
+
+
+@pytest.mark.slow
 def test_a_masked_language_model_says_how_likely_a_token_is_in_a_place(sentences):
     model, targets, positions = bert("BertForMaskedLM"), np.array([30, 5]), np.array([4, 2])
     given = dict(sentences, input_ids=sentences["input_ids"].copy())

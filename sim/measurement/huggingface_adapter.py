@@ -175,7 +175,8 @@ def _token(logits: Any, kept: Mapping[str, np.ndarray]) -> np.ndarray:
     if (wrong := (targets >= known) | (targets < 0)).any():
         got = f"is {targets[wrong.argmax()]}"
         raise ArgumentError("targets", f"be token ids from 0 to {known - 1}", got)
-    shown = np.asarray(kept.get("attention_mask", np.ones((rows, places))), dtype=bool)
+    own = "decoder_attention_mask" if "decoder_input_ids" in kept else "attention_mask"
+    shown = np.asarray(kept.get(own, np.ones((rows, places))), dtype=bool)
     at = kept.get("positions", places - 1 - shown[:, ::-1].argmax(axis=1))
     if (wrong := (at >= places) | (at < 0)).any():
         got = f"is {at[wrong.argmax()]}"
