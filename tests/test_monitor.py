@@ -124,7 +124,8 @@ def behind(weights):
 @pytest.mark.parametrize("named", [False, True])
 def test_what_a_layer_makes_is_made_anew_at_every_look(tmp_path, named):
     """Of the same inputs, each with the mask that is its own."""
-    x, mask = np.linspace(1, 2, 6).reshape(2, N), np.array([[1, 1, 1], [1, 1, 0]])
+    x, mask = np.linspace(1, 2, 5 * N).reshape(5, N), np.ones((5, N))
+    mask[1:3, 2] = 0
     given = {"x": x, "mask": mask} if named else x
     players = tabular_features(N, N)
 
@@ -143,7 +144,7 @@ def test_what_a_layer_makes_is_made_anew_at_every_look(tmp_path, named):
     got = monitor.measurement().outputs
     sizes = x * mask if named else x
     chosen = players.regions.argmax(axis=1)  # players in the order drawn
-    for sample, s in np.ndindex(2, 2**N):
+    for sample, s in np.ndindex(5, 2**N):
         shown = sum(sizes[sample, chosen[i]] for i in range(N) if s >> i & 1)
         np.testing.assert_allclose(got[:, sample, s], [shown**3, -8 * shown**3])
     monitor.save(tmp_path / "monitor.npz")
