@@ -5,6 +5,7 @@ import hashlib
 import itertools
 import re
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from PIL import Image
@@ -30,6 +31,8 @@ from sim.experiments.data import (
     read_sentences,
     read_table,
 )
+from sim.explanation import Example, Explained, Shown
+from sim.figures import explained
 from sim.measurement import Measurement
 
 RNG = np.random.default_rng(0)
@@ -391,6 +394,28 @@ def test_files_that_are_not_there_or_something_else(tmp_path, read, name, messag
         (tmp_path / name).mkdir()
     with pytest.raises((ValueError, FileNotFoundError), match=f"{name}: .*{re.escape(message)}"):
         read(tmp_path / name)
+
+
+def test_a_long_sentence_is_drawn_by_its_players():
+    """Without its padding, and with … for words that are no player's."""
+    words = ["where", "the", "film", "sags", "", "in", "its", "longest", "part", "", ""]
+    regions = np.zeros((2, 11), bool)
+    regions[0, 2] = regions[1, 7] = True
+
+    def drawn(repeated):
+        shown = Shown("AND", [0, 1], 1.0, 1.0, True)
+        sentence = words[:-2] * repeated + [""] * 2
+        own = np.concatenate([regions[:, :-2]] * repeated + [regions[:, -2:]], axis=1)
+        names = ["film", "longest"]
+        example = Example(0, "s", names, [], words=sentence, regions=own.tolist())
+        _, ax = plt.subplots()
+        explained._sentence(ax, example, Explained(1, [shown]))
+        texts = [text.get_text() for text in ax.texts[1:]]
+        plt.close()
+        return texts, len(ax.patches)
+
+    assert drawn(1) == ([word for word in words if word], 2)
+    assert drawn(3) == ([*["…", "film", "…", "longest"] * 3, "…"], 6)
 
 
 # What is trained and measured

@@ -24,6 +24,7 @@ NOTHING = 0.01  # of a value: what is smaller at the other end is none
 NAMED = 3  # samples that are named at most
 LETTERS = 44  # of a line of a label; it has two
 SMALL = 6.5  # points, of what stands above a small panel
+ROOM = 70  # for a sentence, in units of which a letter takes 0.62
 
 
 def interactions(document: Document | Mapping[str, Any]) -> Figure:
@@ -210,12 +211,15 @@ def _bars(ax: Axes, example: Example, at: Explained) -> None:
 
 def _sentence(ax: Axes, example: Example, at: Explained) -> None:
     """The sentence once for each interaction, with boxes around its players."""
-    words = example.words or []
-    regions = np.asarray(example.regions, dtype=bool)
+    words = [word for word in example.words or [] if word]  # no padding
+    regions = np.asarray(example.regions, dtype=bool)[:, np.array(example.words) != ""]
     ax.set_axis_off()
-    widths = np.array([0.62 * len(word) + 1.0 for word in words])
+    if _widths(words).sum() > ROOM:
+        words, regions = _abridged(words, regions)
+    widths = _widths(words)
     starts = np.concatenate([[0.0], np.cumsum(widths)])
     lead = 15.0
+    size = 7 * min(1.0, (lead + ROOM) / (lead + starts[-1]))
     ax.set_xlim(0, lead + max(starts[-1], 30))
     ax.set_ylim(max(1, len(at.top)) - 0.5, -0.5)
     for line, shown in enumerate(at.top):
@@ -230,7 +234,7 @@ def _sentence(ax: Axes, example: Example, at: Explained) -> None:
                 _plain(word),
                 va="center",
                 ha="center",
-                fontsize=7,
+                fontsize=size,
                 color="black" if marked else GREY,
             )
             if marked:
@@ -246,6 +250,18 @@ def _sentence(ax: Axes, example: Example, at: Explained) -> None:
                         lw=1.2,
                     )
                 )
+
+
+def _widths(words: Sequence[str]) -> np.ndarray:
+    """Of words in a line, in the units of its axis."""
+    return np.array([0.62 * len(word) + 1.0 for word in words])
+
+
+def _abridged(words: Sequence[str], regions: np.ndarray) -> tuple[list[str], np.ndarray]:
+    """A long sentence with … in place of the words, one or many, that are no player's."""
+    belongs = np.asarray(regions.any(axis=0))
+    kept = [at for at in range(len(words)) if belongs[at] or at == 0 or belongs[at - 1]]
+    return [words[at] if belongs[at] else "…" for at in kept], regions[:, kept]
 
 
 def _key(figure: Figure, *, patches: bool) -> None:
