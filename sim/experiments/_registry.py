@@ -320,16 +320,16 @@ def prepare(name: str, settings: Settings) -> Experiment:
         TypeError: what is registered under the name builds something else than an `Experiment`.
         ImportError: the `experiments` extra is not installed.
     """
-    if name not in _EXPERIMENTS:
-        if name not in BUNDLED and name not in STANDARD:
-            known = ", ".join(experiment_names())
-            raise ValueError(f"There is no experiment '{name}'; there are: {known}.")
-        importlib.import_module(f"sim.experiments.{BUNDLED.get(name, 'standard')}")
     if name in BUNDLED and settings.chosen:
         first, value = next(iter(settings.chosen.items()))
         raise ArgumentError(
             first, f"be left out for {name}, and is for {', '.join(STANDARD)}", f"is {value}"
         )
+    if name not in _EXPERIMENTS:
+        if name not in BUNDLED and name not in STANDARD:
+            known = ", ".join(experiment_names())
+            raise ValueError(f"There is no experiment '{name}'; there are: {known}.")
+        importlib.import_module(f"sim.experiments.{BUNDLED.get(name, 'standard')}")
     experiment = _EXPERIMENTS[name](settings)
     if not isinstance(experiment, Experiment):
         raise TypeError(
