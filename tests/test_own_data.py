@@ -588,7 +588,7 @@ def test_images_that_no_patch_tiles():
         ("text-gru", {"patch": 2}, "`patch` must be left out for text-gru"),
         ("text-gru", {"players": 6, "samples": 1}, "`players` must be at most 5, as many words"),
         ("text-gru", {"samples": 8, "players": 5}, r"at most \d, as many words as 8 test sente.* "),
-        ("text-gru", {"samples": 9}, "`samples` must be at most the 8 test inputs"),
+        ("text-gru", {"samples": 9, "players": 10}, "`samples` must be at most the 8 test inputs"),
         ("text-gru", {"mask_at": "relu7"}, "`mask_at` must be one of input, embedding"),
         (
             "text-gru",

@@ -160,7 +160,14 @@ def long_enough(words: np.ndarray, settings: Settings) -> np.ndarray:
     """
     counts = is_content(words).sum(axis=1)
     enough: np.ndarray = counts >= settings.players
-    if enough.sum() < settings.samples <= len(counts):
+    if settings.samples > len(counts):
+        raise ArgumentError(
+            "samples",
+            f"be at most the {len(counts)} {settings.part} inputs",
+            f"is {settings.samples}",
+            opening="",
+        )
+    if enough.sum() < settings.samples:
         most = int(np.sort(counts)[::-1][settings.samples - 1])
         raise ArgumentError(
             "players",
