@@ -13,6 +13,7 @@ from sim.experiments._digits import DIGITS, digits
 from sim.experiments._feature_map import Cut
 from sim.experiments._registry import Experiment, Settings, Train, register
 from sim.experiments._training import description, train
+from sim.experiments.networks import max_pool
 from sim.measurement import image_patches
 
 CHANNELS = (8, 16)
@@ -54,14 +55,8 @@ class Back(eqx.Module):
     head: eqx.nn.MLP
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        x = jax.nn.relu(self.convolution(_halved(x)))
-        return self.head(jnp.ravel(_halved(x)))
-
-
-def _halved(x: jax.Array) -> jax.Array:
-    """Maxima of 2×2 pixels."""
-    channels, height, width = x.shape
-    return x.reshape(channels, height // 2, 2, width // 2, 2).max(axis=(2, 4))
+        x = jax.nn.relu(self.convolution(max_pool(x)))
+        return self.head(jnp.ravel(max_pool(x)))
 
 
 @register("digits-cnn")

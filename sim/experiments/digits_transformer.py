@@ -14,32 +14,10 @@ import optax
 from sim.experiments._digits import DIGITS, digits
 from sim.experiments._registry import Experiment, Settings, Train, register
 from sim.experiments._training import description, train
+from sim.experiments.networks import Block, normal, normalised
 from sim.measurement import image_patches, tokens
 
 TOKENS, PIXELS, WIDTH, HEADS, LAYERS = 16, 4, 32, 4, 2
-
-
-class Block(eqx.Module):
-    """Self-attention and a perceptron, each added to its normalised input."""
-
-    to_heads: jax.Array  # (3, HEADS, WIDTH, WIDTH // HEADS)
-    from_heads: jax.Array  # (HEADS, WIDTH // HEADS, WIDTH)
-    up: jax.Array  # (WIDTH, 2·WIDTH)
-    down: jax.Array  # (2·WIDTH, WIDTH)
-
-    def __init__(self, key: jax.Array):
-        keys = jax.random.split(key, 4)
-        small = WIDTH // HEADS
-        self.to_heads = _normal(keys[0], (3, HEADS, WIDTH, small), WIDTH)
-        self.from_heads = _normal(keys[1], (HEADS, small, WIDTH), WIDTH)
-        self.up = _normal(keys[2], (WIDTH, 2 * WIDTH), WIDTH)
-        self.down = _normal(keys[3], (2 * WIDTH, WIDTH), 2 * WIDTH)
-
-    def __call__(self, x: jax.Array) -> jax.Array:
-        query, key, value = jnp.einsum("tw,khws->khts", _normalised(x), self.to_heads)
-        weights = jax.nn.softmax(jnp.einsum("hts,hus->htu", query, key) * query.shape[-1] ** -0.5)
-        x = x + jnp.einsum("htu,hus,hsw->tw", weights, value, self.from_heads)
-        return x + jax.nn.gelu(_normalised(x) @ self.up) @ self.down
 
 
 class Transformer(eqx.Module):
@@ -53,27 +31,17 @@ class Transformer(eqx.Module):
 
     def __init__(self, key: jax.Array):
         embedding, positions, head, *blocks = jax.random.split(key, 3 + LAYERS)
-        self.embedding = _normal(embedding, (PIXELS, WIDTH), PIXELS)
-        self.positions = _normal(positions, (TOKENS, WIDTH), 1) * jnp.float32(0.5)
-        self.blocks = [Block(block) for block in blocks]
-        self.head = _normal(head, (WIDTH, 10), WIDTH)
+        self.embedding = normal(embedding, (PIXELS, WIDTH), PIXELS)
+        self.positions = normal(positions, (TOKENS, WIDTH), 1) * jnp.float32(0.5)
+        self.blocks = [Block(block, WIDTH, HEADS) for block in blocks]
+        self.head = normal(head, (WIDTH, 10), WIDTH)
         self.bias = jnp.zeros(10, jnp.float32)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         x = x @ self.embedding + self.positions
         for block in self.blocks:
             x = block(x)
-        return _normalised(x).mean(axis=0) @ self.head + self.bias
-
-
-def _normal(key: jax.Array, shape: tuple[int, ...], fan_in: int) -> jax.Array:
-    return jax.random.normal(key, shape, jnp.float32) * jnp.float32(fan_in**-0.5)
-
-
-def _normalised(x: jax.Array) -> jax.Array:
-    """Each token with mean 0 and variance 1."""
-    x = x - x.mean(axis=-1, keepdims=True)
-    return x * jax.lax.rsqrt(jnp.mean(x**2, axis=-1, keepdims=True) + 1e-5)
+        return normalised(x).mean(axis=0) @ self.head + self.bias
 
 
 def _patches(images: np.ndarray) -> np.ndarray:

@@ -67,7 +67,7 @@ def _convolutional(
             break
         for place, wider in enumerate(block):
             now = jax.random.fold_in(key, len(pieces))
-            layer: eqx.Module = Convolution(channels, wider, now, side, gain)
+            layer: eqx.Module = Convolution(channels, wider, side, gain, now)
             if number > 0 and place == 0:
                 layer = Pooled(layer)
             pieces.append(Rectified(layer))
