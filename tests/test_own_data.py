@@ -447,7 +447,9 @@ def own_file(folder, kind, count=40):
         return table(folder, "\n".join(lines))
     lines = ["age,colour,height,label"]
     for label in labels:
-        lines.append(f"{rng.normal() + label},{rng.choice(['red', 'blue'])},{rng.normal()},{label}")
+        lines.append(
+            f"{rng.normal() + 4 * label},{rng.choice(['red', 'blue'])},{rng.normal()},{label}"
+        )
     return table(folder, "\n".join(lines))
 
 
@@ -462,14 +464,14 @@ def settings(path, *, players=3, samples=3, epochs=(0, 1, 2), **chosen):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", STANDARD)
 def test_a_standard_experiment_learns_what_is_easy(tmp_path, name):
-    path = own_file(tmp_path, name.partition("-")[0], 200)
-    chosen = settings(path, epochs=(0, 1, 40), batch_size=16, width=16, optimiser="adam")
+    path = own_file(tmp_path, name.partition("-")[0], 120)
+    chosen = settings(path, epochs=(0, 1, 40), batch_size=16, width=8, optimiser="adam")
     measurement = record(prepare(name, chosen), {}, keep_inputs=True)
     assert measurement.outputs.shape == (3, 3, 8)
     assert measurement.test_accuracy[-1] > 0.8
     assert measurement.train_loss[-1] < measurement.train_loss[0]
     assert len(measurement.sample_names) == len(measurement.inputs) == 3
-    assert measurement.metadata["settings"]["width"] == 16
+    assert measurement.metadata["settings"]["width"] == 8
 
 
 def test_columns_are_players_and_a_text_is_one(tmp_path):
