@@ -6,6 +6,8 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from sim.experiments.networks._stages import Piece
+
 HE = 6**0.5
 """The gain of He et al. (2015), for layers before a rectifier."""
 
@@ -38,7 +40,7 @@ class Flat(eqx.Module):
 class Rectified(eqx.Module):
     """A layer and the rectifier after it."""
 
-    layer: eqx.Module
+    layer: Piece
 
     def __call__(self, x: jax.Array) -> jax.Array:
         return jax.nn.relu(self.layer(x))

@@ -10,7 +10,7 @@ import jax
 from sim.checks import ArgumentError
 from sim.experiments.networks._convolution import Convolution, max_pool
 from sim.experiments.networks._dense import HE, Dense, Flat, Rectified
-from sim.experiments.networks._stages import Stages
+from sim.experiments.networks._stages import Piece, Stages
 
 VGG11 = ((1,), (2,), (4, 4), (8, 8), (8, 8))
 """Channels of the convolutions of each block, in units of the first. [Simonyan & Zisserman 2015]"""
@@ -19,7 +19,7 @@ VGG11 = ((1,), (2,), (4, 4), (8, 8), (8, 8))
 class Pooled(eqx.Module):
     """A layer on the maxima of 2×2 pixels."""
 
-    layer: eqx.Module
+    layer: Piece
 
     def __call__(self, x: jax.Array) -> jax.Array:
         return self.layer(max_pool(x))
@@ -61,13 +61,13 @@ def _convolutional(
     channels, height, width = shape
     if min(height, width) < 2:
         raise ArgumentError("shape", "be that of an image of 2×2 pixels or more", f"is {shape}")
-    pieces: list[eqx.Module] = []
+    pieces: list[Piece] = []
     for number, block in enumerate(blocks):
         if min(height, width) < 2:
             break
         for place, wider in enumerate(block):
             now = jax.random.fold_in(key, len(pieces))
-            layer: eqx.Module = Convolution(channels, wider, side, gain, now)
+            layer: Piece = Convolution(channels, wider, side, gain, now)
             if number > 0 and place == 0:
                 layer = Pooled(layer)
             pieces.append(Rectified(layer))

@@ -8,13 +8,13 @@ import equinox as eqx
 import jax
 
 from sim.experiments.networks._dense import HE, Dense, Rectified
-from sim.experiments.networks._stages import Stages
+from sim.experiments.networks._stages import Piece, Stages
 
 
 class Greatest(eqx.Module):
     """A layer on the maxima over points."""
 
-    layer: eqx.Module
+    layer: Piece
 
     def __call__(self, x: jax.Array) -> jax.Array:
         return self.layer(x.max(axis=0))
@@ -30,7 +30,7 @@ def pointnet(shape: Sequence[int], classes: int, width: int, depth: int, key: ja
     """
     sizes = [shape[-1], *[width * 2**place for place in range(depth)]]
     *keys, hidden, last = jax.random.split(key, depth + 2)
-    pieces: list[eqx.Module] = [
+    pieces: list[Piece] = [
         Rectified(Dense(sizes[place], sizes[place + 1], now, HE)) for place, now in enumerate(keys)
     ]
     pieces.append(Rectified(Greatest(Dense(sizes[-1], 2 * width, hidden, HE))))
