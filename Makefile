@@ -17,7 +17,7 @@ $(VENV)/.package: pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.tools: $(VENV)/.package
-	$(PIP) install --quiet -c constraints.txt -e '.[experiments,torch,shapiq,notebooks,bench,integrations,docs,dev]'
+	$(PIP) install --quiet -c constraints.txt -e '.[experiments,data,torch,shapiq,notebooks,bench,integrations,docs,dev]'
 	@touch $@
 
 $(VENV)/.docs: $(VENV)/.package
