@@ -11,7 +11,14 @@ from typer.testing import CliRunner
 from sim.checks import ArgumentError
 from sim.cli import app
 from sim.document.schema import check_document
-from sim.figures.measured import FIGURES, dynamics, noise_level, size, theory_vs_network
+from sim.figures.measured import (
+    FIGURES,
+    dynamics,
+    noise_level,
+    size,
+    theory_vs_network,
+    theory_vs_networks,
+)
 from sim.figures.style import FORMATS, USUAL, save_figure
 
 
@@ -164,6 +171,39 @@ def test_theory_vs_network_shows_the_second_phase_only():
         record = by_epoch[epoch]
         np.testing.assert_allclose(heights(ax), record["measured"] + record["predicted"])
     plt.close(figure)
+
+
+def test_networks_stand_below_each_other_at_their_own_epochs():
+    fits = {"a net": document(boundary=4), "another": document(None, (0, 3, 9), n=7)}
+    for record in fits["another"]["checkpoints"]:
+        record["measured"], record["predicted"] = record["predicted"], record["measured"]
+    figure = theory_vs_networks(fits, epochs={"a net": [64, 4, 8], "another": [3, 0]})
+    rows = {"a net": (4, 8, 64), "another": (0, 3)}
+    assert [ax.get_ylabel() for ax in panels(figure) if ax.get_ylabel()] == list(rows)
+    expected = [
+        (record, f"epoch {epoch}")
+        for name, epochs in rows.items()
+        for epoch in epochs
+        for record in fits[name]["checkpoints"]
+        if record["epoch"] == epoch
+    ]
+    for ax, (record, title) in zip(panels(figure), expected, strict=True):
+        np.testing.assert_array_equal(heights(ax), record["measured"])
+        (dots,) = ax.lines
+        np.testing.assert_array_equal(dots.get_ydata(), record["predicted"])
+        assert ax.get_title().startswith(title)
+        assert ax.get_title().endswith(f"TV = {record['total_variation']:.3f}")
+        assert ax.get_ylim()[1] > max(record["measured"] + record["predicted"])
+    by_default = [
+        float(ax.get_title().split()[1].rstrip(",")) for ax in panels(theory_vs_networks(fits, 2))
+    ]
+    assert by_default == [4, 64, 0, 3]  # tested: the second phase, and never the target
+    with pytest.raises(ArgumentError, match="be of 0, 3, 9, but holds 4"):
+        theory_vs_networks(fits, epochs={"a net": [4], "another": [4]})
+    with pytest.raises(ArgumentError, match="have an entry for 'another', but has none"):
+        theory_vs_networks(fits, epochs={"a net": [4]})
+    with pytest.raises(ArgumentError, match="at least one network"):
+        theory_vs_networks({})
 
 
 def test_where_the_start_is_kept_dynamics_predicts_both_phases():

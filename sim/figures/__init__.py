@@ -28,6 +28,7 @@ from sim.figures.measured import (
     dynamics as dynamics,
     noise_level as noise_level,
     theory_vs_network as theory_vs_network,
+    theory_vs_networks as theory_vs_networks,
 )
 from sim.figures.noise_laws import (
     law_scatter as law_scatter,

@@ -129,6 +129,70 @@ def theory_vs_network(
     return figure
 
 
+def theory_vs_networks(
+    documents: Mapping[str, Document | Mapping[str, Any]],
+    panels: int = 3,
+    epochs: Mapping[str, Sequence[float]] | None = None,
+) -> Figure:
+    """Measured and predicted distributions of several networks, a row for each, early to late.
+
+    Bars are measured, dots are what the theory predicts. After [Ren24] Fig. 4, 8 and 9.
+
+    Args:
+        documents: content of each network's `fit.json`, by its name.
+        panels: how many of the tested checkpoints to show of each.
+        epochs: those of the checkpoints to show of each network, by its name, instead.
+
+    Raises:
+        ValueError: no network; or `epochs` lacks one, or holds one at which there is no checkpoint.
+    """
+    if not documents:
+        raise ArgumentError("documents", "hold at least one network", "holds none")
+    if epochs is not None and (lacking := documents.keys() - epochs.keys()):
+        raise ArgumentError("epochs", f"have an entry for {min(lacking)!r}", "has none")
+    contents = {name: as_document(content) for name, content in documents.items()}
+    shown = {
+        name: _spread_evenly(judged(content) or content.checkpoints, panels)
+        if epochs is None
+        else _at_epochs(content, epochs[name])
+        for name, content in contents.items()
+    }
+    rows, columns = len(shown), max(len(chosen) for chosen in shown.values())
+    with plt.style.context(STYLE):
+        figure, grid = plt.subplots(
+            rows,
+            columns,
+            figsize=(0.6 + 2.5 * columns, 0.6 + 1.55 * rows),
+            sharey="row",
+            squeeze=False,
+        )
+        for axes, (name, chosen) in zip(grid, shown.items(), strict=True):
+            for ax, record in zip(axes, chosen, strict=False):
+                order_bars(ax, record.measured, label="measured").set_xlabel("")
+                orders = range(1, len(record.predicted) + 1)
+                dots = {
+                    "color": PREDICTED,
+                    "mec": "white",
+                    "mew": 0.5,
+                    "ms": 5,
+                }  # told apart in grey
+                ax.plot(orders, record.predicted, "o", label="theory", **dots)
+                title = _title(contents[name], record)
+                ax.set_title(f"{title}, TV = {record.total_variation:.3f}")
+                ax.label_outer()
+                ax.tick_params(labelbottom=True)
+            for ax in axes[len(chosen) :]:
+                ax.set_visible(False)
+            axes[0].set(
+                ylabel=name, ylim=(0, 1.08 * max(max(r.measured + r.predicted) for r in chosen))
+            )
+        figure.align_ylabels()
+        figure.supxlabel("order of interaction", fontsize=9)
+        figure.supylabel("share of strength", fontsize=9)
+        figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
+    return figure
+
+
 def noise_level(document: Document | Mapping[str, Any]) -> Figure:
     """Fitted noise variance σ² against the epoch, and how far theory and nulls are off.
 
