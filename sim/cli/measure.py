@@ -163,7 +163,7 @@ def measure(
         typer.Option(
             rich_help_panel=NETWORK,
             help="sgd or adam.",
-            show_default="sgd",
+            show_default="sgd; adam for text",
             autocompletion=complete("sgd", "adam"),
         ),
     ] = None,
