@@ -507,6 +507,7 @@ def test_columns_are_players_and_a_text_is_one(tmp_path):
 def test_words_are_masked_by_the_mask_token_where_they_stand(tmp_path):
     path = own_file(tmp_path, "text")
     experiment = prepare("text-gru", settings(path, players=4, width=8))
+    assert experiment.metadata["optimiser"] == "Adam, learning rate 0.001, batch 128"
     words, names = experiment.shown["inputs"], experiment.masking.names
     for sample, sentence in enumerate(words):
         before = experiment.inputs[sample]

@@ -48,8 +48,8 @@ MASKED = {"cnn": "relu1", "vgg": "relu2"}
 """Which activation is masked by default; of the other networks it is the input. [Ren24, p. 24]"""
 
 OPTIMISERS = {"image": "sgd", "text": "adam", "table": "sgd", "points": "sgd"}
-"""By default. From untrained words, descent at the rate of [Ren24] is too slow: a GRU that Adam took
-to 100 % of its training sentences in 1,000 steps had 64 % by then."""
+"""By default. From untrained words descent at the rate of [Ren24] is too slow: where Adam took a
+GRU to all of its training sentences, it had 64 % of them right after the same thousand steps."""
 
 RATES = {"sgd": 0.01, "adam": 0.001}
 
