@@ -186,7 +186,7 @@ def test_an_extraction_asks_before_it_takes(small, monkeypatch):
     monkeypatch.setattr(programme, "solve", lambda _, method, __: widths.append(method.lanes))
     with pytest.raises(TypeError):  # for want of a solution
         extract_interactions(outputs[:1], batch_size=10**12)
-    assert widths == [64]  # a batch of one sample is no wider than it is by default
+    assert widths == [16]  # a batch of one sample is no wider than it is by default
 
 
 def test_a_fit_asks_for_its_outputs_first(small, monkeypatch):

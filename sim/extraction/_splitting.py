@@ -24,6 +24,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from sim.extraction._certificate import Costs, choose, column, pull
 from sim.extraction._geometry import Geometry
@@ -60,22 +61,23 @@ def combine(f: Callable[..., jax.Array], *points: Point) -> Point:
     return Point(*(f(*parts) for parts in zip(*points, strict=True)))
 
 
-def box_of(v: jax.Array, bound: jax.Array) -> jax.Array:
-    """The bound on |δ|, (lanes, 2^n)."""
-    return jnp.where(jnp.arange(v.shape[1])[None] == 0, 0.0, column(bound)).astype(v.dtype)
+def box_of(v: np.ndarray, bound: np.ndarray) -> np.ndarray:
+    """The bound on |δ|, (lanes, 2^n), from that of each lane."""
+    box = np.repeat(bound[:, None], v.shape[1], axis=1)
+    box[:, 0] = 0.0
+    return box
 
 
 @jax.jit
 def start(
-    geo: Geometry, v: jax.Array, bound: jax.Array, i_and: jax.Array, i_or: jax.Array, m: jax.Array
+    geo: Geometry, v: jax.Array, box: jax.Array, i_and: jax.Array, i_or: jax.Array, m: jax.Array
 ) -> Lanes:
     """Lanes for new samples, from interactions and multipliers that are hoped to be close."""
     dtype = geo.weight.dtype
-    v, bound, i_and, i_or, m = (x.astype(dtype) for x in (v, bound, i_and, i_or, m))
-    box = box_of(v, bound)
+    v, box, i_and, i_or, m = (x.astype(dtype) for x in (v, box, i_and, i_or, m))
     rest = v - geo.zeta(i_and) + geo.disjoint(i_or)
     pull_and, pull_or = pull(geo, m)
-    zero, weight = jnp.zeros_like(bound), geo.weight[None]
+    zero, weight = jnp.zeros_like(v[:, 0]), geo.weight[None]
     state = Point(
         i_and + FIRST_SIGMA * pull_and / weight,
         i_or + FIRST_SIGMA * pull_or / weight,

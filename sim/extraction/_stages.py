@@ -1,49 +1,45 @@
-"""How a batch of programmes is solved: in three stages, a few lanes wide, on every core.
+"""How a batch of programmes is solved: twice, a few lanes wide, on every core.
 
-    coarse   single precision, a fixed number of steps, by the costs that choose among equals
-    exact    the outputs' own precision, by the same costs, until the gap is small enough
-    proof    where those costs are not the ones that the certificate is about: by the latter, from
-             the state that was reached, until the multipliers certify the answer; first in single
-             precision again, whose multipliers are good enough for most samples
+    leaning  by the costs that choose among equals: many steps in single precision, then steps in
+             the outputs' own, until the gap is small enough; its interactions are the answer
+    proof    by the costs that the certificate is about, from nothing again, until the multipliers
+             certify that answer; as long as it goes in single precision, whose multipliers are
+             good enough for most samples
 
-A lane whose sample is done makes room for the next one. Samples never see one another, and batches
-in single precision, whose rounding shows, always have the same width; so it does not matter which
-samples share a batch, or how many threads there are.
+(The leaning multipliers are farther from a proof than nothing is: they break the bounds of the true
+costs by ε for every order.) A lane whose sample is done makes room for the next one. Samples never
+see one another, and batches in single precision, whose rounding shows, always have the same width;
+so it does not matter which samples share a batch, or how many threads there are.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import functools
+import math
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import ArrayLike
 
 from sim.cores import Errand, cores, on_every_core
-from sim.extraction._certificate import (
-    Answers,
-    Costs,
-    cheaper,
-    no_answers,
-    objective,
-    tighter,
-)
-from sim.extraction._geometry import Geometry, geometry
+from sim.extraction._certificate import Answers, Costs, cheaper, no_answers, tighter
+from sim.extraction._geometry import geometry
+from sim.extraction._schur import on_device
 from sim.extraction._splitting import Lanes, box_of, recast, run, start
 from sim.progress import Progress
 
 STEPS = 25  # iterations between two looks at the gap
-COARSE = 12  # times as many in single precision at first
-# Of the tolerance, the gap by the leaning costs before the proof: with 2e-4 at ε = 0.02 a share is
-# left open by 0.01. On the digits MLP and transformer, shares were within 0.001 of those at a tenth
-# of it (0.004 where a sample leans less in one of the two), for 28 % more time than with 0.6, which
-# leaves 0.03 open and was within 0.0035.
+COARSE, COARSE_LEAN = 12, 30  # times as many in single precision at first
+# Of the tolerance, the gap by the leaning costs: with 2e-4 at ε = 0.02 a share is left open by
+# 0.01. On the digits MLP and transformer, shares were within 0.001 of those at a tenth of it (0.004
+# where a sample leans less in one of the two), for 28 % more time than with 0.6, which leaves 0.03
+# open and was within 0.0035.
 EXACT = 0.2
 ROUGH = 3e-4  # the smallest tolerance that multipliers of single precision are used for
-SINGLE_PROOF, PROOF = 1000, 3000  # iterations after which a proof is held to be out of reach
+SINGLE_PROOF = 2000  # iterations after which single precision is held to have given what it can
 ATTEMPTS = 3  # each leans half as much as the one before
 SINGLE = jnp.dtype(np.float32)
 
@@ -69,7 +65,7 @@ class Method:
         tolerance: relative gap by `costs`.
         max_iterations: for each sample.
         lanes: samples side by side in a batch of the outputs' precision.
-        coarse: looks at the gap that are left out in single precision at first.
+        cold: whether to begin in single precision, as is best from nothing.
     """
 
     costs: Costs
@@ -77,7 +73,7 @@ class Method:
     tolerance: float
     max_iterations: int
     lanes: int
-    coarse: int = COARSE
+    cold: bool = True
 
 
 class Solution(NamedTuple):
@@ -88,10 +84,10 @@ class Solution(NamedTuple):
 
 
 def solve(problem: Problem, method: Method, progress: Progress | None) -> Solution:
-    """Solves all samples, every core its share of them."""
+    """Solves all samples, some after some, on whichever core is free."""
     total = len(problem.v)
-    threads = min(cores(), -(-total // method.lanes))
-    shares = [np.arange(total)[first::threads] for first in range(threads)]
+    tasks = -(-total // at_once(total, method.lanes))
+    shares = [np.arange(total)[first::tasks] for first in range(tasks)]
 
     def task(share: np.ndarray) -> Callable[[Errand], Solution]:
         return lambda errand: _solve(jax.tree.map(lambda x: x[share], problem), method, errand)
@@ -101,204 +97,198 @@ def solve(problem: Problem, method: Method, progress: Progress | None) -> Soluti
     return jax.tree.map(lambda *pieces: np.concatenate(pieces)[back], *parts)
 
 
+def at_once(samples: int, lanes: int) -> int:
+    """How many samples one core takes at a time: so many that few lanes wait for the last."""
+    return min(lanes**2, -(-samples // cores()))
+
+
 def lanes_wide(size: int) -> int:
-    """As many as fit a core's cache; wider batches are slower, not faster."""
-    return max(4, min(64, 2**13 // size))
+    """Fewer of many players: wider batches take less time a lane, and wait longer for the last."""
+    return max(1, math.isqrt(2**14 // size))
+
+
+def cost_of(costs: Costs, i_and: ArrayLike, i_or: ArrayLike) -> np.ndarray:
+    """Cost of interactions (samples, 2^n), by numpy: no compilation for every number of samples."""
+    both = zip((i_and, i_or), costs, strict=True)
+    return sum(np.abs(np.asarray(x)) @ np.asarray(cost) for x, cost in both)
 
 
 def _solve(problem: Problem, method: Method, errand: Errand) -> Solution:
-    """All three stages for some of the samples."""
-    size = problem.v.shape[1]
-    geo = functools.partial(geometry, size.bit_length() - 1)
-    samples = _Samples(problem, method, errand)
-    exact, costs, leaning = samples.exact, method.costs, method.leaning
-    samples.begin(geo(SINGLE), geo(exact), costs if leaning is None else leaning)
-    rest = np.ones(len(problem.v), bool)
+    """Leaning and proof for some of the samples."""
+    costs, leaning = method.costs, method.leaning
+    tolerance, most = method.tolerance, method.max_iterations
+    everything = np.ones(len(problem.v), bool)
+    plain = _Descent(problem, costs, method.lanes, errand)
+    if method.cold:
+        plain.coarse(COARSE, most)
     if leaning is None:
-        samples.work(_primal(geo(exact), costs), exact, rest, method.tolerance)
-        return samples.solution()
-    rough = method.tolerance >= ROUGH and exact != SINGLE
+        plain.descend(everything, tolerance, most)
+        errand.finished(len(problem.v))
+        return Solution(plain.answers, plain.steps)
+    lean = _Descent(problem, leaning, method.lanes, errand)
+    if method.cold:
+        lean.coarse(COARSE_LEAN, most // 2)
+    rest = everything
     for attempt in range(ATTEMPTS):
         if attempt > 0:
             leaning = Costs(*((x + y) / 2 for x, y in zip(costs, leaning, strict=True)))
-            samples.judge_by(geo(exact), leaning, rest)
-        samples.work(_primal(geo(exact), leaning), exact, rest, EXACT * method.tolerance)
-        samples.judge_by(geo(exact), costs, rest)
-        for dtype, limit in ((SINGLE, SINGLE_PROOF), (exact, PROOF)):
-            if dtype == exact or rough:
-                proof = _proof(geo(dtype), geo(exact), costs)
-                samples.work(proof, dtype, rest, method.tolerance, limit)
-        rest &= ~samples.within(method.tolerance)
+            lean.judge_by(leaning, rest)
+        lean.descend(rest, EXACT * tolerance, most - plain.steps)
+        plain.take(lean.answers, rest)
+        plain.prove(rest, tolerance, most - lean.steps)
+        rest = rest & (plain.gap > tolerance)
         if not rest.any():
             break
-    return samples.solution()
+    errand.finished(len(problem.v))
+    return Solution(plain.answers, plain.steps + lean.steps)
 
 
-Block = Callable[[Lanes, Answers, jax.Array, jax.Array], tuple[Lanes, Answers]]
-"""Some steps of some lanes, and what they add to the answers for v and its box."""
+# Compiled apart, so that the iteration is compiled once for each precision, and these once.
+_cheaper, _tighter, _no_answers = jax.jit(cheaper), jax.jit(tighter), jax.jit(no_answers)
 
 
-def _primal(geo: Geometry, costs: Costs) -> Block:
-    def block(
-        lanes: Lanes, answers: Answers, v: jax.Array, box: jax.Array
-    ) -> tuple[Lanes, Answers]:
-        lanes, i_and, i_or, m = run(geo, costs, lanes, 1, STEPS)
-        answers = _cheaper(geo, costs, answers, v, box, i_and, i_or)
-        return lanes, _tighter(geo, costs, answers, v, box, m)
+class _Descent:
+    """The samples of one thread under one choice of costs: their lanes and their answers so far."""
 
-    return block
-
-
-def _proof(single: Geometry, geo: Geometry, costs: Costs) -> Block:
-    rounded = _as(single, costs)
-
-    def block(
-        lanes: Lanes, answers: Answers, v: jax.Array, box: jax.Array
-    ) -> tuple[Lanes, Answers]:
-        lanes, _, _, m = run(single, rounded, lanes, 1, STEPS)
-        return lanes, _tighter(geo, costs, answers, v, box, m.astype(v.dtype))
-
-    return block
-
-
-def _as(geo: Geometry, costs: Costs) -> Costs:
-    """The costs in a geometry's precision."""
-    return Costs(*(x.astype(geo.weight.dtype) for x in costs))
-
-
-# Compiled apart from the iteration: every stage has another iteration, and the same two bounds.
-_cheaper, _tighter = jax.jit(cheaper), jax.jit(tighter)
-_objective, _box_of, _no_answers = jax.jit(objective), jax.jit(box_of), jax.jit(no_answers)
-
-
-def _first_answers(
-    geo: Geometry,
-    costs: Costs,
-    v: jax.Array,
-    box: jax.Array,
-    i_and: jax.Array,
-    i_or: jax.Array,
-    m: jax.Array,
-) -> Answers:
-    nought = np.zeros_like(v)
-    answers = _cheaper(geo, costs, _no_answers(v), v, box, nought, nought)
-    answers = _cheaper(geo, costs, answers, v, box, i_and, i_or)
-    return _tighter(geo, costs, _tighter(geo, costs, answers, v, box, v), v, box, m)
-
-
-class _Samples:
-    """The samples of one thread between two stages: their lanes and their answers so far."""
-
-    def __init__(self, problem: Problem, method: Method, errand: Errand) -> None:
-        self.problem, self.method, self.errand = problem, method, errand
+    def __init__(self, problem: Problem, costs: Costs, lanes: int, errand: Errand) -> None:
+        self.problem, self.width, self.errand = problem, lanes, errand
         self.exact = jnp.dtype(problem.v.dtype)
-        self.box = np.asarray(_box_of(problem.v, problem.bound))
+        self.n = problem.v.shape[1].bit_length() - 1
+        self.box = box_of(problem.v, problem.bound)
+        self._price_by(costs)
+        geo, pieces = self.geometry[self.exact], []
+        for index, count in self._batches(np.arange(len(problem.v)), self.exact):
+            self.errand.check()
+            v, _, *near = (part[index] for part in problem)
+            box, nought = self.box[index], np.zeros_like(v)
+            answers = _no_answers(v)
+            for i_and, i_or, m in ((nought, nought, v), near):
+                answers = _cheaper(geo, costs, answers, v, box, i_and, i_or)
+                answers = _tighter(geo, costs, answers, v, box, m)
+            begun = start(geo, v, box, *near), answers
+            pieces.append(jax.tree.map(lambda x, c=count: np.asarray(x)[:c], begun))
         self.lanes: Lanes
         self.answers: Answers
-        self.reported = 0
-
-    def begin(self, single: Geometry, geo: Geometry, costs: Costs) -> None:
-        """Starts every sample, and takes the coarse steps."""
-        blocks = min(self.method.coarse, self.method.max_iterations // STEPS - 1)
-        coarse = self.exact != SINGLE and blocks > 0
-        pieces = []
-        for index, count in self._batches(np.arange(len(self.problem.v)), SINGLE):
-            self.errand.check()
-            v, bound, *near = (part[index] for part in self.problem)
-            box = self.box[index]
-            answers = _first_answers(geo, costs, v, box, *near)
-            lanes = start(single if coarse else geo, v, bound, *near)
-            if coarse:
-                lanes = run(single, _as(single, costs), lanes, blocks, STEPS)[0]
-            piece = jax.tree.map(lambda x, c=count: np.asarray(x)[:c], (lanes, answers))
-            pieces.append(piece)
         self.lanes, self.answers = jax.tree.map(lambda *x: np.concatenate(x), *pieces)
 
-    def work(
-        self,
-        block: Block,
-        dtype: jnp.dtype,
-        chosen: np.ndarray,
-        tolerance: float,
-        limit: int | None = None,
-    ) -> None:
+    @property
+    def steps(self) -> np.ndarray:
+        """Iterations of every sample, (samples,)."""
+        return np.asarray(self.lanes.steps)
+
+    @property
+    def gap(self) -> np.ndarray:
+        """Relative, of every sample's answer; (samples,)."""
+        upper, lower = (np.asarray(x) for x in (self.answers.upper, self.answers.lower))
+        return (upper - lower) / np.where(upper > 0, upper, 1.0)
+
+    def coarse(self, blocks: int, most: int) -> None:
+        """Takes so many steps in single precision, without a look at the answers."""
+        blocks = min(blocks, most // STEPS - 1)
+        if self.exact == SINGLE or blocks < 1:
+            return
+        for index, count in self._batches(np.arange(len(self.problem.v)), SINGLE):
+            self.errand.check()
+            lanes, _ = self._loaded(index, SINGLE)
+            lanes, *_ = run(self.geometry[SINGLE], self.costs[SINGLE], lanes, blocks, STEPS)
+            self._store(self.lanes, lanes, index, count)
+
+    def descend(self, chosen: np.ndarray, tolerance: float, most: int | np.ndarray) -> None:
         """Goes on with the chosen samples until each is within the tolerance, or its time is up.
 
         Args:
-            block: what to do.
-            dtype: precision of the lanes in it.
             chosen: bool (samples,).
             tolerance: relative gap.
-            limit: iterations from here on, beside those of the method.
+            most: iterations in all, or (samples,).
         """
-        most = np.full(len(chosen), self.method.max_iterations)
-        if limit is not None:
-            most = np.minimum(most, self.lanes.steps + limit)
+        self._work(self.exact, chosen, tolerance, most, better=True)
+
+    def prove(self, chosen: np.ndarray, tolerance: float, most: int | np.ndarray) -> None:
+        """The same with the answers as they are, whatever they cost: until that is proven."""
+        if self.exact != SINGLE and tolerance >= ROUGH:
+            self._work(SINGLE, chosen, tolerance, np.minimum(most, SINGLE_PROOF), better=False)
+        self._work(self.exact, chosen, tolerance, most, better=False)
+
+    def _work(
+        self,
+        dtype: jnp.dtype,
+        chosen: np.ndarray,
+        tolerance: float,
+        most: int | np.ndarray,
+        better: bool,
+    ) -> None:
+        """Either in one precision, with or without better answers."""
+        most = np.broadcast_to(most, chosen.shape)
         while True:
-            rest = np.flatnonzero(chosen & ~self.within(tolerance) & (self.lanes.steps < most))
+            rest = np.flatnonzero(chosen & (self.gap > tolerance) & (self.steps < most))
             if not rest.size:
                 return
             index, count = next(self._batches(rest, dtype))
-            self._until_one_is_done(block, dtype, index, count, tolerance, most[index])
+            self._until_one_is_done(dtype, index, count, tolerance, most[index], better)
 
     def _until_one_is_done(
         self,
-        block: Block,
         dtype: jnp.dtype,
         index: np.ndarray,
         count: int,
         tolerance: float,
         most: np.ndarray,
+        better: bool,
     ) -> None:
+        lanes, answers = self._loaded(index, dtype)
         v, box = self.problem.v[index], self.box[index]
-        lanes, answers = jax.tree.map(lambda x: x[index], (self.lanes, self.answers))
-        lanes = recast(lanes, v, box, dtype)
+        geo, costs = self.geometry[self.exact], self.costs[self.exact]
         ended = np.zeros(len(index), bool)
         while not ended.any():
             self.errand.check()
-            lanes, answers = block(lanes, answers, v, box)
+            lanes, i_and, i_or, m = run(self.geometry[dtype], self.costs[dtype], lanes, 1, STEPS)
+            if better:
+                answers = _cheaper(geo, costs, answers, v, box, i_and, i_or)
+            answers = _tighter(geo, costs, answers, v, box, m.astype(self.exact))
             upper, lower, steps = map(np.asarray, (answers.upper, answers.lower, lanes.steps))
             ended = (upper - lower <= tolerance * upper) | (steps >= most)
-        for whole, part in zip(
-            jax.tree.leaves((self.lanes, self.answers)),
-            jax.tree.leaves((lanes, answers)),
-            strict=True,
-        ):
-            whole[index[:count]] = np.asarray(part)[:count]
-        self._report()
+        self._store((self.lanes, self.answers), (lanes, answers), index, count)
 
-    def judge_by(self, geo: Geometry, costs: Costs, chosen: np.ndarray) -> None:
+    def take(self, found: Answers, chosen: np.ndarray) -> None:
+        """Makes another descent's answers the chosen samples' own."""
+        upper = cost_of(self.costs[self.exact], found.i_and, found.i_or)
+        for into, what in zip(self.answers[:3], (*found[:2], upper), strict=True):
+            np.asarray(into)[chosen] = np.asarray(what)[chosen]
+
+    def judge_by(self, costs: Costs, chosen: np.ndarray) -> None:
         """Counts the chosen samples' answers by other costs, by which less is proven as yet."""
+        self._price_by(costs)
         for index, count in self._batches(np.flatnonzero(chosen), self.exact):
-            v, box, answers = jax.tree.map(
-                lambda x, at=index: x[at], (self.problem.v, self.box, self.answers)
-            )
-            upper = _objective(costs, answers.i_and, answers.i_or)
+            v, box = self.problem.v[index], self.box[index]
+            answers = jax.tree.map(lambda x, at=index: x[at], self.answers)
+            upper = jnp.asarray(cost_of(costs, answers.i_and, answers.i_or))
             nothing = Answers(answers.i_and, answers.i_or, upper, 0 * v, 0 * answers.lower)
+            geo = self.geometry[self.exact]
             judged = _tighter(geo, costs, nothing, v, box, answers.multipliers)
-            for whole, part in zip(self.answers, judged, strict=True):
-                whole[index[:count]] = np.asarray(part)[:count]
+            self._store(self.answers, judged, index, count)
         self.lanes.first[chosen] = np.inf
 
-    def within(self, tolerance: float) -> np.ndarray:
-        """Which samples have an answer with a gap within the tolerance."""
-        upper, lower = (np.asarray(x) for x in (self.answers.upper, self.answers.lower))
-        return upper - lower <= tolerance * upper
+    def _price_by(self, costs: Costs) -> None:
+        """The costs, and the geometry, in both precisions."""
+        kinds = (SINGLE, self.exact)
+        self.geometry = {kind: geometry(self.n, kind) for kind in kinds}
+        self.costs = {
+            kind: Costs(*(on_device(np.asarray(x), kind) for x in costs)) for kind in kinds
+        }
 
-    def solution(self) -> Solution:
-        """The answers as they are; says that all samples are finished."""
-        self.errand.finished(len(self.problem.v) - self.reported)
-        return Solution(self.answers, np.asarray(self.lanes.steps))
+    def _loaded(self, index: np.ndarray, dtype: jnp.dtype) -> tuple[Lanes, Answers]:
+        """Some samples' lanes, in a precision, and their answers."""
+        lanes, answers = jax.tree.map(lambda x: x[index], (self.lanes, self.answers))
+        return recast(lanes, self.problem.v[index], self.box[index], dtype), answers
+
+    def _store(self, whole: Any, part: Any, index: np.ndarray, count: int) -> None:
+        """Writes the first so many samples of a batch back to where they are kept."""
+        for into, what in zip(jax.tree.leaves(whole), jax.tree.leaves(part), strict=True):
+            into[index[:count]] = np.asarray(what)[:count]
 
     def _batches(self, samples: np.ndarray, dtype: jnp.dtype) -> Iterator[tuple[np.ndarray, int]]:
         """Batches of one width, the last filled up; and how many samples of each count."""
-        width = lanes_wide(self.problem.v.shape[1]) if dtype == SINGLE else self.method.lanes
+        width = lanes_wide(2**self.n) if dtype == SINGLE else self.width
         for first in range(0, len(samples), width):
             batch = samples[first : first + width]
             yield np.resize(batch, width), len(batch)
-
-    def _report(self) -> None:
-        done = int(self.within(self.method.tolerance).sum())
-        if done > self.reported:
-            self.errand.finished(done - self.reported)
-            self.reported = done

@@ -20,7 +20,7 @@ from sim.extraction._splitting import (
     run,
     start,
 )
-from sim.extraction._stages import SINGLE, STEPS, lanes_wide
+from sim.extraction._stages import SINGLE, STEPS
 from sim.extraction.programme import (
     NOISE_BOUND,
     TOLERANCE,
@@ -32,6 +32,7 @@ from sim.extraction.programme import (
 
 FIRST, NEXT = 48, 4  # times STEPS: for the first outputs of a family, and for each that follows
 CAREFUL = 16  # the same for outputs that matter
+NUMBERS = 2**13  # in a batch: all lanes take the same steps, so that none waits for another
 
 
 class Follower:
@@ -71,7 +72,7 @@ class Follower:
         if prefer is not None:
             costs = leaning_costs(costs, n, prefer, tolerance)
         self._costs = Costs(*(jnp.asarray(cost) for cost in costs))
-        batches = -(-samples // lanes_wide(2**n))
+        batches = -(-samples // max(1, min(64, NUMBERS // 2**n)))
         width = -(-samples // batches)
         self._rows = np.resize(np.arange(samples), (batches, width))
         self._samples = samples
@@ -88,7 +89,8 @@ class Follower:
         """
         empty, v, scale = normalised(np.asarray(outputs, np.float64))
         bound = self._bound * np.abs(v[:, -1])
-        batches = [(v[rows], bound[rows]) for rows in self._rows]
+        box = box_of(v, bound)
+        batches = [(v[rows], box[rows]) for rows in self._rows]
         if self._lanes is None:
             lanes, blocks = [_fresh(self._geometry, *batch) for batch in batches], FIRST
         else:
@@ -104,13 +106,13 @@ class Follower:
         return singles_under_and(i_and, i_or, empty, scale)
 
 
-def _fresh(geo: Geometry, v: np.ndarray, bound: np.ndarray) -> Lanes:
+def _fresh(geo: Geometry, v: np.ndarray, box: np.ndarray) -> Lanes:
     nought = np.zeros_like(v)
-    return start(geo, v, bound, nought, nought, nought)
+    return start(geo, v, box, nought, nought, nought)
 
 
 @jax.jit
-def _moved(geo: Geometry, costs: Costs, lanes: Lanes, v: jax.Array, bound: jax.Array) -> Lanes:
+def _moved(geo: Geometry, costs: Costs, lanes: Lanes, v: jax.Array, box: jax.Array) -> Lanes:
     """The lanes with other outputs: from where they are, with a new anchor.
 
     The step size is the first one again. The one that few steps have adapted to the outputs before
@@ -128,7 +130,7 @@ def _moved(geo: Geometry, costs: Costs, lanes: Lanes, v: jax.Array, bound: jax.A
         last=never,
         sigma=jnp.full_like(lanes.sigma, FIRST_SIGMA),
     )
-    return recast(lanes, v, box_of(v, bound), SINGLE)
+    return recast(lanes, v, box, SINGLE)
 
 
 @jax.jit

@@ -22,7 +22,7 @@ from sim.checks import (
 from sim.cores import cores
 from sim.extraction._certificate import Costs
 from sim.extraction._schur import on_device
-from sim.extraction._stages import COARSE, Method, Problem, Solution, lanes_wide, solve
+from sim.extraction._stages import Method, Problem, Solution, at_once, cost_of, lanes_wide, solve
 from sim.machine import check_memory, over_sets
 from sim.progress import Progress
 from theory.checks import as_sets
@@ -34,8 +34,8 @@ NOISE_BOUND = 0.02
 TOLERANCE = 1e-3
 """The certified relative gap at which a sample counts as solved."""
 
-HELD, STEPPED = 23, 18
-"""Numbers over sets for each sample from begin to end, and for each in a batch, as measured."""
+HELD, STEPPED = 12, 110
+"""Numbers over sets for each sample from begin to end, and for each while it is worked on."""
 
 PREFERENCES = ("low", "high")
 LEAN = 0.02
@@ -181,8 +181,7 @@ def extract_interactions(
     empty, v, scale = normalised(np.asarray(outputs).reshape(total, -1))
     bound = (noise_bound * np.abs(v[:, -1])).astype(v.dtype)
     problem = Problem(v, bound, *_near(warm_start, v, scale))
-    coarse = COARSE if warm_start is None else 0
-    method = Method(costs, leaning, tolerance, max_iterations, width, coarse)
+    method = Method(costs, leaning, tolerance, max_iterations, width, warm_start is None)
     found = solve(problem, method, progress)
     result = _extraction(found, empty, scale, costs, tolerance)
     batch = outputs.shape[:-1]
@@ -191,8 +190,8 @@ def extract_interactions(
 
 def _check_room(samples: int, n: int, width: int, itemsize: int) -> None:
     """Asks for the memory of an extraction: what every sample holds, and what a step takes."""
-    batches = min(cores(), -(-samples // width))
-    numbers = over_sets(n) * (HELD * samples + STEPPED * batches * width)
+    working = min(samples, cores() * at_once(samples, width))
+    numbers = over_sets(n) * (HELD * samples + STEPPED * max(working, width))
     what = f"Extracting interactions of {samples} samples and {n} players"
     reduce = "fewer players, fewer samples at a time, or a smaller batch size"
     check_memory(itemsize * numbers, what, reduce)
@@ -248,7 +247,7 @@ def _extraction(
     answers, steps = found
     i_and, i_or = (np.asarray(part) for part in (answers.i_and, answers.i_or))
     i_and, i_or = singles_under_and(i_and, i_or, empty, scale)
-    objective = np.abs(i_and) @ np.asarray(costs.i_and) + np.abs(i_or) @ np.asarray(costs.i_or)
+    objective = cost_of(costs, i_and, i_or)
     lower = answers.lower * scale
     gap = np.maximum(objective - lower, 0.0) / np.where(objective > 0, objective, 1.0)
     return Extraction(
