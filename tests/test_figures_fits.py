@@ -4,9 +4,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
+from sim.checks import ArgumentError
 from sim.document.content import findings
 from sim.figures.curves import loss_gap_curve, mean_order_curve, misfit_curves, noise_curve
-from sim.figures.generalization import separation_bars, similarity_map, split_bars
+from sim.figures.generalization import separation_bars, signed_bars, similarity_map, split_bars
 from sim.figures.noise_laws import law_scatter, profile_map
 from sim.figures.schedules import held_out_bars
 from sim.fitting.noise_fit import fit_noise
@@ -151,6 +152,32 @@ def test_split_strength_is_stacked_away_from_zero(ax):
     split_bars(ax, Generalizable(*parts, rule="any"), 0)
     tops = sorted(bar.get_y() + bar.get_height() for bar in ax.patches)
     assert tops == pytest.approx(sorted([1, 2, 4, 2, -0.5, -0.25, -0.6, -0.45]))
+
+
+def test_signs_of_several_groups_stand_side_by_side():
+    groups = {
+        "right": ([3.0, 1.0, 0.5], [2.0, 0.0, 0.25]),
+        "wrong": ([1.0, 4.0, 0.0], [5.0, 6.0, 7.0]),
+    }
+    ax = signed_bars(plt.figure().add_subplot(), groups)
+    drawn = {(round(bar.get_x() + bar.get_width() / 2, 9), bar.get_height()) for bar in ax.patches}
+    expected = {
+        (round(k + shift, 9), sign * value)
+        for shift, signs in zip((-0.2, 0.2), groups.values(), strict=True)
+        for sign, values in zip((1, -1), signs, strict=True)
+        for k, value in enumerate(values, start=1)
+    }
+    np.testing.assert_allclose(sorted(drawn), sorted(expected))
+    low, high = ax.get_ylim()
+    assert low < -7 < 4 < high
+    handles, names = ax.get_legend_handles_labels()
+    assert names == ["right", "wrong"]
+    assert len({handle.patches[0].get_facecolor() for handle in handles}) == 2
+    for wrong in ({}, {"a": ([1.0], [1.0, 2.0])}, {"a": ([[1.0]], [[1.0]])}):
+        with pytest.raises(
+            ArgumentError, match=r"`strengths` must hold arrays of one shape \(n,\)"
+        ):
+            signed_bars(ax, wrong)
 
 
 def test_the_separation_is_stacked_below_the_measured_steps(ax):

@@ -19,6 +19,7 @@ from sim.figures.generalization import (
     group_strengths as group_strengths,
     overfitting_curves as overfitting_curves,
     separation_bars as separation_bars,
+    signed_bars as signed_bars,
     similarity_map as similarity_map,
     split_bars as split_bars,
 )

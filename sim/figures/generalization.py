@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Mapping
+
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
@@ -9,12 +12,15 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from numpy.typing import ArrayLike
 
+from sim.checks import ArgumentError
 from sim.figures.orders import order_axis
 from sim.figures.style import BLACK, BLUE, GREEN, PURPLE, STYLE, VERMILLION, epoch_axis
 from sim.generalization import GROUPS, Generalizable, InteractionGroups, OverfittingLevel
 from sim.separation import Separation
 
 SHARED, OWN = GREEN, PURPLE
+
+SIDE_BY_SIDE = (BLUE, "#E69F00", BLACK, "#56B4E9")  # next to each other told apart in grey too
 
 GROUP_MARKS = {
     "reliable": ("#00513B", ""),
@@ -65,7 +71,45 @@ def split_bars(ax: Axes, found: Generalizable, checkpoint: int, ylabel: str | No
         names = ("generalizable", "not generalizable") if sign > 0 else (None, None)
         ax.bar(k, near, color=SHARED, width=0.8, label=names[0])
         ax.bar(k, far, bottom=near, color=OWN, width=0.8, label=names[1])
-    order_axis(ax, n, ylabel or "strength (log-odds)")
+    return _about_zero(order_axis(ax, n, ylabel or "strength (log-odds)"))
+
+
+def signed_bars(
+    ax: Axes,
+    strengths: Mapping[str, tuple[ArrayLike, ArrayLike]],
+    ylabel: str | None = "strength (log-odds)",
+) -> Axes:
+    """Strength by order of several groups of samples side by side, by the sign of the effects.
+
+    After [Zhang24] Fig. 6.
+
+    Args:
+        ax: where to draw.
+        strengths: by the group's name, the strength (n,) of its positive interactions, drawn
+            upwards, and that of its negative ones (as positive numbers), drawn downwards.
+        ylabel: of the axis.
+
+    Raises:
+        ValueError: strengths that are not all of one shape (n,).
+    """
+    groups = {
+        name: [np.asarray(part, float) for part in signs] for name, signs in strengths.items()
+    }
+    shapes = {part.shape for signs in groups.values() for part in signs}
+    if len(shapes) != 1 or len(n := min(shapes)) != 1:
+        must = "hold arrays of one shape (n,), an entry for each order 1..n"
+        raise ArgumentError("strengths", must, f"holds shapes {sorted(shapes)}")
+    k, width = np.arange(1, n[0] + 1), 0.8 / len(groups)
+    colors = itertools.cycle(SIDE_BY_SIDE)
+    for at, (name, (positive, negative)) in enumerate(groups.items()):
+        places, color = k + (at - (len(groups) - 1) / 2) * width, next(colors)
+        ax.bar(places, positive, width, color=color, label=name)
+        ax.bar(places, -negative, width, color=color)
+    return _about_zero(order_axis(ax, len(k), ylabel))
+
+
+def _about_zero(ax: Axes) -> Axes:
+    """Opens an axis of strengths downwards, and marks the zero."""
     ax.set_ylim(auto=True)
     ax.autoscale(axis="y")
     ax.axhline(0, color="black", lw=0.6)
