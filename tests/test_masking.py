@@ -295,6 +295,17 @@ def test_clusters_are_found_where_they_are_plain():
         point_clusters(np.array([[[0.0], [1.0], [0.0]]]), 3)
 
 
+def test_a_single_point_is_no_player_that_is_drawn():
+    """It is its own centre, and nothing would change when it is masked."""
+    cloud = np.array([[[0.0, 0.0], [9.0, 0.0], [1.0, 0.0], [5.0, 5.0], [9.0, 1.0]]] * 20)
+    members = np.array([[0, 1, 0, 2, 1]] * 20)
+    drawn = point_clusters(cloud, members, n=2)
+    assert {tuple(names) for names in drawn.names} == {("cluster 0", "cluster 1")}
+    with pytest.raises(ValueError, match="the 2 clusters of two points or more"):
+        point_clusters(cloud, members, n=3)
+    assert point_clusters(cloud, members).n == 3
+
+
 def test_every_point_belongs_to_the_nearest_centre():
     """Where clusters are not plain, centres and members must still fit each other."""
     points = np.random.default_rng(10).normal(size=(2, 60, 2))

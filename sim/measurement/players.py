@@ -214,7 +214,8 @@ def point_clusters(
         points: (samples, count, dimensions), the inputs to be masked.
         clusters: how many clusters to find in each sample, by k-means; or the number of each
             point's cluster, (samples, count), counted from 0 and the same count in every sample.
-        n: how many of the clusters are players, chosen at random; None takes all of them.
+        n: how many of the clusters are players, chosen at random among those of two points or
+            more, since a single point is its own centre; None takes all of them.
         seed: of the clusters and of the choice.
 
     Raises:
@@ -255,7 +256,10 @@ def point_clusters(
         )
     centres = belongs @ points / sizes  # (samples, clusters, dimensions)
     moved = np.take_along_axis(centres, members[:, :, None], axis=1)
-    chosen = choose(np.arange(count), count if n is None else n, seed, len(points), "clusters")
+    if n is None:
+        chosen = np.tile(np.arange(count), (len(points), 1))
+    else:
+        chosen = choose_own(sizes[..., 0] > 1, n, seed, "clusters of two points or more")
     regions = np.take_along_axis(belongs, chosen[:, :, None], axis=1)
     regions = np.repeat(regions[..., None], points.shape[-1], axis=-1)
     names = np.array([f"cluster {number}" for number in range(count)])
