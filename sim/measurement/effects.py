@@ -59,11 +59,12 @@ def near_dummies(
     every image that shows it, a word in every sentence. Without names they are told apart by input.
 
     The default of `below` is the factor of the threshold of salience, 3 %: on average, such a
-    player does less than a single interaction must do to be counted. In the four measurements of
-    the notebooks the least effect of a player is 8 to 17 % at the last checkpoint; a black frame
-    around digits, masked by black, has 0. The bar is a rule and no test: what shows something in
-    half of the digits can come to 2 or 3 %, and the same frame masked by grey to some percent, as a
-    place that looks the same in every input can still move the output when it is masked.
+    player does less than a single interaction must do to be counted. In the notebooks'
+    measurements on images and on a table the least effect of a player is 10 to 15 % at the last
+    checkpoint; a black frame around digits, masked by black, has 0. The bar is a rule and no test:
+    what shows something in half of the digits can come to 2 or 3 %, and the same frame masked by
+    grey to some percent, as a place that looks the same in every input can still move the output
+    when it is masked.
 
     Args:
         measurement: outputs, with the names of the players if there are any.
