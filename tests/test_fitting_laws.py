@@ -73,6 +73,23 @@ def test_choosing_among_many_laws_wins_nothing_by_itself():
     assert profile.best.growth == profile.growth[profile.distance.argmin()]
 
 
+def test_training_runs_of_the_same_inputs_are_no_further_inputs():
+    """Three copies of a run say nothing more than the run, and the intervals stay as wide."""
+    i_and = np.array(optimal_interactions(_target(3), [*np.geomspace(0.1, 1e-3, 4), 0.0]))
+    i_and[:-1] += 0.05 * np.random.default_rng(3).normal(size=i_and[:-1].shape)
+    single, three = (
+        profile_noise(
+            fit_noise(i, 0 * i, zeta(i), range(5), runs=runs, **DIRECT), [1.6, 2.4], [0.0]
+        )
+        for i, runs in ((i_and, 1), (np.tile(i_and, (1, 3, 1)), 3))
+    )
+    np.testing.assert_allclose(three.distance, single.distance, rtol=1e-9)
+    assert three.growth_interval == single.growth_interval
+    for name, found in single.references.items():
+        ends = [three.references[name][end] for end in ("low", "high")]
+        np.testing.assert_allclose(ends, [found["low"], found["high"]], rtol=1e-9)
+
+
 def test_the_profile_without_resamples_and_bad_choices():
     fit = _fit(np.geomspace(0.1, 1e-3, 4))
     profile = profile_noise(fit, [1.0, 2.0], [-(0.5**0.5), 0.0], resamples=0)

@@ -17,8 +17,8 @@ from sim.fitting.bootstrap import (
     MATERIAL,
     SAME,
     WORSE,
-    bootstrap_weights,
     check_room,
+    input_weights,
     resampled_fit,
 )
 from sim.fitting.distances import distance_named
@@ -48,12 +48,13 @@ class NoiseProfile:
         correlation: (b,), values of the correlation c.
         distance: (a, b), mean over the fitted checkpoints, each at its own best σ².
         best: the law with the smallest distance.
-        growth_interval: of the best growth, from drawing the samples anew. Its ends are values of
-            the grid, and open where they are the grid's own ends.
+        growth_interval: of the best growth, from drawing the inputs anew, each with all of its
+            training runs. Its ends are values of the grid, and open where they are the grid's own
+            ends.
         correlation_interval: of the best correlation.
         references: by name (`paper`, `lemma1`, `independent`), the distance under that law, and
             the interval and verdict of (best law − reference): each resample chooses its best law,
-            which is then held against the reference on the samples that the resample left out, so
+            which is then held against the reference on the inputs that the resample left out, so
             that the choice among many laws wins nothing by itself. Without resamples, only the
             distance.
         checkpoints: index of the checkpoints fitted.
@@ -91,7 +92,7 @@ def profile_noise(
         correlations: values of c to try.
         checkpoints: index of the checkpoints that count, by default all but the last, which is
             the target. The theory claims only those of the second phase.
-        resamples: bootstrap resamples of the samples, for the intervals.
+        resamples: bootstrap resamples of the inputs, for the intervals.
         level: coverage of the intervals.
         seed: of the resamples.
         progress: called with (laws done, laws in all).
@@ -122,8 +123,9 @@ def profile_noise(
     samples = fit.strength.shape[1]
     check_room(2 * resamples, (chosen.size, samples, fit.target.n), TABLE)
     weights = np.full((1, samples), 1 / samples)
-    if samples > 2 and resamples > 0:
-        draw = bootstrap_weights(samples, resamples, seed)
+    runs = fit.settings["runs"]
+    if samples // runs > 2 and resamples > 0:
+        draw = input_weights(samples, runs, resamples, seed)
         draw = draw[(draw == 0).any(axis=1)]
         rest = (draw == 0) / (draw == 0).sum(axis=1, keepdims=True)
         weights = np.concatenate([weights, draw, rest])
