@@ -108,11 +108,14 @@ def notebook_text(path: Path) -> tuple[str, dict[str, bytes]]:
         printed = ""
         for output in cell["outputs"]:
             data = output.get("data", {})
-            if "image/png" not in data:
+            if not {"image/png", "text/markdown"} & data.keys():
                 printed += "".join(output.get("text") or data.get("text/plain", ""))
                 continue
             parts += [_fenced(printed, "text")] if printed else []
             printed = ""
+            if "text/markdown" in data:  # a table
+                parts.append("".join(data["text/markdown"]))
+                continue
             name = f"{path.stem}_{len(pictures) + 1}.png"
             pictures[name] = base64.b64decode("".join(data["image/png"]))
             parts.append(f"![Figure {len(pictures)} of this notebook]({name})")

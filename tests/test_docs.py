@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import re
 import shutil
 import sys
@@ -119,6 +120,16 @@ def test_a_notebook_shows_its_text_code_output_and_picture(site):
     assert "````text\n" in text
     assert pictures
     assert all(f"({name})" in text and png[:4] == b"\x89PNG" for name, png in pictures.items())
+
+
+def test_a_table_that_a_notebook_shows_is_a_table(site, tmp_path):
+    data = {"text/plain": "<IPython.core.display.Markdown object>", "text/markdown": "| a |\n|---|"}
+    outputs = [{"text": "printed"}, {"data": data}, {"text": "and more"}]
+    cell = {"cell_type": "code", "source": "draw()", "outputs": outputs}
+    (tmp_path / "one.ipynb").write_text(json.dumps({"cells": [cell]}), encoding="utf-8")
+    text, _ = site.notebook_text(tmp_path / "one.ipynb")
+    fenced = ["````text\nprinted\n````", "| a |\n|---|", "````text\nand more\n````"]
+    assert text == "\n\n".join(["````python\ndraw()\n````", *fenced])
 
 
 @pytest.mark.slow
