@@ -22,10 +22,9 @@ images="--data $data/mnist.npz --test-fraction 0.6 --seeds 3 --samples 8"
 measure image-vgg $images --epochs 0,1,2,3,4,6,8,12,16,32,64
 measure image-vit $images --epochs 0,1,2,4,6,8,12,16,32,64,128
 
-for name in text-gru text-transformer; do
-  measure $name --data "$data/sentences.csv" --test-fraction 0.6 --seeds 3 --samples 8 \
-    --epochs 0,1,2,3,4,6,8,12,16,24,32
-done
+texts="--data $data/sentences.csv --test-fraction 0.6 --seeds 3 --samples 8"
+measure text-gru $texts --epochs 0,1,2,3,4,6,8,12,16,24,32
+measure text-transformer $texts --epochs 0,1,2,3,4,5,6,8,10,12,16
 
 measure points-pointnet --data "$data/shapes.npz" --seeds 3 --samples 8 \
-  --epochs 0,1,2,4,8,16,32,64,128,192,256
+  --epochs 0,1,2,4,8,16,32,48,64,96,128
