@@ -225,7 +225,7 @@ CLOUDS = RNG.normal(size=(12, 40, 3))
         ({"images": IMAGES.reshape(12, 64), "labels": TWO}, r"with 1 to 4 channels, but .*12, 64"),
         ({"images": IMAGES[:, None], "labels": TWO}, r"channels first, it seems; save numpy\.move"),
         ({"images": np.ones((12, 8, 8, 7)), "labels": TWO}, "with 1 to 4 channels"),
-        ({"images": IMAGES[:, :3], "labels": TWO}, "at least 4×4 pixels, but are 3×8"),
+        ({"images": IMAGES[:, :3], "labels": TWO}, "npz: images .* least 4×4 pixels, but are 3×8"),
         ({"images": IMAGES, "labels": TWO[:11]}, r"each of the 12 samples, but has shape \(11,\)"),
         ({"images": IMAGES, "labels": np.eye(12)}, r"each of the 12 samples, but has .*\(12, 12\)"),
         ({"images": IMAGES, "labels": TWO / 2}, r"whole numbers or text, but labels\[1\] is 0.5"),
@@ -277,6 +277,15 @@ def empty_class(folder):
     (folder / "emu").mkdir()
 
 
+def nested(folder):
+    pictures(folder / "train")
+
+
+def nested_twice(folder):
+    pictures(folder / "train")
+    pictures(folder / "test")
+
+
 def no_images(folder):
     pictures(folder)
     (folder / "emu").mkdir()
@@ -314,6 +323,8 @@ def deep(folder):
     [
         (no_class_folders, "for each of at least two classes, but holds no folder"),
         (one_class, "at least two classes, but holds the single folder 'cat'"),
+        (nested, r"the single folder 'train'; give .*train\.$"),
+        (nested_twice, "test: must .* holds the folder 'cat'; give the folder whose folders are t"),
         (empty_class, r"emu: must hold image files \(.png, .*\), but holds no file"),
         (no_images, "emu: must hold image files .* but holds notes.txt"),
         (lonely, "two samples, one to learn from and one to test, but 'emu' has one"),
@@ -341,6 +352,7 @@ GOOD = "a,b,label\n1,2,x\n3,4,y\n5,6,x\n7,8,y\n"
         ("a,b,label\n", "must have a line for each sample, but has only column names"),
         ("a,b\n1,2\n", "has no column 'label', but has a, b; the first line must name the columns"),
         ("1,2,x\n3,4,y\n", "has no column 'label', but has 1, 2, x; the first line"),
+        (f"{'so ' * 20},x\n", f"has no column 'label', but has {'so ' * 13}s…, x; the first line"),
         ("a,a,label\n1,2,x\n", "a name of its own, but the name 'a' is there twice"),
         ("a,,label\n1,2,x\n", "a name of its own, but the name '' is empty"),
         ("label\nx\ny\nx\ny\n", "must have columns beside 'label', but has none"),
@@ -350,7 +362,7 @@ GOOD = "a,b,label\n1,2,x\n3,4,y\n5,6,x\n7,8,y\n"
         (GOOD + "1,two,x\n", "line 6, column 'b' must be a finite number .*, but is 'two'"),
         (GOOD + "1,inf,x\n", "line 6, column 'b' must be a finite number .*, but is 'inf'"),
         (GOOD + '1,"2,x\n', "line 6 must be CSV, but: unexpected end of data"),
-        (GOOD + "1,2,\n", r"must name a class for every sample, but label\[4\] is empty"),
+        (GOOD + "1,2,\n", "line 6, column 'label' must name a class, but is empty"),
         (GOOD + "1,2,z\n", "two samples, one to learn from and one to test, but 'z' has one"),
         (GOOD.replace("y", "x"), "`label` must hold at least two classes, but all are 'x'"),
         ("n,label\nann,x\nbob,y\ncy,x\ndi,y\n", "column 'n' must be numbers, or texts that rows"),
@@ -369,7 +381,7 @@ def test_texts_that_cannot_be_read(tmp_path):
         read_sentences(table(tmp_path, "text,label\nso good,x\n!!!,y\nbad,x\nso,y\n"))
     with pytest.raises(ValueError, match="has no column 'text', but has words, label"):
         read_sentences(table(tmp_path, "words,label\nso good,x\n"))
-    with pytest.raises(ValueError, match="must be text in UTF-8, but byte 11 is not; save it"):
+    with pytest.raises(ValueError, match="line 2 must be text in UTF-8, but is in another enc"):
         read_sentences(table(tmp_path, "text,label\nété,x\n", encoding="latin-1"))
 
 
@@ -598,7 +610,7 @@ def test_images_that_no_patch_tiles():
             {"optimiser": "adam", "momentum": 0.9},
             "`momentum` must be left out for adam",
         ),
-        ("table-mlp", {"players": 4}, "`players` must be a whole number between 1 and the 3 feat"),
+        ("table-mlp", {"players": 4}, "`players` must be at most 3, one for each column, but is 4"),
         ("table-mlp", {"length": 4}, "`length` must be left out for table-mlp"),
         ("table-mlp", {"test_fraction": 0.01}, "`test_fraction` must leave some of the 40 samples"),
         ("table-mlp", {"samples": 9}, "`samples` must be at most the 8 test inputs"),
@@ -646,6 +658,12 @@ def test_choices_that_do_not_fit_the_data(tmp_path, name, chosen, message):
 def test_choices_that_never_fit(chosen, message):
     with pytest.raises(ArgumentError, match=message):
         settings("data.csv", **chosen)
+
+
+def test_inputs_that_are_all_alike_are_refused(tmp_path):
+    path = npz(tmp_path, images=np.full((12, 8, 8), 0.25), labels=TWO)
+    with pytest.raises(ValueError, match=r"data\.npz: inputs must differ, but every value is 0.25"):
+        prepare("image-mlp", settings(path))
 
 
 def test_a_class_that_falls_to_the_test_set_alone_is_named(tmp_path):

@@ -105,6 +105,10 @@ def players_of_row(table: Table, settings: Settings) -> tuple[Masking, str]:
     """
     baseline = settings.masking.baseline or 0.0
     groups = table.groups
+    if settings.players > len(groups):
+        raise ArgumentError(
+            "players", f"be at most {len(groups)}, one for each column", f"is {settings.players}"
+        )
     drawn = tabular_features(len(groups), settings.players, seed=settings.seed)
     columns = np.argwhere(drawn.regions)[:, 1].tolist()
     named = [name for name, own in zip(table.columns, groups, strict=True) for _ in own]

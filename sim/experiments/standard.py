@@ -190,7 +190,7 @@ def _split(kind: str, samples: Samples, settings: Settings, path: Path) -> tuple
     """The training and the test set, of ids where they are text, and how many ids there are.
 
     Raises:
-        ValueError: one of them is empty, or a class has no training sample.
+        ValueError: one of them is empty, a class has no training sample, or all inputs are alike.
     """
     count = len(samples.labels)
     training = count - round(float(settings.own.test_fraction or 0) * count)
@@ -203,6 +203,8 @@ def _split(kind: str, samples: Samples, settings: Settings, path: Path) -> tuple
     inputs, vocabulary = samples.inputs, None
     if kind == "text":
         inputs, _ = players.as_ids(inputs)
+    elif np.ptp(inputs) == 0:
+        raise ValueError(f"{path}: inputs must differ, but every value is {inputs.flat[0]:g}.")
     data = split(
         inputs,
         samples.labels,

@@ -115,7 +115,8 @@ def dummies_in_words(measurement: Measurement, most: int = 5) -> str | None:
     verb = "matters" if len(found) == 1 else "matter"
     return (
         f"{len(found)} of {total} players hardly {verb} at epoch {measurement.epochs[-1]:g}: "
-        f"{', '.join(shown)}; choose others, such as patches by `content`, tokens by `allowed`."
+        f"{', '.join(shown)}; choose others, by another --seed of interdyn measure or in Python by "
+        "`content` for patches, `allowed` for tokens."
     )
 
 

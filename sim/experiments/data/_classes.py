@@ -30,7 +30,11 @@ class Samples:
 
 
 def as_classes(
-    values: Sequence[str] | np.ndarray, count: int, path: Path, name: str = "labels"
+    values: Sequence[str] | np.ndarray,
+    count: int,
+    path: Path,
+    name: str = "labels",
+    lines: Sequence[int] | None = None,
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """Labels from 0 on, and the names of their classes: sorted, as numbers where all are numbers.
 
@@ -39,6 +43,7 @@ def as_classes(
         count: number of samples.
         path: of the file, for errors.
         name: of the key or column, for errors.
+        lines: of the file, where each sample stands, for errors; None in an array.
 
     Raises:
         ValueError: something else than one class for each sample, a single class, or a class of
@@ -66,9 +71,13 @@ def as_classes(
         )
     texts = [str(value).strip() for value in array.tolist()]
     if "" in texts:
+        at = texts.index("")
+        if lines is not None:
+            raise ValueError(
+                f"{path}: line {lines[at]}, column '{name}' must name a class, but is empty."
+            )
         raise ValueError(
-            f"{path}: `{name}` must name a class for every sample, but {name}[{texts.index('')}] "
-            f"is empty."
+            f"{path}: `{name}` must name a class for every sample, but {name}[{at}] is empty."
         )
     members = collections.Counter(texts)
     if len(members) < 2:

@@ -54,16 +54,19 @@ def _from_arrays(path: Path) -> Samples:
     check_host_memory(4.0 * COPIES * images.size, f"Preparing {path}", "fewer or smaller images")
     labels, classes = as_classes(given, len(images), path)
     titles = tuple(f"{classes[label]}, image {at}" for at, label in enumerate(labels))
-    return _samples(images if images.ndim == 4 else images[..., None], labels, classes, titles)
+    return _samples(
+        path, images if images.ndim == 4 else images[..., None], labels, classes, titles
+    )
 
 
 def _from_folder(path: Path) -> Samples:
     folders = sorted(f for f in path.iterdir() if f.is_dir() and not f.name.startswith("."))
     if len(folders) < 2:
         found = "no folder" if not folders else f"the single folder '{folders[0].name}'"
+        hint = f"; give {folders[0]}" if folders and _inner_folder(folders[0]) else ""
         raise ValueError(
             f"{path}: must hold a folder of image files for each of at least two classes, but "
-            f"holds {found}."
+            f"holds {found}{hint}."
         )
     files = {folder.name: _image_files(folder) for folder in folders}
     named = [(name, file) for name in files for file in files[name]]
@@ -84,18 +87,27 @@ def _from_folder(path: Path) -> Samples:
     if len({image.shape[2] for image in images}) > 1:  # grey among colour
         images = [np.repeat(i, 3, axis=2) if i.shape[2] == 1 else i for i in images]
     titles = tuple(f"{name}/{file.name}" for name, file in named)
-    return _samples(np.array(images), labels, classes, titles)
+    return _samples(path, np.array(images), labels, classes, titles)
 
 
 def _image_files(folder: Path) -> list[Path]:
     files = sorted(f for f in folder.iterdir() if f.is_file() and not f.name.startswith("."))
     found = [file for file in files if file.suffix.lower() in ENDINGS]
     if not found:
-        held = f"holds {files[0].name}" if files else "holds no file"
+        held = files[0].name if files else "no file"
+        inner = _inner_folder(folder)
+        if inner and not files:
+            held = f"the folder '{inner}'; give the folder whose folders are the classes"
         raise ValueError(
-            f"{folder}: must hold image files ({', '.join(ENDINGS[:4])}, …), but {held}."
+            f"{folder}: must hold image files ({', '.join(ENDINGS[:4])}, …), but holds {held}."
         )
     return found
+
+
+def _inner_folder(folder: Path) -> str | None:
+    """The name of the first folder in a folder, as where classes lie in `train` and `test`."""
+    names = (f.name for f in folder.iterdir() if f.is_dir() and not f.name.startswith("."))
+    return min(names, default=None)
 
 
 def _image(file: Path) -> np.ndarray:
@@ -116,12 +128,17 @@ def _image(file: Path) -> np.ndarray:
 
 
 def _samples(
-    images: np.ndarray, labels: np.ndarray, classes: tuple[str, ...], titles: tuple[str, ...]
+    path: Path,
+    images: np.ndarray,
+    labels: np.ndarray,
+    classes: tuple[str, ...],
+    titles: tuple[str, ...],
 ) -> Samples:
     _, height, width, channels = images.shape
     if min(height, width) < SMALLEST:
         raise ValueError(
-            f"Images must be at least {SMALLEST}×{SMALLEST} pixels, but are {height}×{width}."
+            f"{path}: images must be at least {SMALLEST}×{SMALLEST} pixels, but are "
+            f"{height}×{width}."
         )
     scale = np.float32(255 if images.dtype == np.uint8 else 1)
     inputs = np.moveaxis(images, -1, 1).astype(np.float32) / scale

@@ -10,6 +10,7 @@ from pathlib import Path
 from sim.files import existing_file
 
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+SHOWN = 40  # letters of a column's name, which is a whole sentence where the names are missing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,21 +59,24 @@ def read_rows(path: Path, required: tuple[str, ...]) -> Rows:
     wanted = " and ".join(f"'{name}'" for name in required)
     if path.suffix.lower() not in (".csv", ".tsv", ".txt"):
         raise ValueError(f"{path}: must be a .csv file with the columns {wanted}.")
+    content = path.read_bytes()
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            text = file.read()
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
         raise ValueError(
-            f"{path}: must be text in UTF-8, but byte {error.start} is not; save it as UTF-8."
+            f"{path}: line {line} must be text in UTF-8, but is in another encoding; save the file "
+            f"as UTF-8."
         ) from None
     if not text.strip():
         raise ValueError(f"{path}: must be a CSV file with the columns {wanted}, but is empty.")
     separator, columns = _header(text.lstrip("\r\n"), required)
     missing = [name for name in required if name not in columns]
     if missing:
+        has = ", ".join(name if len(name) <= SHOWN else f"{name[:SHOWN]}…" for name in columns[:8])
         raise ValueError(
-            f"{path}: has no column '{missing[0]}', but has {', '.join(columns[:8])}"
-            f"{' …' if len(columns) > 8 else ''}; the first line must name the columns."
+            f"{path}: has no column '{missing[0]}', but has {has}{' …' if len(columns) > 8 else ''}"
+            f"; the first line must name the columns."
         )
     twice = [name for name in columns if columns.count(name) > 1 or not name]
     if twice:

@@ -49,7 +49,7 @@ def read_sentences(path: Path, length: int | None = None) -> Samples:
     """
     rows = read_rows(path, ("text", "label"))
     texts = rows.column("text")
-    labels, classes = as_classes(rows.column("label"), len(texts), path, "label")
+    labels, classes = as_classes(rows.column("label"), len(texts), path, "label", rows.lines)
     found = [WORD.findall(text.lower().replace("’", "'")) for text in texts]
     counts = np.array([len(words) for words in found])
     if not counts.all():

@@ -39,7 +39,7 @@ def read_table(path: Path) -> Table:
         FileNotFoundError: nothing is there.
     """
     rows = read_rows(path, ("label",))
-    labels, classes = as_classes(rows.column("label"), len(rows.rows), path, "label")
+    labels, classes = as_classes(rows.column("label"), len(rows.rows), path, "label", rows.lines)
     names = tuple(name for name in rows.columns if name != "label")
     if not names:
         raise ValueError(f"{path}: must have columns beside 'label', but has none.")
