@@ -1,10 +1,14 @@
-"""The data that the committed networks were trained on, where no connection is needed."""
+"""The committed measurements, and the data that they were made of."""
 
 import importlib.util
+import json
 import pathlib
+import re
 
 import numpy as np
 import pytest
+
+import sim
 
 PATH = pathlib.Path(__file__).parents[1] / "notebooks" / "measurements" / "data.py"
 spec = importlib.util.spec_from_file_location("measurement_data", PATH)
@@ -64,3 +68,39 @@ def test_images_are_digits(tmp_path):
 def test_weak_ratings_are_left_out():
     lines = ["1\t2.5\tA joy, and long", "2\t-0.4\tWell", "3\t-0.5\tDull", "4\t0\tIt is a film"]
     assert list(data.labelled(lines)) == [("A joy, and long", "positive"), ("Dull", "negative")]
+
+
+FOLDER = PATH.parent
+COMMITTED = sorted(path.stem for path in FOLDER.glob("*.npz"))
+
+
+def words_of(text: str, between: str) -> list[str]:
+    return re.search(between, text.replace("\\\n", ""), re.DOTALL)[1].split()
+
+
+def test_every_network_is_measured_fitted_told_of_and_small():
+    makefile = (FOLDER.parents[1] / "Makefile").read_text(encoding="utf-8")
+    assert sorted(words_of(makefile, r"fits:.*?for name in (.+?); do")) == COMMITTED
+    told = re.findall(r"^\| `([\w-]+)` \|", (FOLDER / "README.md").read_text("utf-8"), re.MULTILINE)
+    assert sorted(told) == COMMITTED
+    assert len(COMMITTED) == 9
+    files = [FOLDER / f"{name}{end}" for name in COMMITTED for end in (".npz", ".fit.json")]
+    assert sum(path.stat().st_size for path in files) < 15e6
+
+
+@pytest.mark.parametrize("name", COMMITTED)
+def test_a_committed_measurement_is_what_is_said_and_what_was_fitted(name):
+    measured = sim.Measurement.load(FOLDER / f"{name}.npz")
+    assert measured.metadata["experiment"] == name
+    assert measured.metadata["seeds"] == [0, 1, 2]
+    told = (FOLDER / "README.md").read_text(encoding="utf-8")
+    size, last = re.search(rf"`{name}` .+ (\d+ × \d+) \| (\d+) \|$", told, re.MULTILINE).groups()
+    checkpoints, inputs, masks = measured.outputs.shape
+    assert size == f"{inputs // 3} × {checkpoints}"
+    assert masks == 2**10
+    assert measured.epochs[-1] == int(last)
+    epochs = ",".join(f"{epoch:g}" for epoch in measured.epochs)
+    assert epochs in (FOLDER / "measure.sh").read_text(encoding="utf-8")
+    fit = json.loads((FOLDER / f"{name}.fit.json").read_text(encoding="utf-8"))
+    assert [record["epoch"] for record in fit["checkpoints"]] == measured.epochs.tolist()
+    assert fit["settings"]["measurement"] == measured.metadata
