@@ -88,6 +88,7 @@ def test_where_proposition_1_fails():
     assert numbers(r"stops increasing from n = ([\d, ]+);") == bent
 
 
+NULLS = ("frozen", "tilt", "cut_off")
 NETWORKS = ("digits-mlp", "digits-cnn", "digits-transformer", "breast-cancer-mlp")
 
 
@@ -124,9 +125,22 @@ def test_null_models_are_as_near_as_is_said():
     np.testing.assert_allclose(shown, medians, atol=6e-4)
 
 
+def test_the_frozen_target_alone_is_worse_at_both_ends():
+    paths = (ROOT / "notebooks/measurements").glob("*.fit.json")
+    verdicts = [committed(path.name.removesuffix(".fit.json"))["overall"] for path in paths]
+    worse = [sum(v[name]["verdict"] == "better" for v in verdicts) for name in NULLS]
+    shown = numbers(r"whichever end is taken, on (\d of \d) networks")
+    assert [worse[0], len(verdicts)] == shown
+    assert worse[1:] == [0, 0]
+
+
 def test_patterns_and_boundaries_are_as_is_said():
     found = [committed(network)["phases"] for network in NETWORKS]
     assert [phases["pattern"] for phases in found] == ["two-phase"] * 2 + ["rises", "two-phase"]
+    for network in ("image-vit", "text-transformer", "text-gru"):
+        assert committed(network)["phases"]["pattern"] == "rises"
+    for network in ("image-vgg", "points-pointnet"):
+        assert committed(network)["phases"]["pattern"] == "undetermined"
     shown = numbers(r"minimum at the epochs? (.+?) of its three training runs")
     assert shown == found[0]["run_boundaries"]
 
