@@ -44,7 +44,7 @@ CAPTIONS = {
     "the share that each has of all. Solid: AND, or one player alone; dotted or hatched: OR. Two "
     "values are those at the two ends of the preference: the outputs leave open all between.",
     "interactions_over_epochs": "How the largest interactions of one input came about: each keeps "
-    "its column; grey ones are not salient yet.",
+    "its place; grey ones are not salient yet.",
     "samples": "Mean order of every input, and of all together. One that stands out is learned by "
     "interactions of higher order than the others; [Ren24] proposes to look for false labels "
     "there.",

@@ -616,6 +616,7 @@ def test_images_that_no_patch_tiles():
         ("table-mlp", {"samples": 9}, "`samples` must be at most the 8 test inputs"),
         ("image-mlp", {"clusters": 3}, "`clusters` must be left out for image-mlp"),
         ("image-mlp", {"patch": 3}, "`patch` must be a whole number that divides"),
+        ("image-mlp", {"patch": 40}, "`patch` must be at most the lesser side of .* but is 40"),
         (
             "image-mlp",
             {"players": 20, "patch": 4},

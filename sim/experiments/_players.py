@@ -60,6 +60,10 @@ def players_of_image(
     baseline = settings.masking.baseline or 0.0
     height, width = shape[-2:]
     patch = settings.masking.patch or _patch(height, width)
+    if patch > min(height, width):
+        raise ArgumentError(
+            "patch", f"be at most the lesser side of {height}×{width}", f"is {patch}"
+        )
     grid = (height // patch, width // patch)
     central = tuple(_central(side) for side in grid)
     while math.prod(central) < settings.players and central != grid:
