@@ -184,11 +184,11 @@ def theory_vs_networks(
             for ax in axes[len(chosen) :]:
                 ax.set_visible(False)
             axes[0].set(
-                ylabel=name, ylim=(0, 1.08 * max(max(r.measured + r.predicted) for r in chosen))
+                ylabel=f"{name}\nshare of strength",
+                ylim=(0, 1.08 * max(max(r.measured + r.predicted) for r in chosen)),
             )
         figure.align_ylabels()
         figure.supxlabel("order of interaction", fontsize=9)
-        figure.supylabel("share of strength", fontsize=9)
         figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
     return figure
 
