@@ -37,7 +37,8 @@ ROOT = Path(__file__).parent.parent
 TEXTS = (
     *("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "sim/README.md", "theory/README.md"),
     *("tests/calibration/README.md", "docs/**/*.md", "docs/**/*.css"),
-    *("notebooks/**/*.md", "notebooks/**/*.png"),
+    *("notebooks/**/*.md", "notebooks/**/*.png", "notebooks/measurements/*.py"),
+    "notebooks/measurements/*.sh",
 )
 NOTEBOOKS = "notebooks/*.ipynb"
 REFERENCE = "docs/reference/{}.md"
