@@ -9,6 +9,7 @@ import pytest
 from scipy.optimize import linprog
 from theory_oracles import permuted_indices
 
+from sim.extraction import _stages, programme
 from sim.extraction._schur import SumInverse, schur_basis
 from sim.extraction.interactions import Interactions
 from sim.extraction.programme import Extraction, extract_interactions
@@ -322,3 +323,12 @@ def test_interactions_of_several_runs_keep_them_apart(tmp_path):
         alone = extract_interactions(one.outputs)
         of_run = loaded.extraction.i_and.reshape(2, 2, 2, 8)[:, run]
         np.testing.assert_allclose(of_run, alone.i_and, atol=1e-9)
+
+
+def test_a_leaning_that_costs_too_much_is_halved_until_it_is_proven(monkeypatch):
+    """And what a sample's proof takes in vain leaves iterations for that."""
+    v = network_outputs(4, N, seed=4)
+    monkeypatch.setattr(programme, "lean_per_order", lambda n, tolerance: 0.3)
+    assert extract_interactions(v, tolerance=4e-4).converged.all()
+    monkeypatch.setattr(_stages, "ATTEMPTS", 1)
+    assert not extract_interactions(v, tolerance=4e-4).converged.all()

@@ -9,6 +9,7 @@ import numpy as np
 from sim.checks import ArgumentError
 from sim.experiments._registry import Settings
 from sim.experiments.data import Table, is_content
+from sim.experiments.networks import tilings
 from sim.measurement import Masking, image_patches, point_clusters, tabular_features, tokens
 
 SIDES, CENTRAL = 8, 6  # of the grid of patches, and of its middle where the players are
@@ -81,10 +82,7 @@ def players_of_image(
 
 def _patch(height: int, width: int) -> int:
     """The side of the patches whose grid is nearest to 8×8, which must tile the image."""
-    sides = [
-        side for side in range(1, min(height, width) + 1) if height % side == width % side == 0
-    ]
-    grids = {side: (height // side) * (width // side) for side in sides}
+    grids = tilings(height, width)
     best = min(grids, key=lambda side: abs(math.log(grids[side] / SIDES**2)))
     if best == 1 and max(height, width) > WIDEST:
         raise ValueError(
@@ -168,13 +166,7 @@ def long_enough(words: np.ndarray, settings: Settings) -> np.ndarray:
     """
     counts = is_content(words).sum(axis=1)
     enough: np.ndarray = counts >= settings.players
-    if settings.samples > len(counts):
-        raise ArgumentError(
-            "samples",
-            f"be at most the {len(counts)} {settings.part} inputs",
-            f"is {settings.samples}",
-            opening="",
-        )
+    settings.check_available(len(counts))
     if enough.sum() < settings.samples:
         most = int(np.sort(counts)[::-1][settings.samples - 1])
         raise ArgumentError(

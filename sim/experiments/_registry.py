@@ -173,6 +173,16 @@ class Settings:
         if self.part not in ("test", "train"):
             raise ArgumentError("part", "be 'test' or 'train'", f"is '{self.part}'", opening="")
 
+    def check_available(self, count: int) -> None:
+        """Raises unless there are as many inputs as are to be measured."""
+        if self.samples > count:
+            raise ArgumentError(
+                "samples",
+                f"be at most the {count} {self.part} inputs",
+                f"is {self.samples}",
+                opening="",
+            )
+
     @property
     def chosen(self) -> dict[str, Any]:
         """What was chosen beside the experiment's own choices, by the names of the options."""

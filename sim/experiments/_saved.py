@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 
 from sim.checks import ArgumentError, as_array
 from sim.experiments._registry import Checkpoint, Experiment, Settings, State, Train
+from sim.experiments._unfinished import content_of
 from sim.measurement import Masking, PartialScore
 from sim.progress import Progress
 
@@ -194,7 +195,9 @@ def prepare_saved(name: str, settings: Settings, checkpoints: Mapping[int, Path]
         origin={
             "experiment": name,
             "settings": settings.record(),
-            "inputs": {key: _digest(value) for key, value in read.items()},
+            "inputs": {
+                key: hashlib.sha256(content_of(value)).hexdigest() for key, value in read.items()
+            },
         },
     )
 
@@ -224,8 +227,3 @@ def _loaded(network: SavedNetwork, step: int, path: Path) -> Checkpoint:
         must = "be an array, or the score one of `huggingface_score`"
         raise ArgumentError("inputs", must, f"holds {', '.join(network.inputs)} by name")
     return dataclasses.replace(loaded, epoch=step, inputs=shown, state=State(step, ()))
-
-
-def _digest(array: np.ndarray) -> str:
-    whole = np.ascontiguousarray(array)
-    return hashlib.sha256(f"{whole.dtype}{whole.shape}".encode() + whole.tobytes()).hexdigest()

@@ -14,7 +14,6 @@ import numpy as np
 import optax
 from numpy.typing import ArrayLike
 
-from sim.checks import ArgumentError
 from sim.experiments._feature_map import Cut
 from sim.experiments._registry import Checkpoint, Settings, State
 from sim.progress import Progress
@@ -58,13 +57,7 @@ class Data:
         """
         count = len(self.test_labels if settings.part == "test" else self.train_labels)
         places = np.arange(count) if allowed is None else np.flatnonzero(allowed)
-        if settings.samples > len(places):
-            raise ArgumentError(
-                "samples",
-                f"be at most the {len(places)} {settings.part} inputs",
-                f"is {settings.samples}",
-                opening="",
-            )
+        settings.check_available(len(places))
         return places[: settings.samples]
 
     def part_rows(self, settings: Settings) -> np.ndarray:

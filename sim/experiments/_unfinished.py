@@ -38,10 +38,14 @@ def identity(experiment: Experiment, metadata: Mapping[str, Any]) -> str:
         raise ValueError(f"`metadata` must be what JSON can hold ({error}).") from None
     masking = experiment.masking
     for array in (experiment.inputs, experiment.labels, masking.regions, masking.baseline):
-        array = np.ascontiguousarray(() if array is None else array)
-        digest.update(f"{array.dtype}{array.shape}".encode())
-        digest.update(array.tobytes())
+        digest.update(content_of(() if array is None else array))
     return digest.hexdigest()
+
+
+def content_of(array: ArrayLike) -> bytes:
+    """An array's dtype, shape and values: what a digest of it is made of."""
+    whole = np.ascontiguousarray(array)
+    return f"{whole.dtype}{whole.shape}".encode() + whole.tobytes()
 
 
 @dataclasses.dataclass(frozen=True)

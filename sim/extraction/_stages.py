@@ -135,7 +135,9 @@ def _solve(problem: Problem, method: Method, errand: Errand) -> Solution:
             lean.judge_by(leaning, rest)
         lean.descend(rest, EXACT * tolerance, most - plain.steps)
         plain.take(lean.answers, rest)
-        plain.prove(rest, tolerance, most - lean.steps)
+        left = most - lean.steps - plain.steps
+        last = attempt == ATTEMPTS - 1  # others leave half for an answer that leans less
+        plain.prove(rest, tolerance, plain.steps + (left if last else left // 2))
         rest = rest & (plain.gap > tolerance)
         if not rest.any():
             break

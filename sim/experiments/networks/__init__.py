@@ -8,3 +8,4 @@ from sim.experiments.networks._encoder import (
     normalised as normalised,
 )
 from sim.experiments.networks._stages import Stages as Stages
+from sim.experiments.networks._vit import tilings as tilings

@@ -30,6 +30,17 @@ class Patches(eqx.Module):
         return cut.transpose(1, 3, 0, 2, 4).reshape(-1, len(self.weight)) @ self.weight
 
 
+def tilings(height: int, width: int) -> dict[int, int]:
+    """How many square patches tile an image, by their side.
+
+    Example:
+        >>> tilings(8, 12)
+        {1: 96, 2: 24, 4: 6}
+    """
+    sides = range(1, min(height, width) + 1)
+    return {s: (height // s) * (width // s) for s in sides if height % s == width % s == 0}
+
+
 def vit(shape: Sequence[int], classes: int, width: int, depth: int, key: jax.Array) -> Stages:
     """A transformer on the largest square patches that tile the image in sixteen or more.
 
@@ -41,11 +52,7 @@ def vit(shape: Sequence[int], classes: int, width: int, depth: int, key: jax.Arr
         ValueError: only such patches tile the image as make more than 256 of it.
     """
     channels, height, w = shape
-    counts = {
-        side: (height // side) * (w // side)
-        for side in range(1, min(height, w) + 1)
-        if height % side == w % side == 0
-    }
+    counts = tilings(height, w)
     side = max((side for side, count in counts.items() if count >= LEAST), default=1)
     if counts[side] > MOST:
         raise ArgumentError(
