@@ -204,10 +204,10 @@ def test_every_word_is_told_in_three_sentences_at_most(tmp_path, document):
 
 def test_inputs_are_shown_by_name_where_they_have_one(tmp_path, document):
     first = {"output": 3.2, "name": "a <good> film", "label": 1, "players": ["very", "good"]}
-    other = {"output": -1.0, "name": None, "label": 0, "players": ["so", "dull"]}
+    other = {"output": -1.0, "name": None, "label": "poor", "players": ["so", "dull"]}
     page = _Page(_written(tmp_path, document | {"examples": [first, other]}))
     assert ["a <good> film", "1", "+3.20", "very · good"] in page.rows
-    assert ["1", "0", "-1.00", "so · dull"] in page.rows
+    assert ["1", "poor", "-1.00", "so · dull"] in page.rows
     shared = document | {"examples": [first, other | {"players": ["very", "good"]}]}
     page = _Page(_written(tmp_path, shared))
     assert ["a <good> film", "1", "+3.20"] in page.rows
@@ -225,6 +225,9 @@ def test_examples_are_the_first_inputs_by_what_is_known_of_them():
         shown = {"name": ["one", "two"], "label": [4, 5], "players": [["a", "b", "c"]] * 2}
         for key, values in shown.items():
             assert [one[key] for one in found] == (values if known else [None] * 2)
+    classes = {"metadata": {"classes": ["poor", "fair", "good"]}, "labels": [2, 7] * 3}
+    found = examples(Measurement(outputs, [0, 1], runs=3, **classes))
+    assert [one["label"] for one in found] == ["good", 7]
     assert len(examples(Measurement(outputs, [0, 1]))) == 6
 
 

@@ -67,7 +67,7 @@ def explain(
     result = {
         "sample": number,
         "name": measurement.sample_name(number),
-        "label": None if measurement.labels is None else int(measurement.labels[number]),
+        "label": measurement.class_of(number),
         "output": float(measurement.outputs[at, number, -1]),
         "epoch": float(measurement.epochs[at]),
         "epochs": measurement.epochs.tolist(),
@@ -117,13 +117,14 @@ def _print(found: list[TopInteraction], measurement: Measurement, sample: int, a
     past = [c for c in spread_checkpoints(at + 1, PAST + 1) if c != at]
     other = any(is_open(one.value, one.other) for one in found)
     scale = max((abs(one.value) for one in found), default=0.0)
-    label = "" if measurement.labels is None else f", class {measurement.labels[sample]}"
+    label = measurement.class_of(sample)
+    of_class = "" if label is None else f", class {label}"
     table = Table(
         box=SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
         show_edge=False,
         pad_edge=False,
-        title=f"{measurement.sample_name(sample)}{label}, epoch {measurement.epochs[at]:g}: "
+        title=f"{measurement.sample_name(sample)}{of_class}, epoch {measurement.epochs[at]:g}: "
         f"v(N) = {measurement.outputs[at, sample, -1]:+.2f}, "
         f"v(∅) = {measurement.outputs[at, sample, 0]:+.2f}",
         title_justify="left",

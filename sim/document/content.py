@@ -85,12 +85,12 @@ def fit_document(
 
 def examples(measurement: Measurement) -> list[dict[str, Any]]:
     """The first few inputs, each by its name, label and players as far as they are known."""
-    names, labels = measurement.sample_names, measurement.labels
+    names = measurement.sample_names
     return [
         {
             "output": float(measurement.outputs[-1, at, -1]),
             "name": None if names is None else str(names[at]),
-            "label": None if labels is None else int(labels[at]),
+            "label": measurement.class_of(at),
             "players": None if measurement.player_names is None else measurement.players(at),
         }
         for at in range(min(EXAMPLES, measurement.input_count))

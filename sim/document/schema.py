@@ -212,13 +212,13 @@ class Example(Struct, frozen=True, kw_only=True):
     Attributes:
         output: v(N) at the last checkpoint, the log-odds of the true class with nothing masked.
         name: of the input.
-        label: its true class.
+        label: its true class, by name where that is known.
         players: names of its players, from the first to the n-th.
     """
 
     output: Number
     name: OptionalText = None
-    label: Annotated[int | None, Meta(description="null or a whole number")] = None
+    label: Annotated[int | str | None, Meta(description="null, a text or a whole number")] = None
     players: Annotated[list[str] | None, Meta(description="null or a list of texts")] = None
 
 

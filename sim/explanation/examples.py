@@ -57,7 +57,7 @@ class Example:
         name: of the sample.
         players: names (n,).
         explained: by rising epoch.
-        label: its class, or None.
+        label: its class, by name where that is known, or None.
         pixels: the image in grey (h, w) or in colour (h, w, 3), from 0 to 255, or None.
         words: the sentence, or None.
         regions: which places of the image or of a coarser map of it, (n, h, w), or of the sentence,
@@ -68,7 +68,7 @@ class Example:
     name: str
     players: list[str]
     explained: list[Explained]
-    label: int | None = None
+    label: int | str | None = None
     pixels: list[list[int | list[int]]] | None = None
     words: list[str] | None = None
     regions: list[list[bool | list[bool]]] | None = None
@@ -184,7 +184,7 @@ def _of_sample(measurement: Measurement, sample: int, explained: list[Explained]
     return Example(
         sample=sample,
         name=measurement.sample_name(sample),
-        label=None if measurement.labels is None else int(measurement.labels[sample]),
+        label=measurement.class_of(sample),
         players=measurement.players(sample),
         explained=sorted(explained, key=lambda each: each.epoch),
         pixels=None if picture is None or picture.ndim == 1 else picture.tolist(),

@@ -53,7 +53,8 @@ class Measurement:
         test_loss: see `train_loss`.
         train_accuracy: fractions.
         test_accuracy: fractions.
-        metadata: anything that JSON can hold: network, data, seed, versions.
+        metadata: anything that JSON can hold: network, data, seed, versions; `classes` names the
+            classes by their labels.
         runs: number of training runs.
         player_names: text (n,), or (input_count, n) where every input has its own; see `players`.
         sample_names: text (input_count,).
@@ -249,6 +250,23 @@ class Measurement:
         """
         at = self._input(sample)
         return f"sample {at}" if self.sample_names is None else str(self.sample_names[at])
+
+    def class_of(self, sample: int) -> int | str | None:
+        """Class of a sample: its name where `metadata["classes"]` tells all names, or its label.
+
+        None where there are no labels.
+
+        Example:
+            >>> names = {"classes": ["cat", "dog"]}
+            >>> Measurement(np.zeros((1, 2, 8)), [0], [1, 0], metadata=names).class_of(0)
+            'dog'
+        """
+        if self.labels is None:
+            return None
+        label = int(self.labels[sample])
+        names = self.metadata.get("classes")
+        known = isinstance(names, list) and 0 <= label < len(names)
+        return str(names[label]) if known else label
 
     def _input(self, sample: int) -> int:
         """Which input a sample is, whatever its run."""
