@@ -24,6 +24,7 @@ SHAPES = {
 }
 SMALL = {"mlp": 8, "cnn": 3, "vgg": 2, "vit": 8, "transformer": 8, "gru": 8, "pointnet": 4}
 TEXT = ("transformer", "gru")
+DEAR = ("transformer", "vit", "vgg")
 NUMBERS = np.random.default_rng(0)
 
 
@@ -158,7 +159,10 @@ def test_a_network_is_what_its_definition_says_and_cut_anywhere_the_same(name):
         np.testing.assert_array_equal(cut.back(middle), logits)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow if name in DEAR else ()) for name in NETWORKS],
+)
 def test_gradients_are_finite_and_reach_every_weight(name):
     x = jnp.stack([one_input(name), one_input(name)])
     loss = eqx.filter_jit(eqx.filter_grad(lambda network: jnp.sum(jax.vmap(network)(x) ** 2)))
@@ -167,7 +171,7 @@ def test_gradients_are_finite_and_reach_every_weight(name):
         assert np.abs(leaf).max() > 0
 
 
-@pytest.mark.parametrize("name", TEXT)
+@pytest.mark.parametrize("name", ["gru", pytest.param("transformer", marks=pytest.mark.slow)])
 def test_padding_does_not_matter_and_a_zero_embedding_is_no_padding(name):
     stages, x = UNTRAINED[name], one_input(name)
     short = stages(x[:5])

@@ -224,8 +224,9 @@ def measure(
 ) -> None:
     """Train a network and measure it on all masked inputs, checkpoint by checkpoint.
 
-    With --seeds it trains several networks, one after the other, on the same data. With --data it
-    trains on a file of your own. With --checkpoints it trains none, and measures what is on disk.
+    With --seeds it trains several networks on the same data, one by one.
+    With --data it trains on a file of your own.
+    With --checkpoints it trains none, and measures what is on disk.
 
     A run that was killed goes on from its last checkpoint when the same command is given again.
     """

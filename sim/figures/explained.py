@@ -218,13 +218,13 @@ def _sentence(ax: Axes, example: Example, at: Explained) -> None:
         words, regions = _abridged(words, regions)
     widths = _widths(words)
     starts = np.concatenate([[0.0], np.cumsum(widths)])
-    lead = 15.0
+    lead = 21.0
     size = 7 * min(1.0, (lead + ROOM) / (lead + starts[-1]))
     ax.set_xlim(0, lead + max(starts[-1], 30))
     ax.set_ylim(max(1, len(at.top)) - 0.5, -0.5)
     for line, shown in enumerate(at.top):
         color = _color(shown)
-        text = f"{_kind(shown)} {_value(shown)}"
+        text = f"{_kind(shown)} {_value(shown)} · {100 * shown.share:.0f} %"
         ax.text(0, line, text, va="center", color=color, fontsize=7)
         own = np.logical_or.reduce(regions[shown.members])
         for word, start, width, marked in zip(words, starts, widths, own, strict=False):

@@ -265,8 +265,9 @@ class Measurement:
             return None
         label = int(self.labels[sample])
         names = self.metadata.get("classes")
-        known = isinstance(names, list) and 0 <= label < len(names)
-        return str(names[label]) if known else label
+        if isinstance(names, list) and 0 <= label < len(names):
+            return str(names[label])
+        return label
 
     def _input(self, sample: int) -> int:
         """Which input a sample is, whatever its run."""
