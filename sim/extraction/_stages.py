@@ -39,7 +39,7 @@ COARSE, COARSE_LEAN = 12, 30  # times as many in single precision at first
 # open and was within 0.0035.
 EXACT = 0.2
 ROUGH = 3e-4  # the smallest tolerance that multipliers of single precision are used for
-SINGLE_PROOF = 2000  # iterations after which single precision is held to have given what it can
+SINGLE_MOST = 2000  # iterations after which single precision is held to have given what it can
 ATTEMPTS = 3  # each leans half as much as the one before
 SINGLE = jnp.dtype(np.float32)
 
@@ -128,16 +128,19 @@ def _solve(problem: Problem, method: Method, errand: Errand) -> Solution:
     lean = _Descent(problem, leaning, method.lanes, errand)
     if method.cold:
         lean.coarse(COARSE_LEAN, most // 2)
+
+    def left() -> np.ndarray:
+        return most - lean.steps - plain.steps
+
     rest = everything
     for attempt in range(ATTEMPTS):
         if attempt > 0:
             leaning = Costs(*((x + y) / 2 for x, y in zip(costs, leaning, strict=True)))
             lean.judge_by(leaning, rest)
-        lean.descend(rest, EXACT * tolerance, most - plain.steps)
+        lean.descend(rest, EXACT * tolerance, lean.steps + np.minimum(left() // 2, lean.useful))
         plain.take(lean.answers, rest)
-        left = most - lean.steps - plain.steps
         last = attempt == ATTEMPTS - 1  # others leave half for an answer that leans less
-        plain.prove(rest, tolerance, plain.steps + (left if last else left // 2))
+        plain.prove(rest, tolerance, plain.steps + (left() if last else left() // 2))
         rest = rest & (plain.gap > tolerance)
         if not rest.any():
             break
@@ -174,6 +177,11 @@ class _Descent:
         self.lanes, self.answers = jax.tree.map(lambda *x: np.concatenate(x), *pieces)
 
     @property
+    def useful(self) -> float:
+        """After how many iterations more the outputs' precision is held to have given all."""
+        return SINGLE_MOST if self.exact == SINGLE else math.inf
+
+    @property
     def steps(self) -> np.ndarray:
         """Iterations of every sample, (samples,)."""
         return np.asarray(self.lanes.steps)
@@ -208,7 +216,7 @@ class _Descent:
     def prove(self, chosen: np.ndarray, tolerance: float, most: int | np.ndarray) -> None:
         """The same with the answers as they are, whatever they cost: until that is proven."""
         if self.exact != SINGLE and tolerance >= ROUGH:
-            self._work(SINGLE, chosen, tolerance, np.minimum(most, SINGLE_PROOF), better=False)
+            self._work(SINGLE, chosen, tolerance, np.minimum(most, SINGLE_MOST), better=False)
         self._work(self.exact, chosen, tolerance, most, better=False)
 
     def _work(
