@@ -70,7 +70,7 @@ def record(
         (2, 2, [7, 8])
     """
     count = 1 if seeds is None else len(seeds)
-    shape = (len(experiment.epochs), count * len(experiment.inputs), 2**experiment.masking.n)
+    shape = (len(experiment.epochs), count * len(experiment.inputs), _masks(experiment))
     check_memory_for_outputs(shape, COPIES)
     chosen = [] if seeds is None else _checked_seeds(seeds, experiment)
     added = dict(metadata) | ({} if seeds is None else {"seeds": chosen})
@@ -95,8 +95,14 @@ def record(
         **{name: curve if count > 1 else curve[0] for name, curve in curves.items()},
         metadata=experiment.metadata | added,
         runs=count,
+        sets=experiment.sets,
         **_shown(experiment, keep_inputs),
     )
+
+
+def _masks(experiment: Experiment) -> int:
+    """How many masked versions of each input are measured."""
+    return 2**experiment.masking.n if experiment.sets is None else len(experiment.sets)
 
 
 def _shown(experiment: Experiment, keep_inputs: bool) -> dict[str, Any]:
@@ -174,7 +180,7 @@ def _pieces(
     progress: NamedProgress | None,
 ) -> Iterator[tuple[int, Piece]]:
     """Outputs and curves by epoch: first those that are on disk, then the newly measured."""
-    inputs, size = len(experiment.inputs), 2**experiment.masking.n
+    inputs, size = len(experiment.inputs), _masks(experiment)
     kept = set()
     checkpoints = 0  # done so far
 
@@ -218,6 +224,7 @@ def _measured(experiment: Experiment, checkpoint: Checkpoint, progress: Progress
             experiment.inputs if checkpoint.inputs is None else checkpoint.inputs,
             experiment.masking,
             experiment.labels,
+            masks=experiment.sets,
             progress=progress,
         )
         # Its checks of losses and accuracies, before another checkpoint is measured in vain.
