@@ -38,9 +38,11 @@ if typing.TYPE_CHECKING:
         Extraction as Extraction,
         Interactions as Interactions,
         SampledExtraction as SampledExtraction,
+        SampledInteractions as SampledInteractions,
         SplitUncertainty as SplitUncertainty,
         extract_interactions as extract_interactions,
         extract_sampled as extract_sampled,
+        load_interactions as load_interactions,
         split_uncertainty as split_uncertainty,
     )
     from sim.fitting import (

@@ -25,3 +25,7 @@ from sim.extraction.sampled import (
     SampledExtraction as SampledExtraction,
     extract_sampled as extract_sampled,
 )
+from sim.extraction.sampled_interactions import (
+    SampledInteractions as SampledInteractions,
+    load_interactions as load_interactions,
+)

@@ -100,13 +100,18 @@ class SampledExtraction:
 
     def strength_by_order(self, threshold: ArrayLike = 0.0) -> np.ndarray:
         """Σ |I(S)| by order of what is at least the threshold (...), AND and OR: (..., n)."""
+        strength: np.ndarray = self.halves_by_order(threshold).sum(axis=0)
+        return strength
+
+    def halves_by_order(self, threshold: ArrayLike = 0.0) -> np.ndarray:
+        """The same of AND and of OR interactions, (2, ..., n)."""
         least = np.asarray(threshold)[..., None]
-        strength = np.zeros((*self.empty.shape, self.n))
+        halves = []
         for sets, values in ((self.and_sets, self.i_and), (self.or_sets, self.i_or)):
             size = np.where(np.abs(values) >= least, np.abs(values), 0.0)
             of_order = np.bitwise_count(sets)[:, None] == np.arange(1, self.n + 1)
-            strength += size @ of_order
-        return strength
+            halves.append(size @ of_order)
+        return np.stack(halves)
 
 
 def extract_sampled(
