@@ -111,7 +111,8 @@ def strength_rows(interactions: Interactions | SampledInteractions) -> list[dict
     Returns:
         One dictionary for each checkpoint, part (`both`, `and`, `or`) and order 1..n: the mean
         `strength` over samples in log-odds, its `standard_error` (None for a single sample), and
-        its `share` of the strength of all orders.
+        its `share` of the strength of all orders. Checkpoints at which sampled masks were not
+        enough are left out.
     """
     rows = []
     for part in PARTS:
@@ -134,6 +135,7 @@ def _rows(part: str, epochs: np.ndarray, strength: np.ndarray) -> list[dict[str,
             "share": float(share[c, k]),
         }
         for c, epoch in enumerate(epochs)
+        if np.isfinite(mean[c]).all()
         for k in range(share.shape[1])
     ]
 

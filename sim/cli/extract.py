@@ -22,6 +22,7 @@ from sim.cli._console import (
     progress_bars,
 )
 from sim.cli._folder import results
+from sim.cli._sampled import course, print_course, run_extract_sampled
 from sim.extraction import (
     KINDS,
     NOISE_BOUND,
@@ -71,12 +72,17 @@ def extract(
     """Extract sparse AND–OR interactions, each with a certified gap to the optimum."""
     path = (folder or source.parent) / INTERACTIONS
     measurement = Measurement.load(source)
+    end = None if prefer == "none" else prefer
+    if measurement.sets is not None:
+        if split:
+            raise ValueError("--split needs all 2^n masked inputs, and this measurement has some.")
+        extract_some(measurement, path, noise_bound, tolerance, end, overwrite, as_json)
+        return
     if not 0 <= split <= measurement.input_count:
         raise ValueError(
             f"--split must be between 0 and the {measurement.input_count} inputs, but is {split}."
         )
     with results([path], overwrite), progress_bars() as progress:
-        end = None if prefer == "none" else prefer
         interactions = run_extract(measurement, path, progress, noise_bound, tolerance, end)
         ranges = run_split(interactions, split, progress) if split else None
     extraction = interactions.extraction
@@ -102,6 +108,41 @@ def extract(
         text += f"\n\n{split_table(ranges)}\n"
     following = "fit" if measurement.checkpoints > 1 else "export"  # a fit needs two checkpoints
     finish(as_json, result, text, command_line("interdyn", following, path))
+
+
+def extract_some(
+    measurement: Measurement,
+    path: Path,
+    noise_bound: float,
+    tolerance: float,
+    prefer: str | None,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
+    """The command on a measurement of some of the masked inputs."""
+    with results([path], overwrite), progress_bars() as progress:
+        interactions = run_extract_sampled(
+            measurement, path, progress, noise_bound, tolerance, prefer
+        )
+    found = course(interactions)
+    if not as_json:
+        print_course(found, interactions)
+    extraction = interactions.extraction
+    result = {
+        "interactions": str(path),
+        "masks": measurement.outputs.shape[-1],
+        "converged": int(extraction.converged.sum()),
+        "total": extraction.converged.size,
+        "largest_gap": float(extraction.gap.max()),
+        **interactions.settings,
+        **found.record(),
+    }
+    finish(
+        as_json,
+        result,
+        f"\nExtracted interactions: {path}",
+        command_line("interdyn", "figures", path),
+    )
 
 
 def run_extract(
