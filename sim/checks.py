@@ -26,9 +26,7 @@ def as_array(values: ArrayLike, name: str) -> np.ndarray:
         ) from error
 
 
-def check_outputs(
-    outputs: ArrayLike, name: str = "outputs", sets: int | None = None
-) -> np.ndarray:
+def check_outputs(outputs: ArrayLike, name: str = "outputs", sets: int | None = None) -> np.ndarray:
     """Returns outputs as float64 (checkpoints, samples, 2^n); refuses any other shape or a NaN.
 
     Args:

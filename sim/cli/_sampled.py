@@ -11,15 +11,14 @@ import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from sim.cli._console import out, print_text
 from sim.cli._phases import phases_of
-from sim.cli._streams import out
 from sim.extraction import ENOUGH, SampledInteractions, extract_sampled
 from sim.measurement import Measurement
 from sim.phases import Phases, listed, too_few_for_phases
 from sim.progress import NamedProgress
 from sim.strength import averaged_distribution, salient_strength
 
-WIDTH = 100  # of lines of text, where the terminal is wider
 SHOWN = 4  # orders with a column of their own; the last holds those above it too
 
 
@@ -33,7 +32,7 @@ def run_extract_sampled(
 ) -> SampledInteractions:
     """Extracts and saves."""
     extraction = extract_sampled(
-        measurement.sets,
+        np.asarray(measurement.sets),
         measurement.outputs,
         measurement.n,
         noise_bound,
@@ -82,18 +81,17 @@ class Course:
 
     def record(self) -> dict[str, Any]:
         """The same in plain values; None in place of what is not known."""
-        rows = zip(self.epochs, self.shares, self.mean_order, self.held_out, self.enough, self.gap)
         return {
             "checkpoints": [
                 {
                     "epoch": float(epoch),
-                    "distribution": [_known(share) for share in shares],
-                    "mean_order": _known(mean),
-                    "held_out": [_known(fit) for fit in fits],
-                    "enough": int(enough),
-                    "gap": float(gap),
+                    "distribution": [_known(share) for share in self.shares[at]],
+                    "mean_order": _known(self.mean_order[at]),
+                    "held_out": [_known(fit) for fit in self.held_out[at]],
+                    "enough": int(self.enough[at]),
+                    "gap": float(self.gap[at]),
                 }
-                for epoch, shares, mean, fits, enough, gap in rows
+                for at, epoch in enumerate(self.epochs)
             ],
             "phases": None if self.phases is None else self.phases.record(),
         }
@@ -125,7 +123,7 @@ def print_course(found: Course, interactions: SampledInteractions) -> None:
     out.print(_table(found, interactions))
     for paragraph in course_words(found):
         out.print()
-        out.print(paragraph, markup=False, soft_wrap=False, width=min(out.width, WIDTH))
+        print_text(paragraph)
 
 
 def _table(found: Course, interactions: SampledInteractions) -> Table:
@@ -138,7 +136,7 @@ def _table(found: Course, interactions: SampledInteractions) -> Table:
         padding=(0, 1, 0, 0),
         show_edge=False,
         pad_edge=False,
-        title=f"Shares of strength by order, from {len(measurement.sets)} of 2^{n} masks",
+        title=f"Shares of strength by order, from {measurement.outputs.shape[-1]} of 2^{n} masks",
         title_justify="left",
         caption=f"R²: on masks kept aside, the median sample's and the least. enough: samples, of "
         f"{samples}, with {ENOUGH:g} or more.\ngap: largest certified gap of a sample.",
@@ -181,8 +179,8 @@ def course_words(found: Course) -> list[str]:
             f"before training, nothing short of all 2^n does."
         )
     said.append(
-        f"Where they are enough, they are for outputs; of shares R² vouches less. Measure twice as "
-        f"many masks: what then stays is known."
+        "Where they are enough, they are for outputs; of shares R² vouches less. Measure twice as "
+        "many masks: what then stays is known."
     )
     if found.phases is None:
         said.append(str(too_few_for_phases(int(known.sum()))))

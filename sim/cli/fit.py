@@ -23,6 +23,7 @@ from sim.cli._console import (
     complete,
     finish,
     out,
+    print_text,
     progress_bars,
 )
 from sim.cli._folder import results
@@ -47,8 +48,6 @@ from sim.progress import NamedProgress
 from sim.report import write_report
 from sim.strength import PARTS
 from theory import SALIENCE, NoiseModel
-
-WIDTH = 100  # of lines of text, where the terminal is wider
 
 
 def fit(
@@ -274,7 +273,7 @@ def print_fit(document: Document | Mapping[str, Any]) -> None:
     out.print(table)
     out.print()
     for paragraph in filter(None, [*paragraphs(document), document.phases.losses]):
-        out.print(paragraph, markup=False, soft_wrap=False, width=min(out.width, WIDTH))
+        print_text(paragraph)
 
 
 def _at_both_ends(fitted: Checkpoint, text: Callable[[Checkpoint | OtherEnd], str]) -> str:

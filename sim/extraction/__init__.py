@@ -10,6 +10,7 @@ from sim.extraction.identifiability import (
 )
 from sim.extraction.interactions import (
     Interactions as Interactions,
+    is_sampled as is_sampled,
 )
 from sim.extraction.programme import (
     NOISE_BOUND as NOISE_BOUND,
