@@ -121,8 +121,8 @@ _NAMES = {
     "explanation": "TopInteraction top_interactions",
     "export": "to_shapiq write_strengths",
     "extraction": (
-        "Extraction Interactions SampledExtraction SplitUncertainty extract_interactions "
-        "extract_sampled split_uncertainty"
+        "Extraction Interactions SampledExtraction SampledInteractions SplitUncertainty "
+        "extract_interactions extract_sampled load_interactions split_uncertainty"
     ),
     "fitting": (
         "NoiseFit NoiseLaw NoiseProfile ScheduleFit TrajectoryFit fit_noise fit_schedules "

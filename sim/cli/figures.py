@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 
 from sim.checks import ArgumentError
@@ -30,6 +31,7 @@ from sim.progress import NamedProgress
 
 HINT = " A fit.json is made by `interdyn fit`."
 KEYS = (*RECORD_KEYS, "mean_order", "scale", "tested")  # which every fit writes
+IN_FIGURE = 4  # checkpoints of an example at most
 ORDERS, EXPLAINED = "orders", "interactions_over_epochs"
 """The figures of sampled masks."""
 SHOWN = ("explained", "samples")  # likewise, beside the checkpoints
@@ -96,15 +98,18 @@ def figures_of_sampled(
         raise ValueError(f"{source}: has no figures of its own; those of its fit need a fit.json.")
     interactions = SampledInteractions.load(source)
     found = course(interactions)
-    paths = [path for name in (ORDERS, EXPLAINED) for path in figure_paths(folder, name, formats)]
+    known = np.flatnonzero(interactions.known)
+    names = (ORDERS, EXPLAINED) if known.size else (ORDERS,)
+    paths = [path for name in names for path in figure_paths(folder, name, formats)]
     with results(paths, overwrite):
         drawn = sampled_figure(
             found.epochs, found.shares, found.held_out, ENOUGH, found.phases, chosen=epochs
         )
         save_figure(drawn, folder, ORDERS, formats)
-        past = spread_checkpoints(interactions.measurement.checkpoints, 4)
-        shown = example(interactions, 0, past, both_ends=False)
-        save_figure(explained_figure(shown), folder, EXPLAINED, formats)
+        if known.size:
+            past = known[spread_checkpoints(known.size, IN_FIGURE)].tolist()
+            shown = example(interactions, 0, past, both_ends=False)
+            save_figure(explained_figure(shown), folder, EXPLAINED, formats)
     if not as_json:
         print_course(found, interactions)
     words = ", ".join(str(path) for path in paths if path.suffix == f".{formats[0]}")
