@@ -179,8 +179,8 @@ def course_words(found: Course) -> list[str]:
             f"before training, nothing short of all 2^n does."
         )
     said.append(
-        "Where they are enough, they are for outputs; of shares R² vouches less. Measure twice as "
-        "many masks: what then stays is known."
+        "Enough is said of outputs, which R² is about. It vouches less for shares of the orders: "
+        "measure twice as many masks and see which stay."
     )
     if found.phases is None:
         said.append(str(too_few_for_phases(int(known.sum()))))
