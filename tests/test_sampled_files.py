@@ -292,7 +292,7 @@ def test_what_needs_all_masked_inputs_says_so_in_a_line(folder, tmp_path, comman
     assert refused.exit_code == 2
     assert refused.stderr.count("\n") == 1
     assert "comes from some of the masked inputs, and this needs all 2^n" in refused.stderr
-    assert "interdyn explain, figures and export" in refused.stderr
+    assert "interdyn figures (orders and phases), explain and export" in refused.stderr
 
 
 def test_split_needs_all_masked_inputs(folder, tmp_path):
@@ -335,3 +335,16 @@ def test_files_that_do_not_fit_together(folder, tmp_path, case):
     refused = interdyn("explain", path)
     assert refused.exit_code == 2
     assert f"{path}: {words}" in refused.stderr
+
+
+@pytest.mark.slow
+def test_the_page_shows_what_the_command_prints(tmp_path, monkeypatch):
+    page = (Path(__file__).parent.parent / "docs/howto/many-players.md").read_text("utf-8")
+    monkeypatch.chdir(tmp_path)
+    exec(page.split("```python\n")[1].split("```")[0], {})
+    printed = [line.split() for line in interdyn("extract", "measurement.npz").stdout.splitlines()]
+    shown = [line.split() for line in page.split("Shares of strength")[1].splitlines()]
+    rows = [line[:-1] for line in shown if line and line[0] in ("0", "1", "4", "16")]  # but the gap
+    assert len(rows) == 4
+    for row in rows:
+        assert row in [line[:-1] for line in printed]

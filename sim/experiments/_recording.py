@@ -13,7 +13,13 @@ from sim.checks import ArgumentError, check_seed
 from sim.experiments._registry import Checkpoint, Experiment, Train
 from sim.experiments._unfinished import Unfinished, identity
 from sim.files import only_writer
-from sim.measurement import CURVES, Measurement, check_memory_for_outputs, measure_outputs
+from sim.measurement import (
+    CURVES,
+    Measurement,
+    check_memory_for_outputs,
+    check_sets,
+    measure_outputs,
+)
 from sim.progress import NamedProgress, Progress
 
 COPIES = 3.2  # of the outputs at the end: as measured, joined, and checked and kept
@@ -102,7 +108,8 @@ def record(
 
 def _masks(experiment: Experiment) -> int:
     """How many masked versions of each input are measured."""
-    return 2**experiment.masking.n if experiment.sets is None else len(experiment.sets)
+    n = experiment.masking.n
+    return 2**n if experiment.sets is None else len(check_sets(experiment.sets, n))
 
 
 def _shown(experiment: Experiment, keep_inputs: bool) -> dict[str, Any]:

@@ -135,8 +135,8 @@ class Interactions:
         if is_sampled(path):
             raise ValueError(
                 f"{path}: comes from some of the masked inputs, and this needs all 2^n: measure "
-                f"without --masks, at most 14 players. What takes this file: interdyn explain, "
-                f"figures and export."
+                f"without --masks, at most 14 players. What takes this file: interdyn figures "
+                f"(orders and phases), explain and export."
             )
         names = (*SETS, *RESULTS)
         required = ("outputs", "epochs", *names)

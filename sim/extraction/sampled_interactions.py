@@ -132,8 +132,22 @@ def _check_shape(array: np.ndarray, name: str, shape: tuple[int, ...]) -> None:
 def load_interactions(path: str | Path) -> Interactions | SampledInteractions:
     """Reads interactions of all masked inputs, or of some, whichever the file holds.
 
+    Args:
+        path: of a file that `interdyn extract` or `save` of either kind wrote.
+
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: the file is damaged, or its arrays do not fit together; names the file.
+
+    Example:
+        >>> import tempfile
+        >>> from sim.extraction import extract_sampled
+        >>> measurement = Measurement([[[0.0, 1.0, 1.0, 4.0]]], [8], sets=[0, 1, 2, 7])
+        >>> extraction = extract_sampled(measurement.sets, measurement.outputs, 3)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, "interactions.npz")
+        ...     SampledInteractions(measurement, extraction, {}).save(path)
+        ...     load_interactions(path).extraction
+        SampledExtraction(1 × 1 samples, 4 of 2^3 sets)
     """
     return SampledInteractions.load(path) if is_sampled(path) else Interactions.load(path)
