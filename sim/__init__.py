@@ -38,9 +38,11 @@ if typing.TYPE_CHECKING:
         Extraction as Extraction,
         Interactions as Interactions,
         SampledExtraction as SampledExtraction,
+        SampledInteractions as SampledInteractions,
         SplitUncertainty as SplitUncertainty,
         extract_interactions as extract_interactions,
         extract_sampled as extract_sampled,
+        load_interactions as load_interactions,
         split_uncertainty as split_uncertainty,
     )
     from sim.fitting import (
@@ -119,8 +121,8 @@ _NAMES = {
     "explanation": "TopInteraction top_interactions",
     "export": "to_shapiq write_strengths",
     "extraction": (
-        "Extraction Interactions SampledExtraction SplitUncertainty extract_interactions "
-        "extract_sampled split_uncertainty"
+        "Extraction Interactions SampledExtraction SampledInteractions SplitUncertainty "
+        "extract_interactions extract_sampled load_interactions split_uncertainty"
     ),
     "fitting": (
         "NoiseFit NoiseLaw NoiseProfile ScheduleFit TrajectoryFit fit_noise fit_schedules "

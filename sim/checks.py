@@ -26,8 +26,14 @@ def as_array(values: ArrayLike, name: str) -> np.ndarray:
         ) from error
 
 
-def check_outputs(outputs: ArrayLike, name: str = "outputs") -> np.ndarray:
-    """Returns outputs as float64 (checkpoints, samples, 2^n); refuses any other shape or a NaN."""
+def check_outputs(outputs: ArrayLike, name: str = "outputs", sets: int | None = None) -> np.ndarray:
+    """Returns outputs as float64 (checkpoints, samples, 2^n); refuses any other shape or a NaN.
+
+    Args:
+        outputs: what is to be checked.
+        name: for errors.
+        sets: how many sets were measured, where they are not all 2^n.
+    """
     array = as_array(outputs, name)
     if array.dtype == np.float16:
         raise ArgumentError(
@@ -54,11 +60,18 @@ def check_outputs(outputs: ArrayLike, name: str = "outputs") -> np.ndarray:
             )
         raise ArgumentError(
             name,
-            "have shape (checkpoints, samples, 2^n)",
+            f"have shape (checkpoints, samples, {'2^n' if sets is None else 'sets'})",
             f"has shape {array.shape}{hint}",
             opening="",
         )
-    if size < 2 or size & (size - 1):
+    if sets is not None and size != sets:
+        raise ArgumentError(
+            name,
+            f"have a last axis of size {sets}, one entry for each of `sets`",
+            f"has shape {array.shape}",
+            opening="",
+        )
+    if sets is None and (size < 2 or size & (size - 1)):
         raise ArgumentError(
             name,
             "have a last axis of size 2^n, one entry for each set of players",

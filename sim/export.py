@@ -6,15 +6,13 @@ import csv
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
 from sim.checks import ArgumentError
-from sim.extraction import Interactions
+from sim.extraction import Interactions, SampledInteractions
 from sim.files import atomic_path
-from sim.strength import PARTS, measured_strength
+from sim.strength import PARTS, salient_strength
 from theory import order_distribution
 from theory.checks import as_sets
 
@@ -104,7 +102,7 @@ def _kept(
     }
 
 
-def strength_rows(interactions: Interactions) -> list[dict[str, Any]]:
+def strength_rows(interactions: Interactions | SampledInteractions) -> list[dict[str, Any]]:
     """Strength of the salient interactions by epoch, part and order, as rows of a table.
 
     Args:
@@ -113,26 +111,20 @@ def strength_rows(interactions: Interactions) -> list[dict[str, Any]]:
     Returns:
         One dictionary for each checkpoint, part (`both`, `and`, `or`) and order 1..n: the mean
         `strength` over samples in log-odds, its `standard_error` (None for a single sample), and
-        its `share` of the strength of all orders.
+        its `share` of the strength of all orders. Checkpoints at which sampled masks were not
+        enough are left out.
     """
-    extraction, measurement = interactions.extraction, interactions.measurement
     rows = []
     for part in PARTS:
-        strength = measured_strength(
-            np.asarray(extraction.i_and),
-            np.asarray(extraction.i_or),
-            measurement.outputs,
-            parts=part,
-        )[0]  # (checkpoints, samples, n)
-        rows += _rows(part, measurement.epochs, strength)
+        rows += _rows(part, interactions.measurement.epochs, salient_strength(interactions, part))
     return sorted(rows, key=lambda row: row["epoch"])
 
 
-def _rows(part: str, epochs: np.ndarray, strength: jax.Array) -> list[dict[str, Any]]:
-    mean = jnp.mean(strength, axis=1)
+def _rows(part: str, epochs: np.ndarray, strength: np.ndarray) -> list[dict[str, Any]]:
+    mean = strength.mean(axis=1)
     share = np.asarray(order_distribution(mean))
     samples = strength.shape[1]
-    error = np.std(np.asarray(strength), axis=1, ddof=min(1, samples - 1)) / samples**0.5
+    error = np.std(strength, axis=1, ddof=min(1, samples - 1)) / samples**0.5
     return [
         {
             "epoch": float(epoch),
@@ -143,11 +135,12 @@ def _rows(part: str, epochs: np.ndarray, strength: jax.Array) -> list[dict[str, 
             "share": float(share[c, k]),
         }
         for c, epoch in enumerate(epochs)
+        if np.isfinite(mean[c]).all()
         for k in range(share.shape[1])
     ]
 
 
-def write_strengths(interactions: Interactions, path: str | Path) -> None:
+def write_strengths(interactions: Interactions | SampledInteractions, path: str | Path) -> None:
     """Writes `strength_rows` as a CSV file with one line of column names.
 
     Args:

@@ -12,6 +12,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from sim.checks import ArgumentError, check_choice, check_outputs, check_runs
+from sim.extraction import Interactions, SampledInteractions
 from theory import SALIENCE, order_distribution, salience_threshold, strength_by_order
 
 Array = TypeVar("Array", np.ndarray, jax.Array)
@@ -46,6 +47,28 @@ def measured_strength(
         jnp.asarray(i_and), jnp.asarray(i_or), jnp.asarray(outputs), salience, per_sample
     )
     return added_parts(halves, parts), threshold
+
+
+def salient_strength(
+    interactions: Interactions | SampledInteractions, parts: str = "both"
+) -> np.ndarray:
+    """Strength by order of the salient interactions, (checkpoints, samples, n).
+
+    That of `measured_strength`, also where some of the masked inputs were measured: NaN then at
+    checkpoints where those were not enough to speak of orders.
+
+    Args:
+        interactions: of all checkpoints and samples.
+        parts: whose strength is counted: `both`, `and` or `or`.
+    """
+    outputs = interactions.measurement.outputs
+    if isinstance(interactions, SampledInteractions):
+        extraction = interactions.extraction
+        threshold = salience_threshold(outputs[..., -1], outputs[..., 0], SALIENCE)
+        strength = added_parts(extraction.halves_by_order(threshold), parts)
+        return np.where(interactions.known[:, None, None], strength, np.nan)
+    found = interactions.extraction
+    return np.asarray(measured_strength(found.i_and, found.i_or, outputs, parts=parts)[0])
 
 
 @functools.partial(jax.jit, static_argnames="per_sample")

@@ -33,7 +33,8 @@ app = typer.Typer(
         "`simulate` runs the theory alone.\n\n"
         "Your own network enters at extract: save its outputs v(S), the log-odds of the true "
         "class, with numpy.savez('measurement.npz', outputs=…, epochs=…); outputs has shape "
-        "(checkpoints, samples, 2^n), and bit i of the last index says whether player i is shown."
+        "(checkpoints, samples, 2^n), and bit i of the last index says whether player i is shown. "
+        "Of chosen masks alone, add sets=… (masks,): then bit i of the set says so."
     ),
     no_args_is_help=True,
     epilog="INTERDYN_DEBUG=1 shows the traceback behind a one-line error.",

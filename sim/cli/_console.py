@@ -55,6 +55,8 @@ FIT, REPORT = "fit.json", "report.html"
 ANTICIPATED = (ValueError, TypeError, OSError, ImportError, RuntimeError, ArithmeticError)
 """Errors whose text says what is wrong; of others the type is named too."""
 
+WIDTH = 100  # of lines of text, where the terminal is wider
+
 LONGEST = 600  # characters of an error: JAX's can go on for pages
 
 ALIASES = {
@@ -192,6 +194,11 @@ def progress_bars() -> Iterator[NamedProgress]:
 def print_json(content: Any) -> None:
     """Prints one JSON object on stdout, in ASCII: every encoding of stdout leaves it whole."""
     out.print(json.dumps(content), markup=False)
+
+
+def print_text(text: str) -> None:
+    """Prints a paragraph, in lines that are not too long to read."""
+    out.print(text, markup=False, soft_wrap=False, width=min(out.width, WIDTH))
 
 
 def command_line(*words: str | Path) -> str:

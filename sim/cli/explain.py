@@ -15,7 +15,7 @@ from sim.checks import ArgumentError
 from sim.cli._console import AsJson, InteractionsFile, Overwrite, finish, out
 from sim.cli._folder import results
 from sim.explanation import TopInteraction, example, is_open, spread_checkpoints, top_interactions
-from sim.extraction import Interactions
+from sim.extraction import Interactions, SampledInteractions, load_interactions
 from sim.figures import explained_figure, figure_paths, save_figure
 from sim.measurement import Measurement
 
@@ -51,7 +51,7 @@ def explain(
     as_json: AsJson = False,
 ) -> None:
     """Explain one output: its largest interactions, by the names of their players."""
-    interactions = Interactions.load(source)
+    interactions = load_interactions(source)
     measurement = interactions.measurement
     number, at = _sample(sample, measurement), checkpoint_at(epoch, measurement)
     name = f"{FIGURE}_sample{number}_epoch{measurement.epochs[at]:g}"
@@ -75,8 +75,14 @@ def explain(
         "top": [one.as_dict() for one in found],
         "figures": [str(path) for path in paths],
     }
-    drawn_at = f"\nDrawn: {paths[0]}" if paths else ""
-    finish(as_json, result, f"{_words(found, interactions)}{drawn_at}", None)
+    text = _words(found, interactions)
+    if isinstance(interactions, SampledInteractions):
+        fit = float(interactions.extraction.held_out[at, number])
+        result["held_out"] = fit if np.isfinite(fit) else None
+        text += f" {_vouched(fit, bool(interactions.extraction.enough[at, number]))}"
+    if paths:
+        text += f"\nDrawn: {paths[0]}"
+    finish(as_json, result, text, None)
 
 
 def _sample(text: str, measurement: Measurement) -> int:
@@ -164,7 +170,17 @@ def _number(value: float | None, scale: float) -> str:
     return f"{value:+.{min(decimals, 8)}f}".replace("-", "−")
 
 
-def _words(found: list[TopInteraction], interactions: Interactions) -> str:
+def _vouched(fit: float, enough: bool) -> str:
+    """What masks that were kept aside say of a sample's interactions."""
+    if enough:
+        return f"The masks were enough for this sample: those kept aside have an R² of {fit:.2f}."
+    return (
+        f"The masks are not enough for this sample: those kept aside have an R² of {fit:.2f}, so "
+        f"these interactions explain the measured masks and no others."
+    )
+
+
+def _words(found: list[TopInteraction], interactions: Interactions | SampledInteractions) -> str:
     """What the table shows, and what it leaves open."""
     if not found:
         return "There is no interaction: the output is the same however the input is masked."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sim.cli._console import AsJson, Folder, InteractionsFile, Overwrite, finish
 from sim.cli._folder import results
 from sim.export import write_strengths
-from sim.extraction import Interactions
+from sim.extraction import load_interactions
 
 STRENGTHS = "strengths.csv"
 
@@ -19,5 +19,5 @@ def export(
     """Write the strength of every order at every checkpoint as a CSV table."""
     path = (folder or source.parent) / STRENGTHS
     with results([path], overwrite):
-        write_strengths(Interactions.load(source), path)
+        write_strengths(load_interactions(source), path)
     finish(as_json, {"strengths": str(path)}, f"Strengths by order: {path}", None)

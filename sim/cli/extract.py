@@ -19,15 +19,18 @@ from sim.cli._console import (
     command_line,
     complete,
     finish,
+    out,
     progress_bars,
 )
 from sim.cli._folder import results
+from sim.cli._sampled import course, print_course, run_extract_sampled
 from sim.extraction import (
     KINDS,
     NOISE_BOUND,
     PREFERENCES,
     TOLERANCE,
     Interactions,
+    SampledInteractions,
     extract_interactions,
     split_uncertainty,
 )
@@ -71,14 +74,22 @@ def extract(
     """Extract sparse AND–OR interactions, each with a certified gap to the optimum."""
     path = (folder or source.parent) / INTERACTIONS
     measurement = Measurement.load(source)
+    end = None if prefer == "none" else prefer
+    if split and measurement.sets is not None:
+        raise ValueError("--split needs all 2^n masked inputs, and this measurement has some.")
     if not 0 <= split <= measurement.input_count:
         raise ValueError(
             f"--split must be between 0 and the {measurement.input_count} inputs, but is {split}."
         )
+    interactions: Interactions | SampledInteractions
+    ranges = None
     with results([path], overwrite), progress_bars() as progress:
-        end = None if prefer == "none" else prefer
-        interactions = run_extract(measurement, path, progress, noise_bound, tolerance, end)
-        ranges = run_split(interactions, split, progress) if split else None
+        given = (measurement, path, progress, noise_bound, tolerance, end)
+        if measurement.sets is None:
+            interactions = run_extract(*given)
+            ranges = run_split(interactions, split, progress) if split else None
+        else:
+            interactions = run_extract_sampled(*given)
     extraction = interactions.extraction
     met, total = int(extraction.converged.sum()), extraction.converged.size
     result = {
@@ -87,7 +98,6 @@ def extract(
         "total": total,
         "largest_gap": float(extraction.gap.max()),
         **interactions.settings,
-        "near_dummies": near_dummies(measurement),
     }
     text = (
         f"Extracted interactions: {path}\n{met} of {total} samples met the certified gap of "
@@ -95,12 +105,21 @@ def extract(
         f"{float(extraction.gap.max()):.1e}.\n"
         f"Settings: --noise-bound {noise_bound:g} --prefer {prefer}."
     )
+    if isinstance(interactions, SampledInteractions):
+        found = course(interactions)
+        result |= found.record()
+        following = "figures"
+        if not as_json:
+            print_course(found, interactions)
+            out.print()
+    else:
+        result["near_dummies"] = near_dummies(measurement)
+        following = "fit" if measurement.checkpoints > 1 else "export"  # a fit needs two
     if note := dummies_in_words(measurement):
         text += f"\nNote: {note}"
     if ranges is not None:
         result["split"] = ranges
         text += f"\n\n{split_table(ranges)}\n"
-    following = "fit" if measurement.checkpoints > 1 else "export"  # a fit needs two checkpoints
     finish(as_json, result, text, command_line("interdyn", following, path))
 
 

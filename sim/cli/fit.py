@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
@@ -22,9 +23,11 @@ from sim.cli._console import (
     complete,
     finish,
     out,
+    print_text,
     progress_bars,
 )
 from sim.cli._folder import results
+from sim.cli._phases import phases_of
 from sim.cli.figures import parse_formats
 from sim.document import (
     Checkpoint,
@@ -40,15 +43,11 @@ from sim.document import (
 from sim.extraction import NOISE_BOUND, TOLERANCE, Interactions
 from sim.figures import FIGURES, FORMATS, draw_figure, figure_bytes, figure_paths, save_figure
 from sim.files import write_json
-from sim.fitting import DISTANCES, RESAMPLES, SHARES, THROUGH, NoiseFit, fit_noise
-from sim.measurement import Measurement
-from sim.phases import Phases, find_phases, too_few_for_phases
+from sim.fitting import DISTANCES, RESAMPLES, SHARES, THROUGH, fit_noise
 from sim.progress import NamedProgress
 from sim.report import write_report
 from sim.strength import PARTS
 from theory import SALIENCE, NoiseModel
-
-WIDTH = 100  # of lines of text, where the terminal is wider
 
 
 def fit(
@@ -173,6 +172,7 @@ def run_fit(
     *,
     formats: Sequence[str] = (),
     noise: NoiseModel = NoiseModel(),
+    seed: int = 0,
     **options: Any,
 ) -> dict[str, Any]:
     """Fits, finds the phases, and saves the document and the report made of it.
@@ -191,9 +191,13 @@ def run_fit(
         tolerance=interactions.settings.get("tolerance", TOLERANCE),
         prefer=interactions.settings.get("prefer"),
         progress=progress,
+        seed=seed,
         **options,
     )
-    phases, other_phases = (_phases(measurement, end) for end in (result, result.other))
+    phases, other_phases = (
+        None if end is None else phases_of(measurement, np.asarray(end.strength), seed)
+        for end in (result, result.other)
+    )
     document = fit_document(interactions, result, phases, other_phases)
     write_json(folder / FIT, document)
     drawn: dict[str, bytes | Path] = {}
@@ -213,23 +217,6 @@ def _drawn(
     content = None if "svg" in formats else figure_bytes(figure)
     save_figure(figure, folder, name, formats)
     return folder / f"{name}.svg" if content is None else content
-
-
-def _phases(measurement: Measurement, fit: NoiseFit | None) -> Phases | None:
-    """The phases at one end of the preference; None without a fit there, or with too little."""
-    if fit is None or too_few_for_phases(measurement.checkpoints) is not None:
-        return None
-    train_loss, test_loss = measurement.train_loss, measurement.test_loss
-    if train_loss is None or test_loss is None:
-        train_loss = test_loss = None  # one alone makes no gap
-    return find_phases(
-        fit.epochs,
-        fit.strength,
-        runs=measurement.runs,
-        train_loss=train_loss,
-        test_loss=test_loss,
-        seed=fit.settings["seed"],
-    )
 
 
 def print_fit(document: Document | Mapping[str, Any]) -> None:
@@ -286,7 +273,7 @@ def print_fit(document: Document | Mapping[str, Any]) -> None:
     out.print(table)
     out.print()
     for paragraph in filter(None, [*paragraphs(document), document.phases.losses]):
-        out.print(paragraph, markup=False, soft_wrap=False, width=min(out.width, WIDTH))
+        print_text(paragraph)
 
 
 def _at_both_ends(fitted: Checkpoint, text: Callable[[Checkpoint | OtherEnd], str]) -> str:

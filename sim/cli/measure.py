@@ -40,7 +40,7 @@ from sim.experiments import (
     save_recording,
 )
 from sim.machine import versions
-from sim.measurement import Measurement, dummies_in_words, near_dummies
+from sim.measurement import WAYS, Measurement, dummies_in_words, near_dummies
 from sim.progress import NamedProgress
 
 DATA, NETWORK, PLAYERS = "Data", "Network and training", "Players"  # panels of --help
@@ -185,6 +185,25 @@ def measure(
         int,
         typer.Option(rich_help_panel=PLAYERS, help="Number of players; 2^players outputs each."),
     ] = Settings.players,
+    masks: Annotated[
+        int | None,
+        typer.Option(
+            rich_help_panel=PLAYERS,
+            help="Measure so many masked versions of each input, drawn by --seed, where 2^players "
+            "are too many.",
+            show_default="all",
+        ),
+    ] = None,
+    masks_by: Annotated[
+        str | None,
+        typer.Option(
+            rich_help_panel=PLAYERS,
+            help="How --masks are drawn: size (as many of every number of players as can be) or "
+            "uniform (all sets alike).",
+            show_default=WAYS[0],
+            autocompletion=complete(*WAYS),
+        ),
+    ] = None,
     mask_at: Annotated[
         str | None,
         typer.Option(
@@ -228,6 +247,8 @@ def measure(
     With --data it trains on a file of your own.
     With --checkpoints it trains none, and measures what is on disk.
 
+    With --masks it measures some of the masked inputs only, for more players than 14.
+
     A run that was killed goes on from its last checkpoint when the same command is given again.
     """
     check_whole(seeds, "seeds", 1)
@@ -241,6 +262,8 @@ def measure(
         label_noise,
         seed,
         part,
+        masks,
+        masks_by,
         DataSettings(data, test_fraction, standardise, length),
         TrainingSettings(width, depth, optimiser, learning_rate, momentum, batch_size),
         PlayerSettings(mask_at, baseline, patch, clusters),
@@ -274,7 +297,7 @@ def measure(
             "measurement": str(path),
             "shape": list(measurement.outputs.shape),
             "runs": measurement.runs,
-            "near_dummies": near_dummies(measurement),
+            "near_dummies": None if measurement.sets is not None else near_dummies(measurement),
         },
         text,
         command_line("interdyn", "extract", path),

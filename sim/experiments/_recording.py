@@ -13,7 +13,13 @@ from sim.checks import ArgumentError, check_seed
 from sim.experiments._registry import Checkpoint, Experiment, Train
 from sim.experiments._unfinished import Unfinished, identity
 from sim.files import only_writer
-from sim.measurement import CURVES, Measurement, check_memory_for_outputs, measure_outputs
+from sim.measurement import (
+    CURVES,
+    Measurement,
+    check_memory_for_outputs,
+    check_sets,
+    measure_outputs,
+)
 from sim.progress import NamedProgress, Progress
 
 COPIES = 3.2  # of the outputs at the end: as measured, joined, and checked and kept
@@ -70,7 +76,7 @@ def record(
         (2, 2, [7, 8])
     """
     count = 1 if seeds is None else len(seeds)
-    shape = (len(experiment.epochs), count * len(experiment.inputs), 2**experiment.masking.n)
+    shape = (len(experiment.epochs), count * len(experiment.inputs), _masks(experiment))
     check_memory_for_outputs(shape, COPIES)
     chosen = [] if seeds is None else _checked_seeds(seeds, experiment)
     added = dict(metadata) | ({} if seeds is None else {"seeds": chosen})
@@ -95,8 +101,15 @@ def record(
         **{name: curve if count > 1 else curve[0] for name, curve in curves.items()},
         metadata=experiment.metadata | added,
         runs=count,
+        sets=experiment.sets,
         **_shown(experiment, keep_inputs),
     )
+
+
+def _masks(experiment: Experiment) -> int:
+    """How many masked versions of each input are measured."""
+    n = experiment.masking.n
+    return 2**n if experiment.sets is None else len(check_sets(experiment.sets, n))
 
 
 def _shown(experiment: Experiment, keep_inputs: bool) -> dict[str, Any]:
@@ -174,7 +187,7 @@ def _pieces(
     progress: NamedProgress | None,
 ) -> Iterator[tuple[int, Piece]]:
     """Outputs and curves by epoch: first those that are on disk, then the newly measured."""
-    inputs, size = len(experiment.inputs), 2**experiment.masking.n
+    inputs, size = len(experiment.inputs), _masks(experiment)
     kept = set()
     checkpoints = 0  # done so far
 
@@ -218,6 +231,7 @@ def _measured(experiment: Experiment, checkpoint: Checkpoint, progress: Progress
             experiment.inputs if checkpoint.inputs is None else checkpoint.inputs,
             experiment.masking,
             experiment.labels,
+            masks=experiment.sets,
             progress=progress,
         )
         # Its checks of losses and accuracies, before another checkpoint is measured in vain.

@@ -20,7 +20,7 @@ from sim.checks import (
     check_seed,
     check_whole,
 )
-from sim.measurement import Masking
+from sim.measurement import WAYS, Masking, sample_masks
 from sim.progress import Progress
 
 CHECKPOINT_EPOCHS = (0, 1, 2, 3, 4, 5, 6, 8, 11, 16, 23, 32, 64, 128, 256, 512)
@@ -142,6 +142,9 @@ class Settings:
         seed: of the data split with its label noise, the players, the initial parameters and the
             order of training. Of several training runs the last two have seeds of their own.
         part: whether `test` or `train` inputs are measured, by their labels without noise.
+        masks: number of masked versions of an input that are measured, drawn by the seed, the same
+            for all inputs, checkpoints and training runs; None is all 2^players.
+        masks_by: how they are drawn, `size` or `uniform`; see `sim.sample_masks`. None is `size`.
         own: data of one's own; like what follows, for the standard experiments alone.
         training: their network and its training.
         masking: where their players are, and what an absent one shows.
@@ -153,6 +156,8 @@ class Settings:
     label_noise: float = 0.05
     seed: int = 0
     part: str = "test"
+    masks: int | None = None
+    masks_by: str | None = None
     own: DataSettings = DataSettings()
     training: TrainingSettings = TrainingSettings()
     masking: PlayerSettings = PlayerSettings()
@@ -172,6 +177,30 @@ class Settings:
             raise ArgumentError("label_noise", "be in [0, 1)", f"is {self.label_noise}", opening="")
         if self.part not in ("test", "train"):
             raise ArgumentError("part", "be 'test' or 'train'", f"is '{self.part}'", opening="")
+        if self.masks is not None:
+            check_whole(self.masks, "masks", 2)
+        if self.masks_by is not None:
+            check_choice(self.masks_by, "masks_by", WAYS)
+            if self.masks is None:
+                must = "be left out where all masked inputs are measured"
+                raise ArgumentError("masks_by", must, f"is '{self.masks_by}'")
+
+    def sets(self, n: int) -> np.ndarray | None:
+        """The sets of n players whose masked inputs are measured, (masks,); None for all.
+
+        Raises:
+            ValueError: more masks than there are sets.
+
+        Example:
+            >>> Settings(masks=4).sets(20).tolist()[-1], Settings().sets(20)
+            (1048575, None)
+        """
+        if self.masks is None:
+            return None
+        if self.masks > 2**n:
+            must = f"be at most 2^{n} = {2**n}, as many as {n} players have"
+            raise ArgumentError("masks", must, f"is {self.masks}")
+        return sample_masks(n, self.masks, self.seed, self.masks_by or WAYS[0])
 
     def check_available(self, count: int) -> None:
         """Raises unless there are as many inputs as are to be measured."""
@@ -191,12 +220,13 @@ class Settings:
         return {name: value for name, value in named.items() if value is not None}
 
     def record(self) -> dict[str, Any]:
-        """All of them in plain values, as metadata have them: a file by its name alone."""
+        """All that was chosen, in plain values, as metadata have them: a file by its name alone."""
         own = {field.name for field in dataclasses.fields(self)} - {"own", "training", "masking"}
         chosen = self.chosen
         if "data" in chosen:
             chosen["data"] = Path(chosen["data"]).resolve().name
-        return {name: value for name, value in vars(self).items() if name in own} | chosen
+        values = {name: vars(self)[name] for name in vars(self) if name in own}
+        return {name: value for name, value in values.items() if value is not None} | chosen
 
 
 @dataclasses.dataclass(frozen=True)
@@ -257,8 +287,9 @@ class Experiment:
             the inputs.
         seeded: from a seed to the training run with its initial parameters and its order of the
             data, which stay the same with their label noise; None if there is no run but `train`.
-        origin: the experiment's name and its settings, by which an unfinished run is known again;
-            `prepare` fills it in.
+        sets: (m,), the only sets of players whose masked inputs are measured; None for all.
+            `prepare` fills it in by the settings, as it does what follows.
+        origin: the experiment's name and its settings, by which an unfinished run is known again.
     """
 
     inputs: np.ndarray
@@ -269,6 +300,7 @@ class Experiment:
     metadata: dict[str, Any]
     shown: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
     seeded: Callable[[int], Train] | None = None
+    sets: np.ndarray | None = None
     origin: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
@@ -347,4 +379,5 @@ def prepare(name: str, settings: Settings) -> Experiment:
             f"{type(experiment).__name__}."
         )
     origin = {"experiment": name, "settings": settings.record()}
-    return dataclasses.replace(experiment, origin=origin)
+    sets = settings.sets(experiment.masking.n)
+    return dataclasses.replace(experiment, sets=sets, origin=origin)

@@ -192,6 +192,7 @@ def prepare_saved(name: str, settings: Settings, checkpoints: Mapping[int, Path]
         train=_reading(network, checkpoints),
         metadata={"experiment": name} | dict(network.metadata) | {"checkpoints": names},
         shown=network.shown,
+        sets=settings.sets(network.masking.n),
         origin={
             "experiment": name,
             "settings": settings.record(),

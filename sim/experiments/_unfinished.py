@@ -37,7 +37,8 @@ def identity(experiment: Experiment, metadata: Mapping[str, Any]) -> str:
     except TypeError as error:
         raise ValueError(f"`metadata` must be what JSON can hold ({error}).") from None
     masking = experiment.masking
-    for array in (experiment.inputs, experiment.labels, masking.regions, masking.baseline):
+    arrays = (experiment.inputs, experiment.labels, masking.regions, masking.baseline)
+    for array in (*arrays, experiment.sets):
         digest.update(content_of(() if array is None else array))
     return digest.hexdigest()
 
@@ -112,7 +113,7 @@ class Unfinished:
 
         Args:
             epoch: when.
-            shape: of the outputs, (samples, 2^n).
+            shape: of the outputs, (samples, sets).
         """
         path = self._path(epoch)
         if not path.exists():

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from sim.checks import check_whole
-from sim.explanation.top import KINDS, TopInteraction, as_index, other_ends, ranked, scale
-from sim.extraction import Interactions
+from sim.explanation.top import Terms, TopInteraction, as_index, other_ends, ranked, scale
+from sim.extraction import Interactions, SampledInteractions
 from sim.measurement import Measurement
 
 COUNT = 6  # interactions at a checkpoint: as many as a row of small panels holds
@@ -75,7 +75,7 @@ class Example:
 
 
 def example(
-    interactions: Interactions,
+    interactions: Interactions | SampledInteractions,
     sample: int = 0,
     checkpoints: Sequence[int] = (-1,),
     count: int = COUNT,
@@ -111,7 +111,7 @@ def example(
 
 
 def explain_samples(
-    interactions: Interactions,
+    interactions: Interactions | SampledInteractions,
     wanted: Sequence[tuple[int, Sequence[int]]],
     count: int = COUNT,
     *,
@@ -155,16 +155,14 @@ def _shown(
     top: list[TopInteraction],
     checkpoint: int,
     scales: tuple[float, float],
-    other: np.ndarray | None,
+    other: Terms | None,
 ) -> list[Shown]:
     """What the interactions are at a checkpoint, beside its Σ|I| and its threshold."""
     total, threshold = scales
     found = []
     for one in top:
         value = float(one.history[checkpoint])
-        end = None
-        if other is not None:
-            end = float(other[KINDS.index(one.kind), sum(1 << player for player in one.members)])
+        end = None if other is None else other.value(one.kind, one.members)
         share = abs(value) / total if total else 0.0
         found.append(Shown(one.kind, list(one.members), value, share, abs(value) >= threshold, end))
     return found

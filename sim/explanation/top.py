@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from jax.typing import ArrayLike
 
 from sim.checks import ArgumentError, check_whole
-from sim.extraction import NOISE_BOUND, TOLERANCE, Interactions, extract_interactions
+from sim.extraction import (
+    NOISE_BOUND,
+    TOLERANCE,
+    Extraction,
+    Interactions,
+    SampledExtraction,
+    SampledInteractions,
+    extract_interactions,
+    extract_sampled,
+)
 from sim.measurement import present_players
 from theory import SALIENCE, salience_threshold
 
@@ -69,8 +77,22 @@ class TopInteraction:
         return plain | {"order": self.order, "history": self.history.tolist()}
 
 
+class Terms(NamedTuple):
+    """AND and OR interactions of a sample, those of order 0 left out."""
+
+    kinds: np.ndarray  # (k,), 0 is AND and 1 is OR
+    sets: np.ndarray  # (k,)
+    values: np.ndarray  # (..., k)
+
+    def value(self, kind: str, members: Sequence[int]) -> float:
+        """Of one of them, where there is a single value of each; 0 of what is not among them."""
+        subset = sum(1 << member for member in members)
+        at = np.flatnonzero((self.kinds == KINDS.index(kind)) & (self.sets == subset))
+        return float(self.values[at[0]]) if at.size else 0.0
+
+
 def top_interactions(
-    interactions: Interactions,
+    interactions: Interactions | SampledInteractions,
     checkpoint: int = -1,
     sample: int = 0,
     count: int = 10,
@@ -86,7 +108,8 @@ def top_interactions(
         count: how many at most; an interaction whose share does not exceed the certified gap, which
             another answer as good might lack, is left out.
         both_ends: extract this sample at the other end of the preference too, for `other`. This
-            takes a fraction of a second, and some seconds more the first time.
+            takes a fraction of a second, and some seconds more the first time; from sampled masks
+            as long as the first end took.
 
     Returns:
         Records, by falling |I(S)|.
@@ -112,42 +135,48 @@ def top_interactions(
 
 
 def ranked(
-    interactions: Interactions, checkpoint: int, sample: int, count: int, other: np.ndarray | None
+    interactions: Interactions | SampledInteractions,
+    checkpoint: int,
+    sample: int,
+    count: int,
+    other: Terms | None,
 ) -> list[TopInteraction]:
-    """The same with the other end's interactions (2, 2^n) already there, or None."""
+    """The same with the other end's interactions already there, or None."""
     measurement = interactions.measurement
-    extraction = interactions.extraction
-    course = _halves(extraction.i_and, extraction.i_or, sample)  # (checkpoints, 2, 2^n)
-    here = course[checkpoint]
+    course = _terms(interactions.extraction, (slice(None), sample))  # values (checkpoints, k)
+    here = course.values[checkpoint]
     total = np.abs(here).sum()
-    least = total * float(np.asarray(extraction.gap)[checkpoint, sample])
+    least = total * float(np.asarray(interactions.extraction.gap)[checkpoint, sample])
     threshold = _thresholds(measurement.outputs)
     names = measurement.players(sample)
-    largest = np.argsort(-np.abs(here), axis=None, kind="stable")[:count]
     found = []
-    for kind, subset in zip(*np.unravel_index(largest, here.shape), strict=True):
-        if np.abs(here[kind, subset]) <= least:
+    for at in np.argsort(-np.abs(here), kind="stable")[:count]:
+        if np.abs(here[at]) <= least:
             break
-        members = tuple(np.flatnonzero(present_players(subset, measurement.n)).tolist())
-        history = course[:, kind, subset]
+        kind = KINDS[course.kinds[at]]
+        present = present_players(course.sets[at], measurement.n)
+        members = tuple(np.flatnonzero(present).tolist())
+        history = course.values[:, at]
         since = _since(history, threshold, checkpoint)
         found.append(
             TopInteraction(
-                kind=KINDS[kind],
+                kind=kind,
                 players=tuple(names[player] for player in members),
                 members=members,
-                value=float(here[kind, subset]),
-                share=float(np.abs(here[kind, subset]) / total),
+                value=float(here[at]),
+                share=float(np.abs(here[at]) / total),
                 salient=since is not None,
                 since=None if since is None else float(measurement.epochs[since]),
-                other=None if other is None else float(other[kind, subset]),
+                other=None if other is None else other.value(kind, members),
                 history=history,
             )
         )
     return found
 
 
-def other_ends(interactions: Interactions, places: Sequence[tuple[int, int]]) -> np.ndarray | None:
+def other_ends(
+    interactions: Interactions | SampledInteractions, places: Sequence[tuple[int, int]]
+) -> list[Terms] | None:
     """Interactions at the other end of the preference, extracted by the same settings.
 
     Args:
@@ -155,40 +184,41 @@ def other_ends(interactions: Interactions, places: Sequence[tuple[int, int]]) ->
         places: pairs (checkpoint, sample) of indices.
 
     Returns:
-        (places, 2, 2^n), AND and OR, those of order 0 left out; None where there is no other end,
-        as of interactions without a preference.
+        Those of each place; None where there is no other end, as of interactions without a
+        preference.
     """
-    settings = interactions.settings
+    settings, measurement = interactions.settings, interactions.measurement
     prefer = OTHER.get(settings.get("prefer") or "")
     if prefer is None:
         return None
-    found = extract_interactions(
-        np.stack([interactions.measurement.outputs[place] for place in places]),
-        settings.get("noise_bound", NOISE_BOUND),
-        settings.get("tolerance", TOLERANCE),
-        prefer=prefer,
-    )
-    return _halves(found.i_and, found.i_or)
+    outputs = np.stack([measurement.outputs[place] for place in places])
+    bounds = settings.get("noise_bound", NOISE_BOUND), settings.get("tolerance", TOLERANCE)
+    if measurement.sets is None:
+        found = extract_interactions(outputs, *bounds, prefer=prefer)
+        return [_terms(found, (at,)) for at in range(len(places))]
+    sampled = extract_sampled(measurement.sets, outputs, measurement.n, *bounds, prefer=prefer)
+    return [_terms(sampled, (at,)) for at in range(len(places))]
 
 
-def _halves(i_and: ArrayLike, i_or: ArrayLike, sample: int | None = None) -> np.ndarray:
-    """AND and OR interactions (..., 2, 2^n), of one sample if it is named; order 0 left out."""
-    halves = [np.asarray(half) for half in (i_and, i_or)]
-    if sample is not None:
-        halves = [half[:, sample] for half in halves]
-    both = np.stack(halves, axis=-2)
-    both[..., 0] = 0
-    return both
+def _terms(extraction: Extraction | SampledExtraction, place: tuple[int | slice, ...]) -> Terms:
+    """The interactions at a place of the batch, one by one."""
+    halves = [np.asarray(half)[place] for half in (extraction.i_and, extraction.i_or)]
+    if isinstance(extraction, SampledExtraction):
+        sets = [extraction.and_sets, extraction.or_sets]
+    else:
+        sets = [np.arange(1, halves[0].shape[-1])] * 2
+        halves = [half[..., 1:] for half in halves]
+    kinds = np.repeat([0, 1], [len(half) for half in sets])
+    return Terms(kinds, np.concatenate(sets), np.concatenate(halves, axis=-1))
 
 
-def scale(interactions: Interactions, checkpoint: int, sample: int) -> tuple[float, float]:
+def scale(
+    interactions: Interactions | SampledInteractions, checkpoint: int, sample: int
+) -> tuple[float, float]:
     """Σ|I| of a sample at a checkpoint, order 0 left out, and the checkpoint's threshold τ."""
-    extraction, outputs = interactions.extraction, interactions.measurement.outputs
-    halves = (
-        np.asarray(half)[checkpoint, sample, 1:] for half in (extraction.i_and, extraction.i_or)
-    )
-    total = float(sum(np.abs(half).sum() for half in halves))
-    return total, float(_thresholds(outputs[checkpoint][None])[0])
+    terms = _terms(interactions.extraction, (checkpoint, sample))
+    outputs = interactions.measurement.outputs[checkpoint]
+    return float(np.abs(terms.values).sum()), float(_thresholds(outputs[None])[0])
 
 
 def _thresholds(outputs: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ from sim.extraction.identifiability import (
 )
 from sim.extraction.interactions import (
     Interactions as Interactions,
+    is_sampled as is_sampled,
 )
 from sim.extraction.programme import (
     NOISE_BOUND as NOISE_BOUND,
@@ -24,4 +25,8 @@ from sim.extraction.sampled import (
     ENOUGH as ENOUGH,
     SampledExtraction as SampledExtraction,
     extract_sampled as extract_sampled,
+)
+from sim.extraction.sampled_interactions import (
+    SampledInteractions as SampledInteractions,
+    load_interactions as load_interactions,
 )

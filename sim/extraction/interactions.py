@@ -53,6 +53,10 @@ class Interactions:
                     f"Argument `{name}` must be of type {kind.__name__}, but is of type "
                     f"{type(getattr(self, name)).__name__}."
                 )
+        if self.measurement.sets is not None:
+            must = "hold all 2^n sets (those of some are SampledInteractions)"
+            got = f"holds {len(self.measurement.sets)} of 2^{self.measurement.n}"
+            raise ArgumentError("measurement", must, got)
         shape = self.measurement.outputs.shape
         for name in SETS:
             array = check_outputs(getattr(self.extraction, name), name)
@@ -125,17 +129,33 @@ class Interactions:
 
         Raises:
             FileNotFoundError: there is no such file.
-            ValueError: the file is damaged, or its arrays do not fit together; names the file.
+            ValueError: the file is damaged, its arrays do not fit together, or it comes from some
+                of the masked inputs alone; names the file.
         """
+        if is_sampled(path):
+            raise ValueError(
+                f"{path}: comes from some of the masked inputs, and this needs all 2^n: measure "
+                f"without --masks, at most 14 players. What takes this file: interdyn figures "
+                f"(orders and phases), explain and export."
+            )
         names = (*SETS, *RESULTS)
         required = ("outputs", "epochs", *names)
         arrays = read_npz(path, required, FIRST, optional=KEYS, copies=0.5)  # of outputs, 2 of 4
-        measurement = Measurement.from_arrays(arrays, path)
-        metadata = dict(measurement.metadata)
-        settings = metadata.pop("extraction", {})
-        measurement = dataclasses.replace(measurement, metadata=metadata)
+        measurement, settings = split_settings(Measurement.from_arrays(arrays, path))
         try:
             fields: dict[str, Any] = {name: arrays[name] for name in names}
             return cls(measurement, Extraction(**fields), settings)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
+
+
+def split_settings(measurement: Measurement) -> tuple[Measurement, dict[str, Any]]:
+    """The measurement of a file of interactions, and the extraction's settings in its metadata."""
+    metadata = dict(measurement.metadata)
+    settings = metadata.pop("extraction", {})
+    return dataclasses.replace(measurement, metadata=metadata), settings
+
+
+def is_sampled(path: str | Path) -> bool:
+    """Whether a file holds some of the sets alone."""
+    return "sets" in read_npz(path, (), optional=("sets",))

@@ -30,7 +30,7 @@ from sim.extraction.programme import (
     lean_per_order,
 )
 from sim.machine import check_host_memory
-from sim.measurement import MAX_PLAYERS
+from sim.measurement import MAX_PLAYERS, check_sets
 from sim.progress import Progress
 from theory.checks import check_players
 
@@ -100,13 +100,18 @@ class SampledExtraction:
 
     def strength_by_order(self, threshold: ArrayLike = 0.0) -> np.ndarray:
         """Σ |I(S)| by order of what is at least the threshold (...), AND and OR: (..., n)."""
+        strength: np.ndarray = self.halves_by_order(threshold).sum(axis=0)
+        return strength
+
+    def halves_by_order(self, threshold: ArrayLike = 0.0) -> np.ndarray:
+        """The same of AND and of OR interactions, (2, ..., n)."""
         least = np.asarray(threshold)[..., None]
-        strength = np.zeros((*self.empty.shape, self.n))
+        halves = []
         for sets, values in ((self.and_sets, self.i_and), (self.or_sets, self.i_or)):
             size = np.where(np.abs(values) >= least, np.abs(values), 0.0)
             of_order = np.bitwise_count(sets)[:, None] == np.arange(1, self.n + 1)
-            strength += size @ of_order
-        return strength
+            halves.append(size @ of_order)
+        return np.stack(halves)
 
 
 def extract_sampled(
@@ -174,7 +179,7 @@ def extract_sampled(
     n = check_players(n)
     if n > MAX_PLAYERS:
         raise ArgumentError("n", f"be at most {MAX_PLAYERS}", f"is {n}")
-    sets = _checked_sets(sets, n)
+    sets = check_sets(sets, n)
     outputs = as_numbers(values, "values").astype(np.float64)
     if outputs.ndim == 0 or outputs.shape[-1] != len(sets) or not outputs.size:
         must = f"have a last axis of size {len(sets)}, one entry for each of `sets`"
@@ -296,23 +301,6 @@ def _gathered(
 
 def _columns(sets: np.ndarray, is_or: bool) -> Columns:
     return Columns(sets, np.full(len(sets), is_or))
-
-
-def _checked_sets(sets: ArrayLike, n: int) -> np.ndarray:
-    array = as_numbers(sets, "sets")
-    if array.ndim != 1 or array.dtype.kind not in "iu":
-        got = f"has shape {array.shape} and dtype {array.dtype}"
-        raise ArgumentError("sets", "be integers (m,), one for each mask", got)
-    array = array.astype(np.int64)
-    if len(array) and not 0 <= array.min() <= array.max() < 2**n:
-        got = f"holds {array.min() if array.min() < 0 else array.max()}"
-        raise ArgumentError("sets", f"lie from 0 to 2^n − 1 = {2**n - 1}", got)
-    if len(np.unique(array)) < len(array):
-        raise ArgumentError("sets", "be different from each other", "holds one twice")
-    for needed, name in ((0, "the empty set, 0"), (2**n - 1, f"that of all players, {2**n - 1}")):
-        if needed not in array:
-            raise ArgumentError("sets", f"hold {name}", "does not")
-    return array
 
 
 def _kept_aside(sets: np.ndarray, n: int, share: float, seed: int) -> np.ndarray:

@@ -44,6 +44,9 @@ from sim.figures.retention import (
     retention_curves as retention_curves,
     retention_figure as retention_figure,
 )
+from sim.figures.sampled import (
+    sampled_figure as sampled_figure,
+)
 from sim.figures.schedules import (
     held_out_bars as held_out_bars,
 )

@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.path import Path
 
 from sim.dilution import Retention
-from sim.document import Checkpoint, Document, as_document, short_label
+from sim.document import Checkpoint, Document, FoundPhases, as_document, short_label
 from sim.figures.retention import retention_curves
 from sim.figures.style import (
     BLACK,
@@ -28,6 +28,7 @@ from sim.figures.style import (
     order_colors,
 )
 from sim.fitting import BETTER, SHARES, WORSE
+from sim.phases import Phases
 
 NULLS = {
     "frozen": (BLACK, "s"),
@@ -262,6 +263,15 @@ def mean_order_curve(ax: Axes, document: Document | Mapping[str, Any]) -> Axes:
     return _against_epochs(ax, document)
 
 
+def pattern_title(phases: FoundPhases | Phases) -> str:
+    """The pattern of the mean order in a few words; in brackets the boundary's interval."""
+    if phases.boundary is not None:
+        return f"orders rise from epoch {phases.boundary:g} ({phases.low:g}–{phases.high:g})"
+    return {"rises": "rises throughout", "falls": "falls throughout"}.get(
+        phases.pattern or "", phases.pattern or ""
+    )
+
+
 def loss_curves(ax: Axes, document: Document | Mapping[str, Any]) -> Axes:
     """Training and test loss against the epoch, and the gap between them."""
     document = as_document(document)
@@ -305,12 +315,16 @@ def loss_gap_curve(ax: Axes, document: Document | Mapping[str, Any]) -> Axes:
 
 def _against_epochs(ax: Axes, document: Document) -> Axes:
     """Epoch axis (logarithmic, with 0 on it), and the phase boundary with its interval."""
-    phases = document.phases
+    mark_boundary(ax, document.phases)
+    return epoch_axis(ax, [r.epoch for r in document.checkpoints])
+
+
+def mark_boundary(ax: Axes, phases: FoundPhases | Phases) -> None:
+    """The phase boundary, if there is one, with its interval."""
     if phases.boundary is not None:
         if phases.low is not None and phases.high is not None:
             ax.axvspan(phases.low, phases.high, color="#999999", alpha=0.18, lw=0)
         ax.axvline(phases.boundary, color=GREY, lw=0.9, ls=(0, (4, 2)))
-    return epoch_axis(ax, [r.epoch for r in document.checkpoints])
 
 
 def legend_above(ax: Axes, columns: int = 5) -> None:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sim.checks import ArgumentError
 from sim.document import (
     Checkpoint,
     Document,
-    FoundPhases,
     as_document,
     judged,
     noise_text,
@@ -27,11 +25,12 @@ from sim.figures.curves import (
     mean_order_curve,
     misfit_curves,
     noise_curve,
+    pattern_title,
     scale_curve,
     share_curves,
 )
 from sim.figures.explained import interactions, interactions_over_epochs, samples
-from sim.figures.orders import order_bars, paired_order_bars
+from sim.figures.orders import label_lowest, order_bars, paired_order_bars
 from sim.figures.style import PREDICTED, STYLE
 
 ABREAST = 4  # panels in a row
@@ -80,11 +79,11 @@ def dynamics(
         handles, labels = max(named, key=lambda pair: len(pair[1]))
         left.legend(handles[::-1], labels[::-1], loc="outside upper right", ncols=2)
         axes[0].set_ylim(0, 1.08 * highest)
-        _label_lowest(axes, len(chosen), columns)
+        label_lowest(axes, len(chosen), columns)
         upper, lower = right.subplots(2, 1, sharex=True)
         loss_curves(upper, content)
         legend_above(upper, columns=2)
-        mean_order_curve(lower, content).set_title(_pattern_title(content.phases), loc="left")
+        mean_order_curve(lower, content).set_title(pattern_title(content.phases), loc="left")
         upper.set_xlabel("")
     return figure
 
@@ -123,7 +122,7 @@ def theory_vs_network(
                 f"{_title(content, record)}\n"
                 f"σ² {_equals(noise_text(record))},  TV = {record.total_variation:.3f}"
             )
-        _label_lowest(grid.flat, len(chosen), columns)
+        label_lowest(grid.flat, len(chosen), columns)
         grid[0, 0].set_ylim(0, 1.08 * max(max(r.measured + r.predicted) for r in chosen))
         grid[0, 0].legend(loc="upper right")
     return figure
@@ -235,16 +234,6 @@ def size(document: Document | Mapping[str, Any]) -> Figure:
     return figure
 
 
-def _label_lowest(axes: Iterable[Axes], count: int, columns: int) -> None:
-    """Leaves the order's axis to the lowest panel of each column, and hides panels past `count`."""
-    for at, ax in enumerate(axes):
-        ax.set_visible(at < count)
-        ax.label_outer()
-        if at < count <= at + columns:
-            ax.set_xlabel("order of interaction")
-            ax.tick_params(labelbottom=True)
-
-
 def draw_figure(
     name: str, document: Document | Mapping[str, Any], epochs: Sequence[float] | None = None
 ) -> Figure:
@@ -272,15 +261,6 @@ def _title(document: Document, record: Checkpoint) -> str:
 
 def _equals(text: str) -> str:
     return f"= {text}" if text[0].isdigit() else text
-
-
-def _pattern_title(phases: FoundPhases) -> str:
-    """The pattern of the mean order in a few words; in brackets the boundary's interval."""
-    if phases.boundary is not None:
-        return f"orders rise from epoch {phases.boundary:g} ({phases.low:g}–{phases.high:g})"
-    return {"rises": "rises throughout", "falls": "falls throughout"}.get(
-        phases.pattern or "", phases.pattern or ""
-    )
 
 
 def _spread(records: Sequence[Checkpoint], panels: int, boundary: float | None) -> list[Checkpoint]:

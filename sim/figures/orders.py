@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -84,6 +85,16 @@ def paired_order_bars(
     _bars(ax, left, -0.2, 0.4, labels[0], MEASURED, spread)
     _bars(ax, right, 0.2, 0.4, labels[1], PREDICTED, None)
     return order_axis(ax, left.size)
+
+
+def label_lowest(axes: Iterable[Axes], count: int, columns: int) -> None:
+    """Leaves the order's axis to the lowest panel of each column, and hides panels past `count`."""
+    for at, ax in enumerate(axes):
+        ax.set_visible(at < count)
+        ax.label_outer()
+        if at < count <= at + columns:
+            ax.set_xlabel("order of interaction")
+            ax.tick_params(labelbottom=True)
 
 
 def _shares(values: ArrayLike, name: str) -> np.ndarray:

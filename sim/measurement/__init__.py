@@ -36,6 +36,8 @@ from sim.measurement.players import (
     tokens_by_length as tokens_by_length,
 )
 from sim.measurement.sampling import (
+    WAYS as WAYS,
+    check_sets as check_sets,
     sample_masks as sample_masks,
 )
 from sim.measurement.scoring import (

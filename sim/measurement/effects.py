@@ -75,13 +75,17 @@ def near_dummies(
         (name, effect) of each, with the effect as a share of |v(N) − v(∅)|.
 
     Raises:
-        ValueError: no such checkpoint.
+        ValueError: no such checkpoint; a measurement of some of the sets alone, few of which differ
+            by one player.
 
     Example:
         >>> outputs = np.array([[[0.0, 2.0, 0.0, 2.0]]])  # the second player changes nothing
         >>> near_dummies(Measurement(outputs, [0], player_names=["good", "[PAD]"]))
         [('[PAD]', 0.0)]
     """
+    if measurement.sets is not None:
+        must, holds = "hold the outputs of all 2^n sets", f"holds {len(measurement.sets)} of them"
+        raise ArgumentError("measurement", must, holds)
     if not -measurement.checkpoints <= checkpoint < measurement.checkpoints:
         raise ArgumentError(
             "checkpoint",
@@ -95,6 +99,8 @@ def near_dummies(
 def dummies_in_words(measurement: Measurement, most: int = 5) -> str | None:
     """A sentence on the players that hardly matter at the last checkpoint; None if all do.
 
+    None too where some of the sets alone were measured, which do not tell.
+
     Args:
         measurement: outputs, with the names of the players if there are any.
         most: how many players are named.
@@ -104,7 +110,7 @@ def dummies_in_words(measurement: Measurement, most: int = 5) -> str | None:
         >>> dummies_in_words(Measurement(outputs, [4], player_names=["good", "[PAD]"]))[:70]
         '1 of 2 players hardly matters at epoch 4: [PAD] (0 % of |v(N) − v(∅)|)'
     """
-    found = near_dummies(measurement)
+    found = near_dummies(measurement) if measurement.sets is None else []
     if not found:
         return None
     total = len(_by_player(measurement, -1))

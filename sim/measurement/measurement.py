@@ -30,6 +30,7 @@ from sim.measurement.naming import (
     check_regions,
     check_sample_names,
 )
+from sim.measurement.sampling import check_sets
 
 
 class ProbabilityWarning(UserWarning):
@@ -40,12 +41,17 @@ class ProbabilityWarning(UserWarning):
 class Measurement:
     """A network's outputs on all masked versions of some inputs, at several checkpoints.
 
+    Where there are too many players for all 2^n of them, it holds some: `sets` says which, the same
+    at every checkpoint and of every sample. They are kept in increasing order, so that the first
+    output of a sample is v(∅) and the last v(N) all the same.
+
     It may hold several training runs of the network, from other initial parameters, each measured
     on the same inputs in the same order. A sample is then one input in one run, and the runs
     follow each other: sample = run · input_count + input.
 
     Attributes:
-        outputs: (checkpoints, samples, 2^n), v(S): for classifiers the log-odds of the true class.
+        outputs: (checkpoints, samples, 2^n), v(S): for classifiers the log-odds of the true class;
+            with `sets`, (checkpoints, samples, m).
         epochs: (checkpoints,), strictly increasing.
         labels: (samples,), integers, the same in every run, or None.
         train_loss: (checkpoints,), or (runs, checkpoints) of several runs, or None; the next three
@@ -63,6 +69,8 @@ class Measurement:
             (input_count, n, *shape).
         inputs: (input_count, *shape), the inputs as people should see them: images, say. The
             regions may be coarser, as those of a feature map are.
+        sets: (m,) integers, the sets of players that were measured, ∅ and N = 2^n − 1 among them;
+            None where all 2^n were.
 
     Raises:
         ValueError: shapes that do not match, values that are not finite, epochs out of order,
@@ -81,6 +89,9 @@ class Measurement:
         >>> named = Measurement(np.zeros((1, 1, 4)), [0], player_names=["very", "good"])
         >>> named.players(0)
         ['very', 'good']
+        >>> some = Measurement([[[0.0, 3.0, 1.0]]], [0], sets=[0, 7, 2])
+        >>> some.n, some.sets, some.outputs[0, 0]
+        (3, array([0, 2, 7]), array([0., 1., 3.]))
     """
 
     outputs: np.ndarray
@@ -96,9 +107,17 @@ class Measurement:
     sample_names: np.ndarray | None = None
     regions: np.ndarray | None = None
     inputs: np.ndarray | None = None
+    sets: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        outputs = check_outputs(self.outputs)
+        if self.sets is None:
+            outputs = check_outputs(self.outputs)
+        else:
+            sets = check_sets(self.sets)
+            order = np.argsort(sets)
+            outputs = check_outputs(self.outputs, sets=len(sets))[..., order]
+            whole = len(sets) == int(sets.max()) + 1
+            object.__setattr__(self, "sets", None if whole else sets[order])
         object.__setattr__(self, "outputs", outputs)
         object.__setattr__(self, "epochs", check_epochs(self.epochs, len(outputs)))
         object.__setattr__(self, "runs", self._checked_runs())
@@ -195,16 +214,20 @@ class Measurement:
         Example:
             >>> Measurement(np.zeros((2, 6, 8)), [0, 5], runs=2).shape_in_words()
             '2 checkpoints × 2 runs × 3 inputs × 2^3 masked inputs'
+            >>> Measurement(np.zeros((2, 6, 3)), [0, 5], sets=[0, 2, 7]).shape_in_words()
+            '2 checkpoints × 6 samples × 3 of 2^3 masked inputs'
         """
         samples = f"{self.samples} samples"
         if self.runs > 1:
             samples = f"{self.runs} runs × {self.input_count} inputs"
-        return f"{self.checkpoints} checkpoints × {samples} × 2^{self.n} masked inputs"
+        some = "" if self.sets is None else f"{len(self.sets)} of "
+        return f"{self.checkpoints} checkpoints × {samples} × {some}2^{self.n} masked inputs"
 
     @property
     def n(self) -> int:
         """Number of players."""
-        return self.outputs.shape[-1].bit_length() - 1
+        size = self.outputs.shape[-1] if self.sets is None else int(self.sets[-1]) + 1
+        return size.bit_length() - 1
 
     @property
     def checkpoints(self) -> int:
@@ -289,7 +312,7 @@ class Measurement:
         """The file's content: one array for each attribute that is there, metadata as JSON."""
         present = {
             name: getattr(self, name)
-            for name in ("outputs", "epochs", "labels", *CURVES, *TRAVELLING)
+            for name in ("outputs", "epochs", "labels", *CURVES, *TRAVELLING, "sets")
             if getattr(self, name) is not None
         }
         if np.dtype(dtype) not in (np.float32, np.float64):
@@ -328,7 +351,8 @@ class Measurement:
         The file needs the keys `outputs` (checkpoints, samples, 2^n) and `epochs` (checkpoints,);
         `labels`, `train_loss`, `test_loss`, `train_accuracy`, `test_accuracy` and `metadata` (a
         JSON text) may be there, and `runs`, the number of training runs; without it there is one.
-        So may `player_names`, `sample_names`, `regions` and `inputs`, for tables and pictures.
+        So may `player_names`, `sample_names`, `regions` and `inputs`, for tables and pictures, and
+        `sets` (m,), where `outputs` (checkpoints, samples, m) are those of some sets alone.
         Other keys are ignored, unless they look like one of these. With numpy alone:
 
             np.savez("measurement.npz", outputs=outputs, epochs=epochs)
@@ -337,6 +361,11 @@ class Measurement:
 
             outputs = np.concatenate([first, second, third], axis=1)
             np.savez("measurement.npz", outputs=outputs, epochs=epochs, runs=3)
+
+        and of 4,096 masked versions of each input, in which bit i of a set is player i:
+
+            sets = sim.sample_masks(20, 4096)
+            np.savez("measurement.npz", outputs=outputs, epochs=epochs, sets=sets)
 
         Raises:
             FileNotFoundError: there is no such file.
@@ -360,8 +389,8 @@ class Measurement:
 
         Raises:
             ValueError: there is no measurement, or two of them differ in their epochs, number of
-                players or of inputs, labels, names, regions or inputs, or in which losses and
-                accuracies they hold.
+                players or of inputs, labels, names, regions, inputs or sets, or in which losses
+                and accuracies they hold.
             TypeError: something else than measurements.
 
         Example:
@@ -395,6 +424,7 @@ class Measurement:
             metadata=_joined_metadata([one.metadata for one in measurements]),
             runs=runs,
             **{name: getattr(first, name) for name in TRAVELLING},
+            sets=first.sets,
         )
 
     def _check_joins(self, other: Measurement, at: int) -> None:
@@ -415,7 +445,7 @@ class Measurement:
                     f"have the same {what}",
                     f"measurements[0] has {ours} and measurements[{at}] has {theirs}",
                 )
-        for name in ("regions", "inputs"):
+        for name in ("regions", "inputs", "sets"):
             if not np.array_equal(*(getattr(one, name) for one in (self, other))):
                 raise ArgumentError(
                     "measurements",
@@ -469,5 +499,5 @@ PROBABILITIES = (
 )
 CURVES = ("train_loss", "test_loss", "train_accuracy", "test_accuracy")
 REQUIRED = ("outputs", "epochs")
-KEYS = (*REQUIRED, "labels", *CURVES, "metadata", "runs", *TRAVELLING)
+KEYS = (*REQUIRED, "labels", *CURVES, "metadata", "runs", *TRAVELLING, "sets")
 """Of a measurement's file: all that is read of it."""

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from sim.checks import ArgumentError, check_choice, check_whole
+from sim.checks import ArgumentError, as_numbers, check_choice, check_whole
 from sim.measurement.masking import MAX_PLAYERS
 from theory.checks import check_players
+
+WAYS = ("size", "uniform")
+"""How sets can be drawn."""
 
 
 def sample_masks(n: int, count: int, seed: int = 0, by: str = "size") -> np.ndarray:
@@ -36,7 +40,7 @@ def sample_masks(n: int, count: int, seed: int = 0, by: str = "size") -> np.ndar
         raise ArgumentError("n", f"be at most {MAX_PLAYERS}", f"is {n}")
     check_whole(count, "count", 2)
     check_whole(seed, "seed", 0)
-    check_choice(by, "by", ("size", "uniform"))
+    check_choice(by, "by", WAYS)
     if count > 2**n:
         raise ArgumentError("count", f"be at most 2^n = {2**n}", f"is {count}")
     rng = np.random.default_rng(seed)
@@ -62,3 +66,35 @@ def _even_shares(most: np.ndarray, count: int) -> np.ndarray:
         else:
             shares[open_] = np.minimum(shares[open_] + left // len(open_), most[open_])
     return shares
+
+
+def check_sets(sets: ArrayLike, n: int | None = None) -> np.ndarray:
+    """Returns measured sets as int64 (m,), each once, ∅ and N among them; refuses any others.
+
+    Args:
+        sets: as they were given.
+        n: number of players; by default as many as the largest of the sets has.
+
+    Example:
+        >>> check_sets([0, 5, 7])
+        array([0, 5, 7])
+    """
+    array = as_numbers(sets, "sets")
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        got = f"has shape {array.shape} and dtype {array.dtype}"
+        raise ArgumentError("sets", "be integers (m,), one for each mask", got, opening="")
+    largest = int(array.max(initial=0))
+    n = max(1, largest.bit_length()) if n is None else n
+    if n > MAX_PLAYERS:
+        must = f"be of at most {MAX_PLAYERS} players"
+        raise ArgumentError("sets", must, f"holds {largest}", opening="")
+    if len(array) and not 0 <= array.min() <= largest < 2**n:
+        got = f"holds {array.min() if array.min() < 0 else largest}"
+        raise ArgumentError("sets", f"lie from 0 to 2^n − 1 = {2**n - 1}", got, opening="")
+    array = array.astype(np.int64)
+    if len(np.unique(array)) < len(array):
+        raise ArgumentError("sets", "be different from each other", "holds one twice", opening="")
+    for needed, name in ((0, "the empty set, 0"), (2**n - 1, f"that of all players, {2**n - 1}")):
+        if needed not in array:
+            raise ArgumentError("sets", f"hold {name}", "does not", opening="")
+    return array

@@ -18,16 +18,18 @@ BATCH, BATCH_BYTES = 4096, 2**26
 
 
 def check_memory_for_outputs(shape: tuple[int, ...], copies: float, beside: int = 0) -> None:
-    """Raises ValueError where outputs (checkpoints, samples, 2^n) would not fit into memory.
+    """Raises ValueError where outputs (checkpoints, samples, sets) would not fit into memory.
 
     Args:
         shape: of the outputs.
         copies: how many of them there are at a time.
         beside: bytes of what else there is then.
     """
-    each = " × ".join(map(str, shape[:-1])) + f" × 2^{shape[-1].bit_length() - 1}"
+    sets = shape[-1]
+    power = f"2^{sets.bit_length() - 1}" if sets & (sets - 1) == 0 else f"{sets}"
+    each = " × ".join([*map(str, shape[:-1]), power])
     needed = 8 * copies * math.prod(shape) + beside
-    reduce = "fewer players, samples, checkpoints or training runs"
+    reduce = "fewer players or masks, samples, checkpoints or training runs"
     check_host_memory(needed, f"Measuring {each} outputs", reduce)
 
 
