@@ -22,6 +22,7 @@ from sim.cli._console import (
     progress_bars,
 )
 from sim.cli._folder import results
+from sim.cli._plan import Cost, Plan, tell, trial
 from sim.extraction import (
     KINDS,
     NOISE_BOUND,
@@ -65,6 +66,7 @@ def extract(
             "some seconds an input."
         ),
     ] = 0,
+    plan: Plan = False,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
@@ -75,9 +77,11 @@ def extract(
         raise ValueError(
             f"--split must be between 0 and the {measurement.input_count} inputs, but is {split}."
         )
-    with results([path], overwrite), progress_bars() as progress:
+    with results([path], overwrite, plan), progress_bars() as progress:
         end = None if prefer == "none" else prefer
-        interactions = run_extract(measurement, path, progress, noise_bound, tolerance, end)
+        interactions = run_extract(
+            measurement, path, progress, noise_bound, tolerance, end, plan=plan
+        )
         ranges = run_split(interactions, split, progress) if split else None
     extraction = interactions.extraction
     met, total = int(extraction.converged.sum()), extraction.converged.size
@@ -111,8 +115,29 @@ def run_extract(
     noise_bound: float = NOISE_BOUND,
     tolerance: float = TOLERANCE,
     prefer: str | None = PREFERENCES[0],
+    *,
+    plan: bool = False,
 ) -> Interactions:
-    """Extracts and saves."""
+    """Extracts and saves; tells before what it will take, and with `plan` ends there."""
+    tell(
+        f"Extracting from {measurement.shape_in_words()}",
+        measurement.outputs.size,
+        plan,
+        lambda: extraction_cost(measurement, noise_bound, tolerance, prefer),
+    )
+    interactions = extracted(measurement, progress, noise_bound, tolerance, prefer)
+    interactions.save(path, overwrite=True)  # which `results` allowed
+    return interactions
+
+
+def extracted(
+    measurement: Measurement,
+    progress: NamedProgress,
+    noise_bound: float = NOISE_BOUND,
+    tolerance: float = TOLERANCE,
+    prefer: str | None = PREFERENCES[0],
+) -> Interactions:
+    """Extracts, and saves nothing."""
     extraction = extract_interactions(
         measurement.outputs,
         noise_bound,
@@ -121,9 +146,16 @@ def run_extract(
         progress=lambda done, total: progress("extract", done, total),
     )
     settings = {"noise_bound": noise_bound, "tolerance": tolerance, "prefer": prefer}
-    interactions = Interactions(measurement, extraction, settings)
-    interactions.save(path, overwrite=True)  # which `results` allowed
-    return interactions
+    return Interactions(measurement, extraction, settings)
+
+
+def extraction_cost(measurement: Measurement, *options: Any) -> Cost:
+    """What extraction will take, by samples of all checkpoints in no order."""
+    outputs = measurement.outputs
+    samples = outputs.reshape(1, -1, outputs.shape[-1])
+    mixed = samples[:, np.random.default_rng(0).permutation(samples.shape[1])]
+    job = Measurement(mixed, measurement.epochs[:1])
+    return trial(lambda progress: extracted(job, progress, *options))
 
 
 def run_split(interactions: Interactions, inputs: int, progress: NamedProgress) -> dict[str, Any]:
