@@ -5,6 +5,8 @@ Memory is asked for before arrays over sets are made, not after the machine has 
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import importlib.metadata
 import math
 import platform
@@ -122,7 +124,31 @@ def check_host_memory(needed: float, what: str, reduce: str) -> None:
     _check(needed, host_memory(), what, reduce)
 
 
+_ASKED: contextvars.ContextVar[list[float] | None] = contextvars.ContextVar("asked", default=None)
+
+
+@contextlib.contextmanager
+def memory_asked() -> Iterator[list[float]]:
+    """The bytes that are asked for within, by `check_memory` and `check_host_memory`, in order.
+
+    Example:
+        >>> with memory_asked() as asked:
+        ...     check_host_memory(1000, "This", "less")
+        >>> asked
+        [1000]
+    """
+    asked: list[float] = []
+    token = _ASKED.set(asked)
+    try:
+        yield asked
+    finally:
+        _ASKED.reset(token)
+
+
 def _check(needed: float, available: int, what: str, reduce: str) -> None:
+    asked = _ASKED.get()
+    if asked is not None:
+        asked.append(needed)
     if needed > available:
         need = readable(needed)
         raise NotEnoughMemory(

@@ -21,7 +21,7 @@ PATHS = sorted((ROOT / "theory").rglob("*.py")) + sorted((ROOT / "sim").rglob("*
 ROOMS = {
     "theory": (
         *("checks", "sharded", "lattice", "noise", "_interactions", "_strength", "_fluctuation"),
-        *("_learning", "_rows", "_recovery", "_violations", "_initial", "_relaxation"),
+        *("_learning", "_rows", "_sparse", "_recovery", "_violations", "_initial", "_relaxation"),
         "_superposition",
     ),
     "sim": (

@@ -29,6 +29,8 @@ Where each numbered statement of [Ren24] is, whether it holds, and which test sh
     Proposition 1     norm_ratios, norm_ratio_violations       false from n = 10; test_theory_rows
     (corrected)       recovery, half_recovery_levels           proven; test_theory_rows
     first phase       relax                                    exact flow; test_relaxation
+    (64 players)      optimal_at, order_transfer               exact; test_theory_sparse
+                      estimate_strength                        unbiased; test_theory_sparse
     (ours)            superpose, superposition_scale           definition; test_superposition
 """
 
@@ -45,6 +47,7 @@ from theory._learning import (
 from theory._recovery import half_recovery_levels, recovery
 from theory._relaxation import relax, relaxation_gains
 from theory._rows import expected_strength, limiting_norm_ratio, norm_ratios, row_norms
+from theory._sparse import StrengthEstimate, estimate_strength, optimal_at, order_transfer
 from theory._strength import (
     SALIENCE,
     mean_order,
@@ -63,8 +66,10 @@ __all__ = [
     "NoiseEstimate",
     "NoiseModel",
     "RatioViolations",
+    "StrengthEstimate",
     "and_interactions",
     "estimate_noise",
+    "estimate_strength",
     "expected_strength",
     "half_recovery_levels",
     "initial_strength",
@@ -78,9 +83,11 @@ __all__ = [
     "noisy_loss_gradient",
     "norm_ratio_violations",
     "norm_ratios",
+    "optimal_at",
     "optimal_interactions",
     "or_interactions",
     "order_distribution",
+    "order_transfer",
     "orders",
     "random_interactions",
     "reconstruct",

@@ -157,7 +157,7 @@ def expected_strength(
     sigma2 = check_variance(sigma2)
     log_rho = jnp.log(check_rho(rho).astype(sigma2.dtype))
     log_norms, log_scale = _log_row_norms(sigma2, noise, log_rho, n)
-    log_number = _log_binomials(n, sigma2.dtype)[n] + 0.5 * math.log(2 / math.pi)
+    log_number = log_binomials(n, sigma2.dtype)[n] + 0.5 * math.log(2 / math.pi)
     log_number = jnp.broadcast_to(log_number, log_norms.shape)
     return jnp.exp(log_norms + log_scale[..., None] + log_number)[..., 1:]
 
@@ -220,15 +220,15 @@ def _log_row_norms_at(
     sigma2: jax.Array, noise: NoiseModel, log_rho: jax.Array, n: int
 ) -> tuple[jax.Array, jax.Array]:
     mixture = mixture_of(noise, sigma2.dtype)
-    gains, losses, log_scale = _scaled_gains(n, sigma2, noise)
+    gains, losses, log_scale = scaled_gains(n, sigma2, noise)
     a, b = jnp.arange(n + 1)[:, None], jnp.arange(n + 1)[None, :]
     m = n - a - b  # players in only one of T and U
-    entries = mix(_differences(gains, losses, noise), mixture, jnp.arange(n + 1))  # (b, m)
+    entries = entries_of(gains, losses, noise)  # (b, m)
     lost = mix(losses[None], mixture, jnp.zeros(1, int))[::-1, 0]  # 1 − M̂_TT
     squares = jnp.where(m >= 0, entries[b, jnp.maximum(m, 0)], 0.0) ** 2
     scale = jnp.exp(2 * log_rho)  # of the players of U
     inside, outside = mixture.cross[1] ** 2, mixture.cross[0] ** 2 * scale
-    binomials = jnp.exp(_log_binomials(n, sigma2.dtype))
+    binomials = jnp.exp(log_binomials(n, sigma2.dtype))
     spread = jnp.maximum(a - b, 0)
     shared = binomials * scale**b * inside**spread  # (t, a): the players of T
     absent = (binomials * outside**spread)[::-1]  # (t, b): the others
@@ -243,7 +243,7 @@ def _log_row_norms_at(
     return jnp.where(near_one, log_near_one, 0.5 * jnp.log(total(squares))), log_scale
 
 
-def _scaled_gains(
+def scaled_gains(
     n: int, sigma2: jax.Array, noise: NoiseModel
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """c·g_k, 1 − g_k and −ln c, with c = max(1, σ²/θ₀): c·g_k stays finite as σ² → ∞."""
@@ -254,6 +254,15 @@ def _scaled_gains(
     log_scale = jnp.where(large, log_theta[0] - jnp.log(jnp.where(large, sigma2, 1.0)), 0.0)
     scaled = jnp.exp(log_theta - log_theta[0]) * losses
     return jnp.where(large, scaled, gains), losses, log_scale
+
+
+def entries_of(gains: jax.Array, losses: jax.Array, noise: NoiseModel) -> jax.Array:
+    """X of the module's docstring at b = n − |T∪U| and m = |T∖U| + |U∖T|, (b, m).
+
+    Meaningless where b + m > n. In the scale of the gains.
+    """
+    differences = _differences(gains, losses, noise)
+    return mix(differences, mixture_of(noise, gains.dtype), jnp.arange(gains.shape[0]))
 
 
 def _differences(gains: jax.Array, losses: jax.Array, noise: NoiseModel) -> jax.Array:
@@ -269,7 +278,7 @@ def _differences(gains: jax.Array, losses: jax.Array, noise: NoiseModel) -> jax.
     return jnp.concatenate([gains[None], higher])
 
 
-def _log_binomials(n: int, dtype: jnp.dtype) -> jax.Array:
+def log_binomials(n: int, dtype: jnp.dtype) -> jax.Array:
     """ln C(t, a), (n+1, n+1); −∞ where a > t."""
     log_factorial = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, n + 1)))])
     t, a = np.arange(n + 1)[:, None], np.arange(n + 1)[None, :]

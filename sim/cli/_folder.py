@@ -15,7 +15,7 @@ MARK = ".interdyn-unfinished.json"
 
 
 @contextlib.contextmanager
-def results(paths: Iterable[Path], overwrite: bool) -> Iterator[None]:
+def results(paths: Iterable[Path], overwrite: bool, plan: bool = False) -> Iterator[None]:
     """Holds the folder in which the files of a run are written, all in this block.
 
     Where there are several, their names are written down until all of them are there. A run that
@@ -24,11 +24,15 @@ def results(paths: Iterable[Path], overwrite: bool) -> Iterator[None]:
     Args:
         paths: of the files, in one folder.
         overwrite: replace those that are there.
+        plan: nothing will be written in this block, so that there is nothing to hold.
 
     Raises:
         ValueError: a file would be replaced unasked, or is a folder; another run is writing there.
         OSError: the folder cannot be made, or nothing can be written there.
     """
+    if plan:
+        yield
+        return
     paths = list(paths)
     folder = paths[0].parent
     with only_writer(folder):

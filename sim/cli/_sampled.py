@@ -13,6 +13,7 @@ from rich.table import Table
 
 from sim.cli._console import out, print_text
 from sim.cli._phases import phases_of
+from sim.cli._plan import in_no_order, tell, trial
 from sim.extraction import ENOUGH, SampledInteractions, extract_sampled
 from sim.measurement import Measurement
 from sim.phases import Phases, listed, too_few_for_phases
@@ -29,8 +30,30 @@ def run_extract_sampled(
     noise_bound: float,
     tolerance: float,
     prefer: str | None,
+    *,
+    plan: bool = False,
 ) -> SampledInteractions:
-    """Extracts and saves."""
+    """Extracts and saves; tells before what it will take, and with `plan` ends there."""
+    options = noise_bound, tolerance, prefer
+    job = in_no_order(measurement)
+    tell(
+        f"Extracting from {measurement.shape_in_words()}",
+        measurement.outputs.size,
+        plan,
+        lambda: trial(lambda progress: _extracted(job, progress, *options)),
+    )
+    interactions = _extracted(measurement, progress, *options)
+    interactions.save(path, overwrite=True)  # which `results` allowed
+    return interactions
+
+
+def _extracted(
+    measurement: Measurement,
+    progress: NamedProgress,
+    noise_bound: float,
+    tolerance: float,
+    prefer: str | None,
+) -> SampledInteractions:
     extraction = extract_sampled(
         np.asarray(measurement.sets),
         measurement.outputs,
@@ -41,9 +64,7 @@ def run_extract_sampled(
         progress=lambda done, total: progress("extract", done, total),
     )
     settings = {"noise_bound": noise_bound, "tolerance": tolerance, "prefer": prefer}
-    interactions = SampledInteractions(measurement, extraction, settings)
-    interactions.save(path, overwrite=True)  # which `results` allowed
-    return interactions
+    return SampledInteractions(measurement, extraction, settings)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from pathlib import Path
 from typing import Annotated
@@ -21,12 +22,14 @@ from sim.cli._console import (
     progress_bars,
 )
 from sim.cli._folder import results
-from sim.cli.extract import run_extract
-from sim.cli.fit import print_fit, run_fit
+from sim.cli._plan import Cost, Plan, tell, trial
+from sim.cli.extract import extracted, extraction_cost, run_extract
+from sim.cli.fit import fit_cost, print_fit, run_fit
 from sim.cli.measure import run_measure
-from sim.experiments import Settings
+from sim.experiments import Settings, prepare, record
 from sim.figures import FIGURES, USUAL, figure_paths
 
+NETWORK = "digits-mlp"
 QUICK = Settings(epochs=(0, 1, 4, 8, 16, 64, 128, 512), samples=8, players=6)
 
 
@@ -42,6 +45,7 @@ def demo(
         ),
     ] = False,
     seed: Seed = 0,
+    plan: Plan = False,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
@@ -50,9 +54,13 @@ def demo(
     files = [folder / name for name in (MEASUREMENT, INTERACTIONS, FIT, REPORT)]
     drawn = [path for name in FIGURES for path in figure_paths(folder, name)]
     started = time.monotonic()
-    with results([*files, *drawn], overwrite), progress_bars() as progress:
+    with results([*files, *drawn], overwrite, plan), progress_bars() as progress:
+        if plan:
+            sizes = len(settings.epochs), settings.samples, 2**settings.players
+            what = "The demo, {} checkpoints × {} samples × {} masked inputs".format(*sizes)
+            tell(what, math.prod(sizes), plan, lambda: demo_cost(settings))
         measurement = run_measure(
-            "digits-mlp", settings, files[0], progress, overwrite=overwrite, keep_inputs=True
+            NETWORK, settings, files[0], progress, overwrite=overwrite, keep_inputs=True
         )
         interactions = run_extract(measurement, files[1], progress)
         document = run_fit(interactions, folder, progress, formats=USUAL)
@@ -66,3 +74,14 @@ def demo(
         f"look at {folder / REPORT} in a browser, then bring a network of your own; "
         f"interdyn --help says how.",
     )
+
+
+def demo_cost(settings: Settings) -> Cost:
+    """What the demo will take: measured as it is, extracted and fitted at two checkpoints."""
+    measuring = trial(lambda progress: record(prepare(NETWORK, settings), {}, progress))
+    two = dataclasses.replace(settings, epochs=settings.epochs[:2])
+    measurement = record(prepare(NETWORK, two), {})
+    interactions = extracted(measurement, lambda *_: None)
+    rest = extraction_cost(measurement).then(fit_cost(interactions))
+    share = 2 / len(settings.epochs)
+    return measuring.then(Cost(rest.seconds / share, rest.memory / share))

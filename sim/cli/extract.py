@@ -23,6 +23,7 @@ from sim.cli._console import (
     progress_bars,
 )
 from sim.cli._folder import results
+from sim.cli._plan import Cost, Plan, in_no_order, tell, trial
 from sim.cli._sampled import course, print_course, run_extract_sampled
 from sim.extraction import (
     KINDS,
@@ -68,6 +69,7 @@ def extract(
             "some seconds an input."
         ),
     ] = 0,
+    plan: Plan = False,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
@@ -83,13 +85,13 @@ def extract(
         )
     interactions: Interactions | SampledInteractions
     ranges = None
-    with results([path], overwrite), progress_bars() as progress:
+    with results([path], overwrite, plan), progress_bars() as progress:
         given = (measurement, path, progress, noise_bound, tolerance, end)
         if measurement.sets is None:
-            interactions = run_extract(*given)
+            interactions = run_extract(*given, plan=plan)
             ranges = run_split(interactions, split, progress) if split else None
         else:
-            interactions = run_extract_sampled(*given)
+            interactions = run_extract_sampled(*given, plan=plan)
     extraction = interactions.extraction
     met, total = int(extraction.converged.sum()), extraction.converged.size
     result = {
@@ -130,8 +132,29 @@ def run_extract(
     noise_bound: float = NOISE_BOUND,
     tolerance: float = TOLERANCE,
     prefer: str | None = PREFERENCES[0],
+    *,
+    plan: bool = False,
 ) -> Interactions:
-    """Extracts and saves."""
+    """Extracts and saves; tells before what it will take, and with `plan` ends there."""
+    tell(
+        f"Extracting from {measurement.shape_in_words()}",
+        measurement.outputs.size,
+        plan,
+        lambda: extraction_cost(measurement, noise_bound, tolerance, prefer),
+    )
+    interactions = extracted(measurement, progress, noise_bound, tolerance, prefer)
+    interactions.save(path, overwrite=True)  # which `results` allowed
+    return interactions
+
+
+def extracted(
+    measurement: Measurement,
+    progress: NamedProgress,
+    noise_bound: float = NOISE_BOUND,
+    tolerance: float = TOLERANCE,
+    prefer: str | None = PREFERENCES[0],
+) -> Interactions:
+    """Extracts, and saves nothing."""
     extraction = extract_interactions(
         measurement.outputs,
         noise_bound,
@@ -140,9 +163,13 @@ def run_extract(
         progress=lambda done, total: progress("extract", done, total),
     )
     settings = {"noise_bound": noise_bound, "tolerance": tolerance, "prefer": prefer}
-    interactions = Interactions(measurement, extraction, settings)
-    interactions.save(path, overwrite=True)  # which `results` allowed
-    return interactions
+    return Interactions(measurement, extraction, settings)
+
+
+def extraction_cost(measurement: Measurement, *options: Any) -> Cost:
+    """What extraction will take."""
+    job = in_no_order(measurement)
+    return trial(lambda progress: extracted(job, progress, *options))
 
 
 def run_split(interactions: Interactions, inputs: int, progress: NamedProgress) -> dict[str, Any]:

@@ -28,6 +28,8 @@ from sim.cli._console import (
 )
 from sim.cli._folder import results
 from sim.cli._phases import phases_of
+from sim.cli._plan import Cost, Plan, tell, trial
+from sim.cli.extract import extraction_cost
 from sim.cli.figures import parse_formats
 from sim.document import (
     Checkpoint,
@@ -43,7 +45,7 @@ from sim.document import (
 from sim.extraction import NOISE_BOUND, TOLERANCE, Interactions
 from sim.figures import FIGURES, FORMATS, draw_figure, figure_bytes, figure_paths, save_figure
 from sim.files import write_json
-from sim.fitting import DISTANCES, RESAMPLES, SHARES, THROUGH, fit_noise
+from sim.fitting import DISTANCES, RESAMPLES, SHARES, THROUGH, NoiseFit, fit_noise
 from sim.progress import NamedProgress
 from sim.report import write_report
 from sim.strength import PARTS
@@ -130,6 +132,7 @@ def fit(
             show_default=False,
         ),
     ] = None,
+    plan: Plan = False,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
@@ -138,11 +141,13 @@ def fit(
     formats = [] if figures is None else parse_formats(figures, "figures")
     drawn = [path for name in FIGURES for path in figure_paths(folder, name, formats)]
     interactions = Interactions.load(source).without(drop_checkpoint or ())
-    with results([folder / FIT, folder / REPORT, *drawn], overwrite), progress_bars() as progress:
+    files = [folder / FIT, folder / REPORT, *drawn]
+    with results(files, overwrite, plan), progress_bars() as progress:
         document = run_fit(
             interactions,
             folder,
             progress,
+            plan=plan,
             formats=formats,
             noise=NoiseModel(growth, correlation),
             through=through,
@@ -159,10 +164,10 @@ def fit(
         )
     if not as_json:
         print_fit(document)
-    files = "\n".join(["", f"Fit: {folder / FIT}", f"Report: {folder / REPORT}"])
+    saved = "\n".join(["", f"Fit: {folder / FIT}", f"Report: {folder / REPORT}"])
     if drawn:
-        files += f"\nFigures: {', '.join(map(str, drawn))}"
-    finish(as_json, document, files, command_line("interdyn", "figures", folder / FIT))
+        saved += f"\nFigures: {', '.join(map(str, drawn))}"
+    finish(as_json, document, saved, command_line("interdyn", "figures", folder / FIT))
 
 
 def run_fit(
@@ -170,30 +175,25 @@ def run_fit(
     folder: Path,
     progress: NamedProgress,
     *,
+    plan: bool = False,
     formats: Sequence[str] = (),
-    noise: NoiseModel = NoiseModel(),
     seed: int = 0,
     **options: Any,
 ) -> dict[str, Any]:
     """Fits, finds the phases, and saves the document and the report made of it.
 
-    Its figures are saved as files of their own too, in the given formats.
+    Its figures are saved as files of their own too, in the given formats. Tells before what it will
+    take, and with `plan` ends there.
     """
-    measurement, extraction = interactions.measurement, interactions.extraction
-    result = fit_noise(
-        extraction.i_and,
-        extraction.i_or,
-        measurement.outputs,
-        measurement.epochs,
-        noise,
-        runs=measurement.runs,
-        noise_bound=interactions.settings.get("noise_bound", NOISE_BOUND),
-        tolerance=interactions.settings.get("tolerance", TOLERANCE),
-        prefer=interactions.settings.get("prefer"),
-        progress=progress,
-        seed=seed,
-        **options,
+    measurement = interactions.measurement
+    options["seed"] = seed
+    tell(
+        f"Fitting {measurement.shape_in_words()}",
+        measurement.outputs.size,
+        plan,
+        lambda: fit_cost(interactions, **options),
     )
+    result = _fitted(interactions, progress, **options)
     phases, other_phases = (
         None if end is None else phases_of(measurement, np.asarray(end.strength), seed)
         for end in (result, result.other)
@@ -207,6 +207,42 @@ def run_fit(
     write_report(folder / REPORT, document, drawn)
     progress("report", len(FIGURES), len(FIGURES))
     return document
+
+
+def _fitted(interactions: Interactions, progress: NamedProgress, **options: Any) -> NoiseFit:
+    measurement, extraction = interactions.measurement, interactions.extraction
+    return fit_noise(
+        extraction.i_and,
+        extraction.i_or,
+        measurement.outputs,
+        measurement.epochs,
+        runs=measurement.runs,
+        progress=progress,
+        **_instrument(interactions),
+        **options,
+    )
+
+
+def _instrument(interactions: Interactions) -> dict[str, Any]:
+    """How the interactions were extracted."""
+    settings = interactions.settings
+    return {
+        "noise_bound": settings.get("noise_bound", NOISE_BOUND),
+        "tolerance": settings.get("tolerance", TOLERANCE),
+        "prefer": settings.get("prefer"),
+    }
+
+
+def fit_cost(interactions: Interactions, **options: Any) -> Cost:
+    """What a fit will take: predictions, and extractions as many as the measurement's.
+
+    At each end of the preference predictions are tabulated, and those chosen are certified by one
+    extraction; another one explains the measurement at the other end.
+    """
+    ends = 2 if options.get("both_ends", True) and interactions.settings.get("prefer") else 1
+    predictions = trial(lambda progress: _fitted(interactions, progress, **options))
+    extraction = extraction_cost(interactions.measurement, *_instrument(interactions).values())
+    return predictions.times(ends).then(extraction.times(2 * ends - 1))
 
 
 def _drawn(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import runpy
 import traceback
 from collections.abc import Mapping
@@ -24,6 +25,7 @@ from sim.cli._console import (
     progress_bars,
 )
 from sim.cli._folder import UNFINISHED, results
+from sim.cli._plan import Plan, tell, trial
 from sim.experiments import (
     BUNDLED,
     CHECKPOINT_EPOCHS,
@@ -238,6 +240,7 @@ def measure(
             show_default="30",
         ),
     ] = None,
+    plan: Plan = False,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
@@ -269,7 +272,7 @@ def measure(
         PlayerSettings(mask_at, baseline, patch, clusters),
     )
     path = folder / MEASUREMENT
-    with results([path], overwrite), progress_bars() as progress:
+    with results([path], overwrite, plan), progress_bars() as progress:
         extra = {} if script is None else run_script(script)
         measurement = run_measure(
             experiment,
@@ -282,6 +285,7 @@ def measure(
             keep_inputs=keep_inputs,
             extra=extra,
             saved=saved,
+            plan=plan,
         )
     text = f"Measured {measurement.shape_in_words()}: {path}"
     if data is not None:
@@ -337,8 +341,11 @@ def run_measure(
     keep_inputs: bool = False,
     extra: Mapping[str, Any] | None = None,
     saved: Mapping[int, Path] | None = None,
+    plan: bool = False,
 ) -> Measurement:
     """Trains, measures and saves; goes on from the checkpoints that a killed run left behind.
+
+    Tells before what it will take, and with `plan` ends there.
 
     One run is the experiment's own; several are from the settings' seed on. The paths of saved
     checkpoints, by step, are read in place of training.
@@ -347,6 +354,15 @@ def run_measure(
     metadata = {"seed": settings.seed, "versions": versions(), **(extra or {})}
     unfinished = path.parent / UNFINISHED
     several = None if seeds == 1 else range(settings.seed, settings.seed + seeds)
+    shape = (len(experiment.epochs), seeds * len(experiment.inputs), 2**experiment.masking.n)
+    tell(
+        f"Measuring {' × '.join(map(str, shape[:2]))} × 2^{experiment.masking.n} masked inputs",
+        math.prod(shape),
+        plan,
+        lambda: trial(lambda progress: record(experiment, metadata, progress, seeds=several)).times(
+            seeds
+        ),
+    )
     try:
         measurement = record(
             experiment,

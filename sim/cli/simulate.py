@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator
+import functools
+import math
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,6 +27,7 @@ from sim.cli._console import (
     progress_bars,
 )
 from sim.cli._folder import results
+from sim.cli._plan import Plan, tell, trial
 from sim.cli._simulation import DRAWN, RELAXATION, SGD, TYPES, Simulation, with_settings
 from sim.extraction import Interactions
 from sim.figures import figure_paths, phase_map, save_figure, two_phases
@@ -58,6 +61,7 @@ def simulate(
         typer.Option(help="A TOML file of these settings; options on the command line win."),
     ] = None,
     figures: Annotated[bool, typer.Option(help="Draw two_phases and phase_map.")] = True,
+    plan: Plan = False,
     overwrite: Overwrite = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
     as_json: AsJson = False,
@@ -81,9 +85,19 @@ def simulate(
     path, used = folder / TRAJECTORY, folder / CONFIG
     drawings = DRAWINGS if figures else {}
     files = [path, used, *(file for name in drawings for file in figure_paths(folder, name))]
-    with results(files, overwrite):
+    with results(files, overwrite, plan):
+        run, goal = _prepared(settings)
+        if plan or not quiet:
+            shape = np.shape(goal[0] if isinstance(goal, tuple) else goal)  # (members, 2^n)
+            tell(
+                f"Simulating {settings.epochs} epochs × {math.prod(shape[:-1])} members × "
+                f"2^{shape[-1].bit_length() - 1} sets",
+                settings.epochs * math.prod(shape),
+                plan,
+                lambda: trial(lambda told: run(progress=functools.partial(told, "simulate"))),
+            )
         with _progress(quiet) as progress:
-            trajectory = _run(settings, progress)
+            trajectory = run(progress=progress)
         heading = f"interdyn simulate, interaction-dynamics {versions()['interaction-dynamics']}"
         write_config(used, settings.used(), heading)
         for name, draw in drawings.items():
@@ -127,7 +141,8 @@ def _is_typed(context: typer.Context, name: str) -> bool:
     return source is not None and source.name == "COMMANDLINE"
 
 
-def _run(settings: Simulation, progress: Progress | None) -> Trajectory:
+def _prepared(settings: Simulation) -> tuple[Callable[..., Trajectory], AndOr]:
+    """The simulation, for the progress that it is given, and what it learns."""
     epochs = settings.epochs
     if epochs < 1:
         raise ValueError(f"--epochs must be at least 1, but is {epochs}.")
@@ -136,7 +151,8 @@ def _run(settings: Simulation, progress: Progress | None) -> Trajectory:
     noise = NoiseModel(settings.growth, settings.correlation)
     descent = Descent(**settings.group(SGD))
     initial, goal, key = _ends(settings)
-    return run_simulation(
+    run = functools.partial(
+        run_simulation,
         initial,
         goal,
         schedule,
@@ -149,8 +165,8 @@ def _run(settings: Simulation, progress: Progress | None) -> Trajectory:
         descent=descent,
         key=key,
         keep_interactions=settings.keep_interactions,
-        progress=progress,
     )
+    return run, goal
 
 
 def _ends(settings: Simulation) -> tuple[AndOr | None, AndOr, jax.Array]:
