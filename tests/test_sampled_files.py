@@ -210,7 +210,7 @@ def test_figures_show_and_say_where_the_masks_were_enough(folder, tmp_path):
     assert "Shares of strength by order, from 72 of 2^8 masks" in text
     assert "The masks are not enough at epoch 0" in text
     assert "orders are left out" in text
-    assert "At the other epochs: " in text
+    assert "a phase at those left out is not seen: " in text
     refused = interdyn(
         "figures", folder / "interactions.npz", "--out", tmp_path, "--epochs", 0, "--overwrite"
     )
@@ -293,6 +293,14 @@ def test_what_needs_all_masked_inputs_says_so_in_a_line(folder, tmp_path, comman
     assert refused.stderr.count("\n") == 1
     assert "comes from some of the masked inputs, and this needs all 2^n" in refused.stderr
     assert "interdyn figures (orders and phases), explain and export" in refused.stderr
+
+
+def test_figures_of_a_file_that_has_none(folder, tmp_path):
+    np.savez(tmp_path / "whole.npz", outputs=np.zeros((1, 1, 4)), epochs=[0])
+    refused = interdyn("figures", tmp_path / "whole.npz")
+    assert "has no figures of its own; those of its fit need a fit.json" in refused.stderr
+    refused = interdyn("figures", folder / "measurement.npz")
+    assert "A measurement becomes interactions by `interdyn extract`" in refused.stderr
 
 
 def test_split_needs_all_masked_inputs(folder, tmp_path):

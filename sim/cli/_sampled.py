@@ -206,7 +206,8 @@ def course_words(found: Course) -> list[str]:
     if found.phases is None:
         said.append(str(too_few_for_phases(int(known.sum()))))
     elif missing:
-        said.append(f"At the other epochs: {found.phases.verdict()}")
+        alone = "Of the other epochs alone, so that a phase at those left out is not seen"
+        said.append(f"{alone}: {found.phases.verdict()}")
     else:
         said.append(found.phases.verdict())
     return said
