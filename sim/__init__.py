@@ -50,9 +50,11 @@ if typing.TYPE_CHECKING:
         NoiseLaw as NoiseLaw,
         NoiseProfile as NoiseProfile,
         ScheduleFit as ScheduleFit,
+        SparseNoiseFit as SparseNoiseFit,
         TrajectoryFit as TrajectoryFit,
         fit_noise as fit_noise,
         fit_schedules as fit_schedules,
+        fit_sparse_noise as fit_sparse_noise,
         fit_trajectory as fit_trajectory,
         neighbour_residuals as neighbour_residuals,
         observe_noise as observe_noise,
@@ -125,8 +127,9 @@ _NAMES = {
         "extract_interactions extract_sampled load_interactions split_uncertainty"
     ),
     "fitting": (
-        "NoiseFit NoiseLaw NoiseProfile ScheduleFit TrajectoryFit fit_noise fit_schedules "
-        "fit_trajectory neighbour_residuals observe_noise perturb profile_noise"
+        "NoiseFit NoiseLaw NoiseProfile ScheduleFit SparseNoiseFit TrajectoryFit fit_noise "
+        "fit_schedules fit_sparse_noise fit_trajectory neighbour_residuals observe_noise perturb "
+        "profile_noise"
     ),
     "generalization": (
         "Comparison Generalizable InteractionGroups OverfittingLevel compare_interactions "

@@ -29,7 +29,10 @@ def folder(tmp_path_factory):
 
 TINY = ("--epochs", "0,1", "--samples", 2, "--players", 3)
 COMMANDS = {
-    "measure": (("measure", *TINY), "Measuring 2 × 2 × 2^3 masked inputs"),
+    "measure": (
+        ("measure", *TINY),
+        "Measuring 2 checkpoints × 2 samples × 2^3 masked inputs",
+    ),
     "extract": (
         ("extract", "measurement.npz"),
         "Extracting from 3 checkpoints × 2 samples × 2^4 masked inputs",

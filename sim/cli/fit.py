@@ -209,13 +209,19 @@ def run_fit(
     return document
 
 
-def _fitted(interactions: Interactions, progress: NamedProgress, **options: Any) -> NoiseFit:
+def _fitted(
+    interactions: Interactions,
+    progress: NamedProgress,
+    noise: NoiseModel = NoiseModel(),
+    **options: Any,
+) -> NoiseFit:
     measurement, extraction = interactions.measurement, interactions.extraction
     return fit_noise(
         extraction.i_and,
         extraction.i_or,
         measurement.outputs,
         measurement.epochs,
+        noise,
         runs=measurement.runs,
         progress=progress,
         **_instrument(interactions),

@@ -355,8 +355,9 @@ def run_measure(
     unfinished = path.parent / UNFINISHED
     several = None if seeds == 1 else range(settings.seed, settings.seed + seeds)
     shape = (len(experiment.epochs), seeds * len(experiment.inputs), 2**experiment.masking.n)
+    told = f"{shape[0]} checkpoints × {shape[1]} samples × 2^{experiment.masking.n} masked inputs"
     tell(
-        f"Measuring {' × '.join(map(str, shape[:2]))} × 2^{experiment.masking.n} masked inputs",
+        f"Measuring {told}",
         math.prod(shape),
         plan,
         lambda: trial(lambda progress: record(experiment, metadata, progress, seeds=several)).times(

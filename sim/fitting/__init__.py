@@ -47,6 +47,10 @@ from sim.fitting.schedule_fit import (
     ScheduleFit as ScheduleFit,
     fit_schedules as fit_schedules,
 )
+from sim.fitting.sparse_fit import (
+    SparseNoiseFit as SparseNoiseFit,
+    fit_sparse_noise as fit_sparse_noise,
+)
 from sim.fitting.trajectory_fit import (
     TrajectoryFit as TrajectoryFit,
     fit_trajectory as fit_trajectory,
