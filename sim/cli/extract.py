@@ -21,7 +21,8 @@ from sim.cli._console import (
     finish,
     progress_bars,
 )
-from sim.cli._folder import results
+from sim.cli._folder import EXTRACTED, results_of_all
+from sim.cli._processes import NumProcesses, ProcessId, chosen_share, run_identity
 from sim.extraction import (
     KINDS,
     NOISE_BOUND,
@@ -32,8 +33,11 @@ from sim.extraction import (
     split_uncertainty,
 )
 from sim.measurement import Measurement, dummies_in_words, near_dummies
+from sim.processes import SharedWork
 from sim.progress import NamedProgress
+from sim.unfinished import Unfinished
 
+SETTINGS = {"noise_bound": NOISE_BOUND, "tolerance": TOLERANCE, "prefer": PREFERENCES[0]}
 HOLDS = (
     "A measurement.npz, of interdyn measure or your own: outputs (checkpoints, samples, 2^players) "
     "and epochs (checkpoints,); see interdyn --help."
@@ -65,19 +69,29 @@ def extract(
             "some seconds an input."
         ),
     ] = 0,
+    num_processes: NumProcesses = None,
+    process_id: ProcessId = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
     """Extract sparse AND–OR interactions, each with a certified gap to the optimum."""
     path = (folder or source.parent) / INTERACTIONS
+    share = chosen_share(num_processes, process_id)
     measurement = Measurement.load(source)
     if not 0 <= split <= measurement.input_count:
         raise ValueError(
             f"--split must be between 0 and the {measurement.input_count} inputs, but is {split}."
         )
-    with results([path], overwrite), progress_bars() as progress:
-        end = None if prefer == "none" else prefer
-        interactions = run_extract(measurement, path, progress, noise_bound, tolerance, end)
+    end = None if prefer == "none" else prefer
+    settings = {"noise_bound": noise_bound, "tolerance": tolerance, "prefer": end}
+    parts = Unfinished(path.parent / EXTRACTED, "extraction")
+    with (
+        results_of_all(
+            [path], overwrite, share, parts, lambda: run_identity("extract", source, settings)
+        ) as work,
+        progress_bars() as progress,
+    ):
+        interactions = run_extract(measurement, path, progress, settings, work)
         ranges = run_split(interactions, split, progress) if split else None
     extraction = interactions.extraction
     met, total = int(extraction.converged.sum()), extraction.converged.size
@@ -108,21 +122,24 @@ def run_extract(
     measurement: Measurement,
     path: Path,
     progress: NamedProgress,
-    noise_bound: float = NOISE_BOUND,
-    tolerance: float = TOLERANCE,
-    prefer: str | None = PREFERENCES[0],
+    settings: Mapping[str, Any] = SETTINGS,
+    work: SharedWork | None = None,
 ) -> Interactions:
-    """Extracts and saves."""
+    """Extracts and saves.
+
+    Raises:
+        Finished: it is for another process to save.
+    """
     extraction = extract_interactions(
         measurement.outputs,
-        noise_bound,
-        tolerance,
-        prefer=prefer,
+        **settings,
         progress=lambda done, total: progress("extract", done, total),
+        work=work,
     )
-    settings = {"noise_bound": noise_bound, "tolerance": tolerance, "prefer": prefer}
+    if work is not None:
+        work.leave_saving()
     interactions = Interactions(measurement, extraction, settings)
-    interactions.save(path, overwrite=True)  # which `results` allowed
+    interactions.save(path, overwrite=True)  # which the folder allowed
     return interactions
 
 

@@ -24,7 +24,8 @@ from sim.cli._console import (
     out,
     progress_bars,
 )
-from sim.cli._folder import results
+from sim.cli._folder import FITTED, results_of_all
+from sim.cli._processes import NumProcesses, ProcessId, chosen_share, run_identity
 from sim.cli.figures import parse_formats
 from sim.document import (
     Checkpoint,
@@ -43,9 +44,11 @@ from sim.files import write_json
 from sim.fitting import DISTANCES, RESAMPLES, SHARES, THROUGH, NoiseFit, fit_noise
 from sim.measurement import Measurement
 from sim.phases import Phases, find_phases, too_few_for_phases
+from sim.processes import SharedWork
 from sim.progress import NamedProgress
 from sim.report import write_report
 from sim.strength import PARTS
+from sim.unfinished import Unfinished
 from theory import SALIENCE, NoiseModel
 
 WIDTH = 100  # of lines of text, where the terminal is wider
@@ -131,6 +134,8 @@ def fit(
             show_default=False,
         ),
     ] = None,
+    num_processes: NumProcesses = None,
+    process_id: ProcessId = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
@@ -139,24 +144,38 @@ def fit(
     formats = [] if figures is None else parse_formats(figures, "figures")
     drawn = [path for name in FIGURES for path in figure_paths(folder, name, formats)]
     interactions = Interactions.load(source).without(drop_checkpoint or ())
-    with results([folder / FIT, folder / REPORT, *drawn], overwrite), progress_bars() as progress:
+    options = {
+        "through": through,
+        "start": start,
+        "both_ends": both_ends,
+        "distance": distance,
+        "parts": parts,
+        "target": target,
+        "centred": centred,
+        "salience": salience,
+        "per_sample": per_sample,
+        "resamples": resamples,
+        "seed": seed,
+    }
+    model = {"growth": growth, "correlation": correlation, "dropped": sorted(drop_checkpoint or ())}
+    with (
+        results_of_all(
+            [folder / FIT, folder / REPORT, *drawn],
+            overwrite,
+            chosen_share(num_processes, process_id),
+            Unfinished(folder / FITTED, "fit"),
+            lambda: run_identity("fit", source, options | model),
+        ) as work,
+        progress_bars() as progress,
+    ):
         document = run_fit(
             interactions,
             folder,
             progress,
             formats=formats,
             noise=NoiseModel(growth, correlation),
-            through=through,
-            start=start,
-            both_ends=both_ends,
-            distance=distance,
-            parts=parts,
-            target=target,
-            centred=centred,
-            salience=salience,
-            per_sample=per_sample,
-            resamples=resamples,
-            seed=seed,
+            work=work,
+            **options,
         )
     if not as_json:
         print_fit(document)
@@ -173,11 +192,15 @@ def run_fit(
     *,
     formats: Sequence[str] = (),
     noise: NoiseModel = NoiseModel(),
+    work: SharedWork | None = None,
     **options: Any,
 ) -> dict[str, Any]:
     """Fits, finds the phases, and saves the document and the report made of it.
 
     Its figures are saved as files of their own too, in the given formats.
+
+    Raises:
+        Finished: it is for another process to save.
     """
     measurement, extraction = interactions.measurement, interactions.extraction
     result = fit_noise(
@@ -191,8 +214,11 @@ def run_fit(
         tolerance=interactions.settings.get("tolerance", TOLERANCE),
         prefer=interactions.settings.get("prefer"),
         progress=progress,
+        work=work,
         **options,
     )
+    if work is not None:
+        work.leave_saving()
     phases, other_phases = (_phases(measurement, end) for end in (result, result.other))
     document = fit_document(interactions, result, phases, other_phases)
     write_json(folder / FIT, document)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import hashlib
 import runpy
 import traceback
@@ -23,12 +25,14 @@ from sim.cli._console import (
     finish,
     progress_bars,
 )
-from sim.cli._folder import UNFINISHED, results
+from sim.cli._folder import UNFINISHED, results, shared_results
+from sim.cli._processes import NumProcesses, ProcessId, chosen_share
 from sim.experiments import (
     BUNDLED,
     CHECKPOINT_EPOCHS,
     STANDARD,
     STANDARD_EPOCHS,
+    Checkpoints,
     DataSettings,
     PlayerSettings,
     Settings,
@@ -37,10 +41,12 @@ from sim.experiments import (
     prepare,
     prepare_saved,
     record,
+    recording_identity,
     save_recording,
 )
 from sim.machine import versions
 from sim.measurement import Measurement, dummies_in_words, near_dummies
+from sim.processes import Share
 from sim.progress import NamedProgress
 
 DATA, NETWORK, PLAYERS = "Data", "Network and training", "Players"  # panels of --help
@@ -219,6 +225,8 @@ def measure(
             show_default="30",
         ),
     ] = None,
+    num_processes: NumProcesses = None,
+    process_id: ProcessId = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
@@ -245,7 +253,9 @@ def measure(
         PlayerSettings(mask_at, baseline, patch, clusters),
     )
     path = folder / MEASUREMENT
-    with results([path], overwrite), progress_bars() as progress:
+    share = chosen_share(num_processes, process_id)
+    held = results([path], overwrite) if share is None else contextlib.nullcontext()
+    with held, progress_bars() as progress:
         extra = {} if script is None else run_script(script)
         measurement = run_measure(
             experiment,
@@ -258,6 +268,7 @@ def measure(
             keep_inputs=keep_inputs,
             extra=extra,
             saved=saved,
+            share=share,
         )
     text = f"Measured {measurement.shape_in_words()}: {path}"
     if data is not None:
@@ -313,27 +324,36 @@ def run_measure(
     keep_inputs: bool = False,
     extra: Mapping[str, Any] | None = None,
     saved: Mapping[int, Path] | None = None,
+    share: Share | None = None,
 ) -> Measurement:
     """Trains, measures and saves; goes on from the checkpoints that a killed run left behind.
 
     One run is the experiment's own; several are from the settings' seed on. The paths of saved
-    checkpoints, by step, are read in place of training.
+    checkpoints, by step, are read in place of training. A share of several processes holds the
+    folder by itself.
+
+    Raises:
+        Finished: it is for another process to save.
     """
     experiment = prepare(name, settings) if saved is None else prepare_saved(name, settings, saved)
     metadata = {"seed": settings.seed, "versions": versions(), **(extra or {})}
     unfinished = path.parent / UNFINISHED
     several = None if seeds == 1 else range(settings.seed, settings.seed + seeds)
+    dtype = np.float32 if single else np.float64
+    recorded = functools.partial(
+        record, experiment, metadata, progress, seeds=several, keep_inputs=keep_inputs
+    )
+    if share is not None:
+        form = {"float32": single, "keep_inputs": keep_inputs}
+        run = recording_identity(experiment, metadata | form, several)
+        with shared_results([path], overwrite, share, Checkpoints(unfinished), run) as work:
+            measurement = recorded(work=work)
+            work.leave_saving()
+            measurement.save(path, dtype, overwrite=True)  # which the folder allowed
+        return Measurement.load(path) if single else measurement
     try:
-        measurement = record(
-            experiment,
-            metadata,
-            progress,
-            seeds=several,
-            folder=unfinished,
-            discard=overwrite,
-            keep_inputs=keep_inputs,
-        )
-        save_recording(measurement, path, unfinished, np.float32 if single else np.float64)
+        measurement = recorded(folder=unfinished, discard=overwrite)
+        save_recording(measurement, path, unfinished, dtype)
     except KeyboardInterrupt:
         kept, total = len(list(unfinished.rglob("epoch-*.npz"))), seeds * len(settings.epochs)
         raise KeyboardInterrupt(

@@ -259,6 +259,8 @@ class Experiment:
             data, which stay the same with their label noise; None if there is no run but `train`.
         origin: the experiment's name and its settings, by which an unfinished run is known again;
             `prepare` fills it in.
+        saved: whether nothing trains: each checkpoint is read for itself, and `train` begins after
+            the epoch of any state, whatever it holds.
     """
 
     inputs: np.ndarray
@@ -270,6 +272,7 @@ class Experiment:
     shown: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
     seeded: Callable[[int], Train] | None = None
     origin: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    saved: bool = False
 
 
 _EXPERIMENTS: dict[str, Callable[[Settings], Experiment]] = {}
