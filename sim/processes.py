@@ -17,7 +17,7 @@ import numpy as np
 
 from sim.checks import ArgumentError, check_whole
 from sim.cores import Errand, on_every_core
-from sim.files import read_npz, write_npz
+from sim.files import has_writer, read_npz, write_npz
 from sim.progress import Progress
 from sim.unfinished import Finished, Unfinished, note_damage
 
@@ -148,11 +148,17 @@ class SharedWork:
     def leave_saving(self) -> None:
         """Ends the work of all processes but the first, which saves the result.
 
+        They wait for it as long as it is there: what comes next may need the result.
+
         Raises:
             Finished: it is not this one.
         """
-        if not self.share.first:
-            raise Finished
+        if self.share.first:
+            return
+        while has_writer(self.unfinished.folder.parent):
+            self.check()
+            time.sleep(PAUSE)
+        raise Finished
 
     def _attempt(self, part: str, task: Callable[[Errand], Arrays]) -> Callable[[Errand], bool]:
         """The task, unless it is done or another process is at it; says whether there was one."""

@@ -56,7 +56,7 @@ class Unfinished:
         No other process may open it at the same time; see `alone`.
 
         Args:
-            run: a digest of all that decides the result; see `identity_of`.
+            run: a digest of all that decides the result; of settings, inputs and versions.
             results: the files that the run ends with.
             discard: throw away what another run left in the folder.
 
@@ -79,8 +79,8 @@ class Unfinished:
             if found is not None:
                 raise ValueError(
                     f"{self.folder.parent}: holds an unfinished {self.what} with other "
-                    f"settings; finish it by the command that began it, choose another --out, "
-                    f"or add --overwrite to throw it away."
+                    f"settings or versions; finish it by the command that began it, choose "
+                    f"another --out, or add --overwrite to throw it away."
                 )
             note_damage(self.folder / RUN, self.AGAIN)
         self.clear()

@@ -141,6 +141,7 @@ def fit(
 ) -> None:
     """Fit the noise level σ² of every checkpoint, beside null models; writes a report too."""
     folder = folder or source.parent
+    share = chosen_share(num_processes, process_id)
     formats = [] if figures is None else parse_formats(figures, "figures")
     drawn = [path for name in FIGURES for path in figure_paths(folder, name, formats)]
     interactions = Interactions.load(source).without(drop_checkpoint or ())
@@ -162,7 +163,7 @@ def fit(
         results_of_all(
             [folder / FIT, folder / REPORT, *drawn],
             overwrite,
-            chosen_share(num_processes, process_id),
+            share,
             Unfinished(folder / FITTED, "fit"),
             lambda: run_identity("fit", source, options | model),
         ) as work,
