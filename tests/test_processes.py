@@ -385,12 +385,13 @@ def run_all(words, out, count, environment=()):
 @pytest.mark.slow
 @pytest.mark.parametrize("count", [2, 4])
 def test_real_processes_give_the_bytes_of_one(measured, tmp_path, count):
-    """The whole way; in the measurement all are killed at first, and then started again."""
+    """In the measurement all are killed at first, and then started again."""
     steps = {
         "measurement.npz": wandering(tmp_path, "0,1,4,6", tmp_path)[:-2],
         "interactions.npz": ("extract", measured),
-        "fit.json": ("fit", "INTERACTIONS", "--resamples", 20),
     }
+    if count == 2:  # dear, because every process compiles for itself
+        steps["fit.json"] = ("fit", "INTERACTIONS", "--resamples", 20)
     for name, words in steps.items():
         alone, shared = (tmp_path / folder / name for folder in ("alone", "shared"))
         words = [
