@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import ClassVar
 
+import msgspec
 import numpy as np
 from filelock import lock_descriptor
 from numpy.typing import ArrayLike
@@ -24,6 +25,21 @@ LOCK = ".claim"
 
 class Finished(Exception):
     """Nothing is left to do: the result of the work is saved, or another process saves it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Identity:
+    """Whose work it is.
+
+    Attributes:
+        run: a digest of all that decides the result; None where it is not to be known.
+        saved: a digest of the result, once that is saved.
+        stays: whether this is kept then, for processes that come late.
+    """
+
+    run: str | None = None
+    saved: str | None = None
+    stays: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,15 +84,15 @@ class Unfinished:
             UserWarning: it is not to be known whose work the folder holds; it is done again.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        found, saved = self._identity()
-        if found == run and saved is not None:
-            if saved == content_digest(results):
-                raise Finished
-            self._name(run)  # the result is gone, or never got its name
-        if found == run:
+        known = self._identity()
+        if known.run == run:
+            if known.saved is not None:
+                if known.saved == content_digest(results):
+                    raise Finished
+                self._name(Identity(run))  # the result is gone, or never got its name
             return
         if self.any() and not discard:
-            if found is not None:
+            if known.run is not None:
                 raise ValueError(
                     f"{self.folder.parent}: holds an unfinished {self.what} with other "
                     f"settings or versions; finish it by the command that began it, choose "
@@ -84,7 +100,7 @@ class Unfinished:
                 )
             note_damage(self.folder / RUN, self.AGAIN)
         self.clear()
-        self._name(run)
+        self._name(Identity(run))
 
     def any(self) -> bool:
         """Whether anything is done."""
@@ -92,7 +108,7 @@ class Unfinished:
 
     def holds(self, run: str) -> bool:
         """Whether the folder is that run's."""
-        return self._identity()[0] == run
+        return self._identity().run == run
 
     def check(self, run: str) -> None:
         """Asks whether the work is still to be done.
@@ -101,10 +117,10 @@ class Unfinished:
             Finished: another process has saved the result.
             ValueError: another run has thrown the work away.
         """
-        found, saved = self._identity()
-        if found != run:
+        known = self._identity()
+        if known.run != run:
             raise ValueError(f"{self.folder.parent}: another run has begun there meanwhile.")
-        if saved is not None:
+        if known.saved is not None:
             raise Finished
 
     @contextlib.contextmanager
@@ -137,15 +153,21 @@ class Unfinished:
         finally:
             os.close(handle)
 
-    def note_saved(self, results: Iterable[Path]) -> None:
-        """Writes down that the result is saved: for processes that come late, or were killed."""
-        found, _ = self._identity()
-        write_json(self.folder / RUN, {"run": found, "saved": content_digest(results)})
+    def note_saved(self, results: Iterable[Path], *, stays: bool = False) -> None:
+        """Writes down that the result is saved: for processes that come late, or were killed.
 
-    def is_saved(self, results: Iterable[Path]) -> bool:
-        """Whether those files are what the work here ended with."""
-        saved = self._identity()[1]
-        return saved is not None and saved == content_digest(results)
+        Args:
+            results: its files.
+            stays: whether this is kept for processes that come late.
+        """
+        self._name(Identity(self._identity().run, content_digest(results), stays))
+
+    def is_left_over(self, results: Iterable[Path]) -> bool:
+        """Whether those files are what the work here ended with, and nobody needs it any more."""
+        known = self._identity()
+        return (
+            known.saved is not None and not known.stays and known.saved == content_digest(results)
+        )
 
     def clear(self) -> None:
         """Deletes what is done, and nothing else."""
@@ -164,19 +186,14 @@ class Unfinished:
         with contextlib.suppress(OSError):  # somebody else keeps something there
             self.folder.rmdir()
 
-    def _name(self, run: str) -> None:
-        write_json(self.folder / RUN, {"run": run})
+    def _name(self, known: Identity) -> None:
+        write_json(self.folder / RUN, dataclasses.asdict(known))
 
-    def _identity(self) -> tuple[str | None, str | None]:
-        """Whose the folder is, and the digest of what was saved; None where that is unknown."""
+    def _identity(self) -> Identity:
         try:
-            content = read_json(self.folder / RUN)
+            return msgspec.convert(read_json(self.folder / RUN), Identity)
         except (ValueError, OSError):
-            return None, None
-        if not isinstance(content, dict):
-            return None, None
-        run, saved = content.get("run"), content.get("saved")
-        return run if isinstance(run, str) else None, saved if isinstance(saved, str) else None
+            return Identity()
 
 
 def content_of(array: ArrayLike) -> bytes:

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 import theory
 from sim.cli import app
+from sim.cli._folder import results
 from sim.cli._processes import chosen_share
 from sim.experiments import Checkpoints, record, recording_identity
 from sim.files import only_writer
@@ -360,6 +361,35 @@ def test_of_one_run_a_process_measures_its_own_checkpoints_first(tmp_path, monke
     with Checkpoints(tmp_path).claim("epoch-2") as free:
         assert free
         assert recorded(Run().experiment, tmp_path, Share(0, 2)).epochs.tolist() == list(EPOCHS)
+
+
+def test_a_measurement_by_several_has_the_bytes_of_one(tmp_path, monkeypatch):
+    """And a late process knows it, whatever else has been written into the folder since."""
+    alone, shared = tmp_path / "alone", tmp_path / "shared"
+    assert interdyn(*wandering(tmp_path, "0,1,4", alone, "--seeds", 2)).exit_code == 0
+    command = wandering(tmp_path, "0,1,4", shared, "--seeds", 2, "--num-processes", 2)
+    with monkeypatch.context() as patched:
+        patched.setattr("sim.experiments._shared.measured_piece", interrupted)
+        stopped = interdyn(*command, "--process-id", 0)
+    assert stopped.exit_code == 130
+    assert stopped.stderr.strip() == (
+        "interdyn: interrupted; what is done is kept, and the same command goes on from there."
+    )
+    for i in (1, 0):
+        assert interdyn(*command, "--process-id", i).exit_code == 0
+    assert files(shared) == files(alone)
+    with results([shared / "another"], False):
+        pass
+    for i in (0, 1):
+        assert "nothing is left to do" in interdyn(*command, "--process-id", i).stdout
+    again = (*wandering(tmp_path, "0,1,4", shared, "--seeds", 2), "--overwrite")
+    assert interdyn(*again).exit_code == 0
+    assert files(shared) == files(alone)
+    assert [path.name for path in shared.iterdir()] == ["measurement.npz"]
+
+
+def interrupted(*_):
+    raise KeyboardInterrupt
 
 
 def test_training_that_never_comes_to_a_checkpoint_is_refused(tmp_path):

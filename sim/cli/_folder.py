@@ -84,7 +84,7 @@ def shared_results(
         if share.first:
             with results(paths, overwrite or begun):
                 yield work
-                parts.note_saved(paths)
+                parts.note_saved(paths, stays=True)
                 parts.clear()
         else:
             yield work

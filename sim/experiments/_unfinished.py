@@ -170,5 +170,5 @@ def forget_saved(path: str | Path, folder: str | Path) -> None:
         folder: of its checkpoints.
     """
     checkpoints = Checkpoints(Path(folder))
-    if checkpoints.is_saved([Path(path)]):
+    if checkpoints.is_left_over([Path(path)]):
         checkpoints.forget()
