@@ -162,12 +162,12 @@ class Unfinished:
         """
         self._name(Identity(self._identity().run, content_digest(results), stays))
 
-    def is_left_over(self, results: Iterable[Path]) -> bool:
-        """Whether those files are what the work here ended with, and nobody needs it any more."""
+    def forget_saved(self, results: Iterable[Path]) -> None:
+        """Deletes what a run left that was killed after it had saved those files, and no more."""
         known = self._identity()
-        return (
-            known.saved is not None and not known.stays and known.saved == content_digest(results)
-        )
+        if known.saved is not None and not known.stays and known.saved == content_digest(results):
+            self.forget()
+        self._remove_empty()
 
     def clear(self) -> None:
         """Deletes what is done, and nothing else."""
@@ -183,7 +183,10 @@ class Unfinished:
         self.clear()
         for path in (self.folder / f"run{LOCK}", self.folder / RUN):
             path.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # somebody else keeps something there
+        self._remove_empty()
+
+    def _remove_empty(self) -> None:
+        with contextlib.suppress(OSError):  # it is not empty, or not there
             self.folder.rmdir()
 
     def _name(self, known: Identity) -> None:

@@ -169,6 +169,4 @@ def forget_saved(path: str | Path, folder: str | Path) -> None:
         path: of the measurement's file.
         folder: of its checkpoints.
     """
-    checkpoints = Checkpoints(Path(folder))
-    if checkpoints.is_left_over([Path(path)]):
-        checkpoints.forget()
+    Checkpoints(Path(folder)).forget_saved([Path(path)])
