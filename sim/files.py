@@ -75,6 +75,20 @@ def only_writer(folder: str | Path) -> Iterator[None]:
                 each.rmdir()
 
 
+def has_writer(folder: str | Path) -> bool:
+    """Whether a run holds the folder by `only_writer` now."""
+    try:
+        handle = os.open(Path(folder) / LOCK, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        return not lock_descriptor(handle, blocking=False)
+    except OSError:  # no locks on this disk, where the file itself is one
+        return True
+    finally:
+        os.close(handle)
+
+
 def remove_leftovers(folder: str | Path) -> None:
     """Deletes the files that killed runs had begun to write in a folder."""
     for path in Path(folder).glob(f".*{PART}"):

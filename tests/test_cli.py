@@ -489,6 +489,7 @@ def test_every_option_of_fit_and_extract_arrives(run, tmp_path, monkeypatch):
     positional, named = seen
     assert positional[4] == NoiseModel(1.5, 0.25)
     assert callable(named.pop("progress"))
+    assert named.pop("work") is None
     assert named == {
         "runs": 1,
         "through": "direct",
@@ -510,7 +511,7 @@ def test_every_option_of_fit_and_extract_arrives(run, tmp_path, monkeypatch):
     command = ("extract", folder / "measurement.npz", "--out", tmp_path)
     options = ("--noise-bound", 0.1, "--tolerance", 0.01, "--prefer", "high")
     refused(interdyn(*command, *options), "enough")
-    assert seen[0][1:] == (0.1, 0.01)
+    assert (seen[1]["noise_bound"], seen[1]["tolerance"]) == (0.1, 0.01)
     assert seen[1]["prefer"] == "high"
     refused(interdyn(*command, "--prefer", "none"), "enough")
     assert seen[3]["prefer"] is None

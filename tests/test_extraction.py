@@ -161,6 +161,15 @@ def test_weights_by_order_price_the_interactions():
     np.testing.assert_allclose(found.objective, optimum, rtol=1.01e-5)
 
 
+def test_the_cost_of_a_sample_does_not_depend_on_the_others_to_the_bit():
+    rng = np.random.default_rng(8)
+    i_and, i_or = rng.normal(size=(2, 11, 2**N))
+    costs = programme.leaning_costs(programme.even_costs(N, jnp.dtype(float)), N, "low", 1e-3)
+    together = _stages.cost_of(costs, i_and, i_or)
+    apart = [_stages.cost_of(costs, i_and[[s]], i_or[[s]])[0] for s in range(11)]
+    np.testing.assert_array_equal(together, apart)
+
+
 def test_a_batch_is_its_samples_whatever_the_lanes():
     v = sparse_outputs(6, N, seed=7).reshape(2, 3, -1)
     together = extract_interactions(v, batch_size=4)  # two wait for a lane

@@ -25,7 +25,8 @@ ROOMS = {
         "_superposition",
     ),
     "sim": (
-        *("checks", "progress", "machine", "cores", "files", "measurement", "experiments"),
+        *("checks", "progress", "machine", "cores", "files", "unfinished"),
+        *("processes", "measurement", "experiments"),
         *("extraction", "explanation", "strength", "simulation", "fitting", "dilution", "phases"),
         "monitor",
         *("generalization", "separation", "document", "figures", "report", "export", "cli"),

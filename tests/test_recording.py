@@ -26,7 +26,7 @@ from sim.experiments import (
     save_recording,
 )
 from sim.experiments._recording import record
-from sim.experiments._unfinished import Unfinished
+from sim.experiments._unfinished import Checkpoints
 from sim.files import only_writer
 from sim.measurement.measurement import Measurement
 from sim.measurement.players import tabular_features
@@ -389,7 +389,7 @@ def test_checkpoints_go_where_the_measurement_is_saved_and_nowhere_else(tmp_path
     record(Run(label_noise=0.1).experiment, {}).save(path)
     forget_saved(path, folder)  # something else is
     assert len(list(folder.glob("epoch-*.npz"))) == 4
-    monkeypatch.setattr(Unfinished, "clear", killed)
+    monkeypatch.setattr(Checkpoints, "clear", killed)
     with pytest.raises(SystemExit):
         save_recording(measurement, path, folder)
     monkeypatch.undo()

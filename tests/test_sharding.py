@@ -1,6 +1,7 @@
 """Arrays spread over eight devices: the same numbers as on one, and no device holds them whole."""
 
 import os
+import socket
 import subprocess
 import sys
 import textwrap
@@ -9,9 +10,10 @@ import jax
 import numpy as np
 import pytest
 
+from sim import Schedule, random_start, simulate, sparse_target
 from sim.machine import check_memory
 from sim.simulation.sharding import sets_mesh, shard_sets
-from theory import optimal_interactions, zeta
+from theory import optimal_interactions, strength_by_order, zeta
 
 SETTING = """
     import jax, jax.numpy as jnp, numpy as np
@@ -90,6 +92,55 @@ def test_eight_devices_give_the_numbers_of_one():
 @pytest.mark.slow
 def test_simulations_on_eight_devices():
     _on_eight_devices(RUNS)
+
+
+CLUSTER = """
+    import sys
+    import jax
+    jax.config.update("jax_enable_x64", True)
+    jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    jax.distributed.initialize(sys.argv[1], 2, int(sys.argv[2]))
+    import numpy as np
+    import theory
+    from sim import Schedule, random_start, sets_mesh, shard_sets, simulate, sparse_target
+
+    v = np.random.default_rng(0).normal(size=64)
+    with jax.set_mesh(sets_mesh()):
+        learned = theory.optimal_interactions(shard_sets(v), 0.1)
+        assert not learned.is_fully_addressable
+        assert {s.data.shape for s in learned.addressable_shards} == {(32,)}
+        strength = np.asarray(theory.strength_by_order(learned, 0.0))
+        ends = random_start(6, jax.random.key(0)), sparse_target(6, jax.random.key(1))
+        run = simulate(*ends, Schedule.exponential(5.0, 1e-4, 3), 3, "relaxation")
+        found = [strength, run.strength, run.loss]
+    np.savez(sys.argv[3], *map(np.asarray, found))
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_of_a_cluster_give_the_numbers_of_one(tmp_path):
+    """They exchange blocks over the network, by gloo."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    program = [sys.executable, "-c", textwrap.dedent(CLUSTER), address]
+    environment = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""}
+    running = [
+        subprocess.Popen(
+            [*program, str(i), str(tmp_path / f"{i}.npz")], env=environment, stderr=subprocess.PIPE
+        )
+        for i in range(2)
+    ]
+    said = [process.communicate(timeout=400)[1][-3000:] for process in running]
+    assert [process.returncode for process in running] == [0, 0], said
+    v = np.random.default_rng(0).normal(size=64)
+    ends = random_start(6, jax.random.key(0)), sparse_target(6, jax.random.key(1))
+    run = simulate(*ends, Schedule.exponential(5.0, 1e-4, 3), 3, "relaxation")
+    alone = [strength_by_order(optimal_interactions(v, 0.1), 0.0), run.strength, run.loss]
+    for i in range(2):
+        with np.load(tmp_path / f"{i}.npz") as found:
+            for array, expected in zip(found.values(), alone, strict=True):
+                np.testing.assert_allclose(array, expected, rtol=1e-9)
 
 
 def test_one_device_is_a_mesh_too():

@@ -28,6 +28,7 @@ from sim.cli._startup import begin
 from sim.cli._streams import err as err, out as out
 from sim.measurement import ProbabilityWarning
 from sim.progress import NamedProgress
+from sim.unfinished import Finished
 
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace the results that the folder already holds.")
@@ -94,6 +95,9 @@ def plain_errors(command: Command) -> Command:
                 result = command(*args, **kwargs)
         except (typer.Exit, typer.Abort, typer.BadParameter):
             raise
+        except Finished as end:
+            finish(bool(kwargs.get("as_json")), {"finished": str(end)}, str(end), None)
+            return None
         except KeyboardInterrupt as stop:
             kept = str(stop) or "nothing half-written was left behind."
             err.print(f"interdyn: interrupted; {kept}", markup=False)

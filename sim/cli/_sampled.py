@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,43 +28,33 @@ def run_extract_sampled(
     measurement: Measurement,
     path: Path,
     progress: NamedProgress,
-    noise_bound: float,
-    tolerance: float,
-    prefer: str | None,
+    settings: Mapping[str, Any],
     *,
     plan: bool = False,
 ) -> SampledInteractions:
     """Extracts and saves; tells before what it will take, and with `plan` ends there."""
-    options = noise_bound, tolerance, prefer
     job = in_no_order(measurement)
     tell(
         f"Extracting from {measurement.shape_in_words()}",
         measurement.outputs.size,
         plan,
-        lambda: trial(lambda progress: _extracted(job, progress, *options)),
+        lambda: trial(lambda progress: _extracted(job, progress, settings)),
     )
-    interactions = _extracted(measurement, progress, *options)
-    interactions.save(path, overwrite=True)  # which `results` allowed
+    interactions = _extracted(measurement, progress, settings)
+    interactions.save(path, overwrite=True)  # which the folder allowed
     return interactions
 
 
 def _extracted(
-    measurement: Measurement,
-    progress: NamedProgress,
-    noise_bound: float,
-    tolerance: float,
-    prefer: str | None,
+    measurement: Measurement, progress: NamedProgress, settings: Mapping[str, Any]
 ) -> SampledInteractions:
     extraction = extract_sampled(
         np.asarray(measurement.sets),
         measurement.outputs,
         measurement.n,
-        noise_bound,
-        tolerance,
-        prefer=prefer,
+        **settings,
         progress=lambda done, total: progress("extract", done, total),
     )
-    settings = {"noise_bound": noise_bound, "tolerance": tolerance, "prefer": prefer}
     return SampledInteractions(measurement, extraction, settings)
 
 

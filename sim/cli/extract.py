@@ -22,8 +22,9 @@ from sim.cli._console import (
     out,
     progress_bars,
 )
-from sim.cli._folder import results
+from sim.cli._folder import EXTRACTED, results_of_all
 from sim.cli._plan import Cost, Plan, in_no_order, tell, trial
+from sim.cli._processes import NumProcesses, ProcessId, chosen_share, run_identity
 from sim.cli._sampled import course, print_course, run_extract_sampled
 from sim.extraction import (
     KINDS,
@@ -36,8 +37,11 @@ from sim.extraction import (
     split_uncertainty,
 )
 from sim.measurement import Measurement, dummies_in_words, near_dummies
+from sim.processes import SharedWork
 from sim.progress import NamedProgress
+from sim.unfinished import Unfinished
 
+SETTINGS = {"noise_bound": NOISE_BOUND, "tolerance": TOLERANCE, "prefer": PREFERENCES[0]}
 HOLDS = (
     "A measurement.npz, of interdyn measure or your own: outputs (checkpoints, samples, 2^players) "
     "and epochs (checkpoints,); see interdyn --help."
@@ -69,12 +73,15 @@ def extract(
             "some seconds an input."
         ),
     ] = 0,
+    num_processes: NumProcesses = None,
+    process_id: ProcessId = None,
     plan: Plan = False,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
     """Extract sparse AND–OR interactions, each with a certified gap to the optimum."""
     path = (folder or source.parent) / INTERACTIONS
+    share = chosen_share(num_processes, process_id)
     measurement = Measurement.load(source)
     end = None if prefer == "none" else prefer
     if split and measurement.sets is not None:
@@ -83,15 +90,27 @@ def extract(
         raise ValueError(
             f"--split must be between 0 and the {measurement.input_count} inputs, but is {split}."
         )
+    if share is not None and share.num_processes > 1 and measurement.sets is not None:
+        raise ValueError(
+            "--num-processes shares extraction from all 2^n masked inputs, and this measurement "
+            "has some; run it in one process."
+        )
+    settings = {"noise_bound": noise_bound, "tolerance": tolerance, "prefer": end}
     interactions: Interactions | SampledInteractions
     ranges = None
-    with results([path], overwrite, plan), progress_bars() as progress:
-        given = (measurement, path, progress, noise_bound, tolerance, end)
+    parts = Unfinished(path.parent / EXTRACTED, "extraction")
+    with (
+        results_of_all(
+            [path], overwrite, share, parts, lambda: run_identity("extract", source, settings), plan
+        ) as work,
+        progress_bars() as progress,
+    ):
         if measurement.sets is None:
+            given = (measurement, path, progress, settings, work)
             interactions = run_extract(*given, plan=plan)
             ranges = run_split(interactions, split, progress) if split else None
         else:
-            interactions = run_extract_sampled(*given, plan=plan)
+            interactions = run_extract_sampled(measurement, path, progress, settings, plan=plan)
     extraction = interactions.extraction
     met, total = int(extraction.converged.sum()), extraction.converged.size
     result = {
@@ -129,47 +148,49 @@ def run_extract(
     measurement: Measurement,
     path: Path,
     progress: NamedProgress,
-    noise_bound: float = NOISE_BOUND,
-    tolerance: float = TOLERANCE,
-    prefer: str | None = PREFERENCES[0],
+    settings: Mapping[str, Any] = SETTINGS,
+    work: SharedWork | None = None,
     *,
     plan: bool = False,
 ) -> Interactions:
-    """Extracts and saves; tells before what it will take, and with `plan` ends there."""
+    """Extracts and saves; tells before what it will take, and with `plan` ends there.
+
+    Raises:
+        Finished: it is for another process to save.
+    """
     tell(
         f"Extracting from {measurement.shape_in_words()}",
         measurement.outputs.size,
         plan,
-        lambda: extraction_cost(measurement, noise_bound, tolerance, prefer),
+        lambda: extraction_cost(measurement, settings),
     )
-    interactions = extracted(measurement, progress, noise_bound, tolerance, prefer)
-    interactions.save(path, overwrite=True)  # which `results` allowed
+    interactions = extracted(measurement, progress, settings, work)
+    if work is not None:
+        work.leave_saving()
+    interactions.save(path, overwrite=True)  # which the folder allowed
     return interactions
 
 
 def extracted(
     measurement: Measurement,
     progress: NamedProgress,
-    noise_bound: float = NOISE_BOUND,
-    tolerance: float = TOLERANCE,
-    prefer: str | None = PREFERENCES[0],
+    settings: Mapping[str, Any] = SETTINGS,
+    work: SharedWork | None = None,
 ) -> Interactions:
     """Extracts, and saves nothing."""
     extraction = extract_interactions(
         measurement.outputs,
-        noise_bound,
-        tolerance,
-        prefer=prefer,
+        **settings,
         progress=lambda done, total: progress("extract", done, total),
+        work=work,
     )
-    settings = {"noise_bound": noise_bound, "tolerance": tolerance, "prefer": prefer}
     return Interactions(measurement, extraction, settings)
 
 
-def extraction_cost(measurement: Measurement, *options: Any) -> Cost:
+def extraction_cost(measurement: Measurement, settings: Mapping[str, Any] = SETTINGS) -> Cost:
     """What extraction will take."""
     job = in_no_order(measurement)
-    return trial(lambda progress: extracted(job, progress, *options))
+    return trial(lambda progress: extracted(job, progress, settings))
 
 
 def run_split(interactions: Interactions, inputs: int, progress: NamedProgress) -> dict[str, Any]:

@@ -26,9 +26,10 @@ from sim.cli._console import (
     print_text,
     progress_bars,
 )
-from sim.cli._folder import results
+from sim.cli._folder import FITTED, results_of_all
 from sim.cli._phases import phases_of
 from sim.cli._plan import Cost, Plan, tell, trial
+from sim.cli._processes import NumProcesses, ProcessId, chosen_share, run_identity
 from sim.cli.extract import extraction_cost
 from sim.cli.figures import parse_formats
 from sim.document import (
@@ -46,9 +47,11 @@ from sim.extraction import NOISE_BOUND, TOLERANCE, Interactions
 from sim.figures import FIGURES, FORMATS, draw_figure, figure_bytes, figure_paths, save_figure
 from sim.files import write_json
 from sim.fitting import DISTANCES, RESAMPLES, SHARES, THROUGH, NoiseFit, fit_noise
+from sim.processes import SharedWork
 from sim.progress import NamedProgress
 from sim.report import write_report
 from sim.strength import PARTS
+from sim.unfinished import Unfinished
 from theory import SALIENCE, NoiseModel
 
 
@@ -132,17 +135,43 @@ def fit(
             show_default=False,
         ),
     ] = None,
+    num_processes: NumProcesses = None,
+    process_id: ProcessId = None,
     plan: Plan = False,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
     """Fit the noise level σ² of every checkpoint, beside null models; writes a report too."""
     folder = folder or source.parent
+    share = chosen_share(num_processes, process_id)
     formats = [] if figures is None else parse_formats(figures, "figures")
     drawn = [path for name in FIGURES for path in figure_paths(folder, name, formats)]
     interactions = Interactions.load(source).without(drop_checkpoint or ())
-    files = [folder / FIT, folder / REPORT, *drawn]
-    with results(files, overwrite, plan), progress_bars() as progress:
+    options: dict[str, Any] = {
+        "through": through,
+        "start": start,
+        "both_ends": both_ends,
+        "distance": distance,
+        "parts": parts,
+        "target": target,
+        "centred": centred,
+        "salience": salience,
+        "per_sample": per_sample,
+        "resamples": resamples,
+        "seed": seed,
+    }
+    model = {"growth": growth, "correlation": correlation, "dropped": sorted(drop_checkpoint or ())}
+    with (
+        results_of_all(
+            [folder / FIT, folder / REPORT, *drawn],
+            overwrite,
+            share,
+            Unfinished(folder / FITTED, "fit"),
+            lambda: run_identity("fit", source, options | model),
+            plan,
+        ) as work,
+        progress_bars() as progress,
+    ):
         document = run_fit(
             interactions,
             folder,
@@ -150,17 +179,8 @@ def fit(
             plan=plan,
             formats=formats,
             noise=NoiseModel(growth, correlation),
-            through=through,
-            start=start,
-            both_ends=both_ends,
-            distance=distance,
-            parts=parts,
-            target=target,
-            centred=centred,
-            salience=salience,
-            per_sample=per_sample,
-            resamples=resamples,
-            seed=seed,
+            work=work,
+            **options,
         )
     if not as_json:
         print_fit(document)
@@ -178,12 +198,16 @@ def run_fit(
     plan: bool = False,
     formats: Sequence[str] = (),
     seed: int = 0,
+    work: SharedWork | None = None,
     **options: Any,
 ) -> dict[str, Any]:
     """Fits, finds the phases, and saves the document and the report made of it.
 
     Its figures are saved as files of their own too, in the given formats. Tells before what it will
     take, and with `plan` ends there.
+
+    Raises:
+        Finished: it is for another process to save.
     """
     measurement = interactions.measurement
     options["seed"] = seed
@@ -193,7 +217,9 @@ def run_fit(
         plan,
         lambda: fit_cost(interactions, **options),
     )
-    result = _fitted(interactions, progress, **options)
+    result = _fitted(interactions, progress, work=work, **options)
+    if work is not None:
+        work.leave_saving()
     phases, other_phases = (
         None if end is None else phases_of(measurement, np.asarray(end.strength), seed)
         for end in (result, result.other)
@@ -247,7 +273,7 @@ def fit_cost(interactions: Interactions, **options: Any) -> Cost:
     """
     ends = 2 if options.get("both_ends", True) and interactions.settings.get("prefer") else 1
     predictions = trial(lambda progress: _fitted(interactions, progress, **options))
-    extraction = extraction_cost(interactions.measurement, *_instrument(interactions).values())
+    extraction = extraction_cost(interactions.measurement, _instrument(interactions))
     return predictions.times(ends).then(extraction.times(2 * ends - 1))
 
 

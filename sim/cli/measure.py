@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import hashlib
 import math
 import runpy
@@ -24,13 +26,15 @@ from sim.cli._console import (
     finish,
     progress_bars,
 )
-from sim.cli._folder import UNFINISHED, results
+from sim.cli._folder import UNFINISHED, results, shared_results
 from sim.cli._plan import Plan, tell, trial
+from sim.cli._processes import NumProcesses, ProcessId, chosen_share
 from sim.experiments import (
     BUNDLED,
     CHECKPOINT_EPOCHS,
     STANDARD,
     STANDARD_EPOCHS,
+    Checkpoints,
     DataSettings,
     PlayerSettings,
     Settings,
@@ -39,10 +43,12 @@ from sim.experiments import (
     prepare,
     prepare_saved,
     record,
+    recording_identity,
     save_recording,
 )
 from sim.machine import versions
 from sim.measurement import WAYS, Measurement, dummies_in_words, near_dummies
+from sim.processes import Share
 from sim.progress import NamedProgress
 
 DATA, NETWORK, PLAYERS = "Data", "Network and training", "Players"  # panels of --help
@@ -240,6 +246,8 @@ def measure(
             show_default="30",
         ),
     ] = None,
+    num_processes: NumProcesses = None,
+    process_id: ProcessId = None,
     plan: Plan = False,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
@@ -272,7 +280,9 @@ def measure(
         PlayerSettings(mask_at, baseline, patch, clusters),
     )
     path = folder / MEASUREMENT
-    with results([path], overwrite, plan), progress_bars() as progress:
+    share = None if plan else chosen_share(num_processes, process_id)
+    held = results([path], overwrite, plan) if share is None else contextlib.nullcontext()
+    with held, progress_bars() as progress:
         extra = {} if script is None else run_script(script)
         measurement = run_measure(
             experiment,
@@ -286,6 +296,7 @@ def measure(
             extra=extra,
             saved=saved,
             plan=plan,
+            share=share,
         )
     text = f"Measured {measurement.shape_in_words()}: {path}"
     if data is not None:
@@ -342,39 +353,49 @@ def run_measure(
     extra: Mapping[str, Any] | None = None,
     saved: Mapping[int, Path] | None = None,
     plan: bool = False,
+    share: Share | None = None,
 ) -> Measurement:
     """Trains, measures and saves; goes on from the checkpoints that a killed run left behind.
 
     Tells before what it will take, and with `plan` ends there.
 
     One run is the experiment's own; several are from the settings' seed on. The paths of saved
-    checkpoints, by step, are read in place of training.
+    checkpoints, by step, are read in place of training. A share of several processes holds the
+    folder by itself.
+
+    Raises:
+        Finished: it is for another process to save.
     """
     experiment = prepare(name, settings) if saved is None else prepare_saved(name, settings, saved)
     metadata = {"seed": settings.seed, "versions": versions(), **(extra or {})}
     unfinished = path.parent / UNFINISHED
     several = None if seeds == 1 else range(settings.seed, settings.seed + seeds)
-    shape = (len(experiment.epochs), seeds * len(experiment.inputs), 2**experiment.masking.n)
-    told = f"{shape[0]} checkpoints × {shape[1]} samples × 2^{experiment.masking.n} masked inputs"
+    dtype = np.float32 if single else np.float64
+    recorded = functools.partial(
+        record, experiment, metadata, progress, seeds=several, keep_inputs=keep_inputs
+    )
+    shape = (len(experiment.epochs), seeds * len(experiment.inputs), experiment.mask_count)
+    some = "" if experiment.sets is None else f"{shape[2]} of "
+    masked = f"{some}2^{experiment.masking.n} masked inputs"
     tell(
-        f"Measuring {told}",
+        f"Measuring {shape[0]} checkpoints × {shape[1]} samples × {masked}",
         math.prod(shape),
         plan,
         lambda: trial(lambda progress: record(experiment, metadata, progress, seeds=several)).times(
             seeds
         ),
     )
+    if share is not None:
+        form = {"float32": single, "keep_inputs": keep_inputs}
+        run = recording_identity(experiment, metadata | form, several)
+        with shared_results([path], overwrite, share, Checkpoints(unfinished), run) as work:
+            measurement = recorded(work=work)
+            work.leave_saving()
+            measurement.save(path, dtype, overwrite=True)  # which the folder allowed
+        return Measurement.load(path) if single else measurement
     try:
-        measurement = record(
-            experiment,
-            metadata,
-            progress,
-            seeds=several,
-            folder=unfinished,
-            discard=overwrite,
-            keep_inputs=keep_inputs,
-        )
-        save_recording(measurement, path, unfinished, np.float32 if single else np.float64)
+        measurement = recorded(folder=unfinished, discard=overwrite)
+        save_recording(measurement, path, unfinished, dtype)
     except KeyboardInterrupt:
         kept, total = len(list(unfinished.rglob("epoch-*.npz"))), seeds * len(settings.epochs)
         raise KeyboardInterrupt(

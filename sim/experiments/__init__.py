@@ -1,6 +1,9 @@
 """Networks that really train, by name: what a measurement needs before it is measured."""
 
-from sim.experiments._recording import record as record
+from sim.experiments._recording import (
+    record as record,
+    recording_identity as recording_identity,
+)
 from sim.experiments._reference import Network as Network, train_network as train_network
 from sim.experiments._registry import (
     BUNDLED as BUNDLED,
@@ -26,6 +29,7 @@ from sim.experiments._saved import (
     register_saved as register_saved,
 )
 from sim.experiments._unfinished import (
+    Checkpoints as Checkpoints,
     forget_saved as forget_saved,
     save_recording as save_recording,
 )

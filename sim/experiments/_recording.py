@@ -10,21 +10,16 @@ from typing import Any
 import numpy as np
 
 from sim.checks import ArgumentError, check_seed
-from sim.experiments._registry import Checkpoint, Experiment, Train
-from sim.experiments._unfinished import Unfinished, identity
+from sim.experiments._piece import Piece, check_differ, measured_piece
+from sim.experiments._registry import Experiment, Train
+from sim.experiments._shared import shared_runs
+from sim.experiments._unfinished import Checkpoints, identity
 from sim.files import only_writer
-from sim.measurement import (
-    CURVES,
-    Measurement,
-    check_memory_for_outputs,
-    check_sets,
-    measure_outputs,
-)
-from sim.progress import NamedProgress, Progress
+from sim.measurement import CURVES, Measurement, check_memory_for_outputs
+from sim.processes import SharedWork
+from sim.progress import NamedProgress
 
 COPIES = 3.2  # of the outputs at the end: as measured, joined, and checked and kept
-Piece = Mapping[str, np.ndarray | float]
-"""What is kept of a checkpoint: its outputs, and its losses and accuracies, if known, by name."""
 
 
 def record(
@@ -36,6 +31,7 @@ def record(
     folder: str | Path | None = None,
     discard: bool = False,
     keep_inputs: bool = False,
+    work: SharedWork | None = None,
 ) -> Measurement:
     """Trains the experiment's network and measures it at each of its checkpoints.
 
@@ -57,12 +53,16 @@ def record(
         discard: throw away the checkpoints of a run with other settings.
         keep_inputs: whether the measurement holds the inputs too, so that interactions can be drawn
             on them.
+        work: the same recording by several processes, begun by `recording_identity`, in place of a
+            folder. Each of them trains, and the checkpoints of every training run are measured by
+            one or another.
 
     Raises:
         ValueError: a score that is not finite or of the wrong shape (names epoch and sample); the
             outputs do not fit into memory; the folder holds a run with other settings, or another
             run is writing there; training skips a checkpoint; seeds that are given twice, that the
             experiment cannot train from, or that make no difference.
+        Finished: another process has saved the measurement meanwhile.
         OSError: the disk is full, or the folder cannot be written.
 
     Warns:
@@ -76,16 +76,19 @@ def record(
         (2, 2, [7, 8])
     """
     count = 1 if seeds is None else len(seeds)
-    shape = (len(experiment.epochs), count * len(experiment.inputs), _masks(experiment))
+    shape = (len(experiment.epochs), count * len(experiment.inputs), experiment.mask_count)
     check_memory_for_outputs(shape, COPIES)
     chosen = [] if seeds is None else _checked_seeds(seeds, experiment)
-    added = dict(metadata) | ({} if seeds is None else {"seeds": chosen})
+    added = _added(metadata, None if seeds is None else chosen)
     with contextlib.nullcontext() if folder is None else only_writer(folder):
         unfinished = None
         if folder is not None:
             run = identity(experiment, added)
-            unfinished = Unfinished.open(Path(folder), run, discard=discard)
-        if experiment.seeded is None or seeds is None:
+            unfinished = Checkpoints(Path(folder))
+            unfinished.open(run, discard=discard)
+        if work is not None:
+            runs = shared_runs(experiment, chosen, work, progress)
+        elif experiment.seeded is None or seeds is None:
             runs = [_run(experiment, experiment.train, unfinished, progress)]
         else:
             runs = _runs(experiment, experiment.seeded, chosen, unfinished, progress)
@@ -106,10 +109,15 @@ def record(
     )
 
 
-def _masks(experiment: Experiment) -> int:
-    """How many masked versions of each input are measured."""
-    n = experiment.masking.n
-    return 2**n if experiment.sets is None else len(check_sets(experiment.sets, n))
+def recording_identity(
+    experiment: Experiment, metadata: Mapping[str, Any], seeds: Sequence[int] | None
+) -> str:
+    """What tells a recording from others; see `record`."""
+    return identity(experiment, _added(metadata, seeds))
+
+
+def _added(metadata: Mapping[str, Any], seeds: Sequence[int] | None) -> dict[str, Any]:
+    return dict(metadata) | ({} if seeds is None else {"seeds": [int(seed) for seed in seeds]})
 
 
 def _shown(experiment: Experiment, keep_inputs: bool) -> dict[str, Any]:
@@ -138,7 +146,7 @@ def _runs(
     experiment: Experiment,
     seeded: Callable[[int], Train],
     seeds: Sequence[int],
-    unfinished: Unfinished | None,
+    unfinished: Checkpoints | None,
     progress: NamedProgress | None,
 ) -> list[list[Piece]]:
     """One training run from each seed, in turn.
@@ -154,19 +162,15 @@ def _runs(
 
         part = None if unfinished is None else unfinished.of_seed(seed)
         runs.append(_run(experiment, seeded(seed), part, named))
-        pairs = zip(runs[0], runs[at], strict=True)
-        if at and all(np.array_equal(a["outputs"], b["outputs"]) for a, b in pairs):
-            raise ValueError(
-                f"Training from the seeds {seeds[0]} and {seed} gave the same outputs at every "
-                f"checkpoint: the experiment's `seeded` must make use of its seed."
-            )
+        if at:
+            check_differ(runs[0], runs[at], (seeds[0], seed))
     return runs
 
 
 def _run(
     experiment: Experiment,
     train: Train,
-    unfinished: Unfinished | None,
+    unfinished: Checkpoints | None,
     progress: NamedProgress | None,
 ) -> list[Piece]:
     """One training run, checkpoint by checkpoint."""
@@ -183,11 +187,11 @@ def _run(
 def _pieces(
     experiment: Experiment,
     train: Train,
-    unfinished: Unfinished | None,
+    unfinished: Checkpoints | None,
     progress: NamedProgress | None,
 ) -> Iterator[tuple[int, Piece]]:
     """Outputs and curves by epoch: first those that are on disk, then the newly measured."""
-    inputs, size = len(experiment.inputs), _masks(experiment)
+    inputs, size = len(experiment.inputs), experiment.mask_count
     kept = set()
     checkpoints = 0  # done so far
 
@@ -215,27 +219,9 @@ def _pieces(
     for checkpoint in train(trained, state):
         if checkpoint.epoch in kept:
             continue
-        piece = _measured(experiment, checkpoint, measured)
+        piece = measured_piece(experiment, checkpoint, measured)
         checkpoints += 1
         if unfinished is not None:
-            unfinished.write(checkpoint.epoch, piece, checkpoint.state)
+            unfinished.write(checkpoint.epoch, piece)
+            unfinished.write_state(checkpoint.state)
         yield checkpoint.epoch, piece
-
-
-def _measured(experiment: Experiment, checkpoint: Checkpoint, progress: Progress) -> Piece:
-    curves = {name: getattr(checkpoint, name) for name in CURVES}
-    known: dict[str, Any] = {name: np.array([c]) for name, c in curves.items() if c is not None}
-    try:
-        outputs = measure_outputs(
-            checkpoint.score,
-            experiment.inputs if checkpoint.inputs is None else checkpoint.inputs,
-            experiment.masking,
-            experiment.labels,
-            masks=experiment.sets,
-            progress=progress,
-        )
-        # Its checks of losses and accuracies, before another checkpoint is measured in vain.
-        Measurement(np.zeros((1, 1, 2)), np.zeros(1), **known)
-    except ValueError as error:
-        raise ValueError(f"At epoch {checkpoint.epoch}: {error}") from error
-    return {"outputs": outputs} | {name: curve[0] for name, curve in known.items()}

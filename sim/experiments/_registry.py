@@ -20,7 +20,7 @@ from sim.checks import (
     check_seed,
     check_whole,
 )
-from sim.measurement import WAYS, Masking, sample_masks
+from sim.measurement import WAYS, Masking, check_sets, sample_masks
 from sim.progress import Progress
 
 CHECKPOINT_EPOCHS = (0, 1, 2, 3, 4, 5, 6, 8, 11, 16, 23, 32, 64, 128, 256, 512)
@@ -288,8 +288,10 @@ class Experiment:
         seeded: from a seed to the training run with its initial parameters and its order of the
             data, which stay the same with their label noise; None if there is no run but `train`.
         sets: (m,), the only sets of players whose masked inputs are measured; None for all.
-            `prepare` fills it in by the settings, as it does what follows.
+            `prepare` fills it in by the settings, as it does `origin`.
         origin: the experiment's name and its settings, by which an unfinished run is known again.
+        saved: whether nothing trains: each checkpoint is read for itself, and `train` begins after
+            the epoch of any state, whatever it holds.
     """
 
     inputs: np.ndarray
@@ -302,6 +304,13 @@ class Experiment:
     seeded: Callable[[int], Train] | None = None
     sets: np.ndarray | None = None
     origin: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    saved: bool = False
+
+    @property
+    def mask_count(self) -> int:
+        """How many masked versions of each input are measured."""
+        n = self.masking.n
+        return 2**n if self.sets is None else len(check_sets(self.sets, n))
 
 
 _EXPERIMENTS: dict[str, Callable[[Settings], Experiment]] = {}

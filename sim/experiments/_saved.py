@@ -15,9 +15,9 @@ from numpy.typing import ArrayLike
 
 from sim.checks import ArgumentError, as_array
 from sim.experiments._registry import Checkpoint, Experiment, Settings, State, Train
-from sim.experiments._unfinished import content_of
 from sim.measurement import Masking, PartialScore
 from sim.progress import Progress
+from sim.unfinished import content_of
 
 WILD = "*?["
 """What may stand for any text in a pattern of paths."""
@@ -193,6 +193,7 @@ def prepare_saved(name: str, settings: Settings, checkpoints: Mapping[int, Path]
         metadata={"experiment": name} | dict(network.metadata) | {"checkpoints": names},
         shown=network.shown,
         sets=settings.sets(network.masking.n),
+        saved=True,
         origin={
             "experiment": name,
             "settings": settings.record(),

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import hashlib
 import json
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,11 +13,11 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from sim.experiments._registry import Experiment, State
-from sim.files import PART, move, read_json, read_npz, write_json, write_npz
+from sim.files import move, read_npz, write_npz
 from sim.measurement import CURVES, Measurement
+from sim.unfinished import Unfinished, content_of, note_damage
 
-RUN = "run.json"
-STATE = "state.npz"
+STATE = "state{}.npz"  # of process 0, and of others with their number
 WHOLE = "measurement.npz"
 
 
@@ -43,67 +41,24 @@ def identity(experiment: Experiment, metadata: Mapping[str, Any]) -> str:
     return digest.hexdigest()
 
 
-def content_of(array: ArrayLike) -> bytes:
-    """An array's dtype, shape and values: what a digest of it is made of."""
-    whole = np.ascontiguousarray(array)
-    return f"{whole.dtype}{whole.shape}".encode() + whole.tobytes()
-
-
 @dataclasses.dataclass(frozen=True)
-class Unfinished:
+class Checkpoints(Unfinished):
     """The checkpoints of an unfinished measurement, in a folder of their own.
 
-    Every file is written whole or not at all, and the state after the checkpoint it belongs to, so
-    a run that is killed at any moment can go on from what is there. What is damaged all the same
-    counts as not there, with a warning. Of several training runs, each has a folder of its own
-    inside.
+    The state that training goes on from is written after the checkpoint it belongs to. What is
+    damaged all the same counts as not there, with a warning. Of several training runs, each has a
+    folder of its own inside.
     """
 
-    folder: Path
+    what: str = "measurement"
 
-    @classmethod
-    def open(cls, folder: Path, run: str, *, discard: bool = False) -> Unfinished:
-        """Opens the folder of the run with that identity, new or begun earlier.
+    AGAIN = "every checkpoint is measured again"
+    KEEPS = ("epoch-*.npz",)
+    ASIDE = (STATE.format("*"), WHOLE)
 
-        Args:
-            folder: where; it is there, and the caller's alone.
-            run: see `identity`.
-            discard: throw away what another run left in the folder.
-
-        Raises:
-            ValueError: the folder holds another run's checkpoints, and they are to be kept.
-
-        Warns:
-            UserWarning: it is not to be known whose checkpoints the folder holds; they are
-                measured again.
-        """
-        unfinished = cls(folder)
-        found = unfinished._run()
-        if found != run:
-            if any(folder.rglob("epoch-*.npz")) and not discard:
-                if found is not None:
-                    raise ValueError(
-                        f"{folder.parent}: holds an unfinished measurement with other settings; "
-                        f"finish it by the command that began it, choose another --out, or add "
-                        f"--overwrite to throw it away."
-                    )
-                _note_damage(folder / RUN, "every checkpoint is measured again")
-            unfinished.clear()
-            write_json(folder / RUN, {"run": run})
-        return unfinished
-
-    def of_seed(self, seed: int) -> Unfinished:
+    def of_seed(self, seed: int) -> Checkpoints:
         """The checkpoints of one of several training runs."""
-        return Unfinished(self.folder / f"seed-{seed}")
-
-    def _run(self) -> str | None:
-        """Identity of the run whose folder it is; None where that is not to be known."""
-        try:
-            content = read_json(self.folder / RUN)
-        except (ValueError, OSError):
-            return None
-        run = content.get("run") if isinstance(content, dict) else None
-        return run if isinstance(run, str) else None
+        return Checkpoints(self.folder / f"seed-{seed}")
 
     def _path(self, epoch: int) -> Path:
         return self.folder / f"epoch-{epoch}.npz"
@@ -128,47 +83,42 @@ class Unfinished:
         except (ValueError, TypeError, OSError):
             whole = False
         if not whole:
-            _note_damage(path, "its checkpoint is measured again")
+            note_damage(path, "its checkpoint is measured again")
             return None
         return piece
 
-    def write(self, epoch: int, arrays: Mapping[str, ArrayLike], state: State | None) -> None:
-        """Keeps a checkpoint, and the state that training goes on from."""
+    def write(self, epoch: int, arrays: Mapping[str, ArrayLike]) -> None:
+        """Keeps a checkpoint."""
         write_npz(self._path(epoch), arrays)
+
+    def write_state(self, state: State | None, process: int = 0) -> None:
+        """Keeps what a process's training goes on from, where this is offered."""
         if state is not None:
             leaves = {f"array{i}": array for i, array in enumerate(state.arrays)}
-            write_npz(self.folder / STATE, {"epoch": state.epoch, **leaves})
+            path = self.folder / STATE.format(process or "")
+            write_npz(path, {"epoch": state.epoch, **leaves})
 
     def state(self, before: int) -> State | None:
         """What training goes on from to come to an epoch, or None to begin with."""
-        path = self.folder / STATE
-        if not path.exists():
-            return None
-        try:
-            arrays = read_npz(path, ("epoch",))
-            leaves = tuple(arrays[f"array{i}"] for i in range(len(arrays) - 1))
-            state = State(int(arrays["epoch"]), leaves)
-        except (ValueError, TypeError, KeyError, OSError):
-            _note_damage(path, "the network is trained again from the beginning")
-            return None
-        return state if state.epoch < before else None
+        states = [_state(path) for path in sorted(self.folder.glob(STATE.format("*")))]
+        earlier = [state for state in states if state is not None and state.epoch < before]
+        return max(earlier, key=lambda state: state.epoch, default=None)
 
     def clear(self) -> None:
-        """Deletes what the run keeps here, and nothing else.
-
-        Its identity goes last, so that nobody takes for their own what a killed deletion left.
-        """
+        """Deletes what the run keeps here, and nothing else."""
         for part in self.folder.glob("seed-*"):
-            Unfinished(part).clear()
-            with contextlib.suppress(OSError):  # somebody else keeps something there
-                part.rmdir()
-        for pattern in ("epoch-*.npz", STATE, WHOLE, f".*{PART}", RUN):
-            for path in self.folder.glob(pattern):
-                path.unlink()
+            Checkpoints(part).forget()
+        super().clear()
 
 
-def _note_damage(path: Path, follows: str) -> None:
-    warnings.warn(f"{path}: is damaged; {follows}.", stacklevel=2)
+def _state(path: Path) -> State | None:
+    try:
+        arrays = read_npz(path, ("epoch",))
+        leaves = tuple(arrays[f"array{i}"] for i in range(len(arrays) - 1))
+        return State(int(arrays["epoch"]), leaves)
+    except (ValueError, TypeError, KeyError, OSError):
+        note_damage(path, "the network is trained again from the beginning")
+        return None
 
 
 def save_recording(
@@ -203,13 +153,12 @@ def save_recording(
         ...     [path.name for path in Path(runs).iterdir()]
         ['measurement.npz']
     """
-    unfinished = Unfinished(Path(folder))
-    whole = unfinished.folder / WHOLE
+    checkpoints = Checkpoints(Path(folder))
+    whole = checkpoints.folder / WHOLE
     measurement.save(whole, dtype, overwrite=True)
-    saved = {"run": unfinished._run(), "saved": _digest(whole)}
-    write_json(unfinished.folder / RUN, saved)
+    checkpoints.note_saved([whole])
     move(whole, path)
-    _forget(unfinished)
+    checkpoints.forget()
 
 
 def forget_saved(path: str | Path, folder: str | Path) -> None:
@@ -221,21 +170,4 @@ def forget_saved(path: str | Path, folder: str | Path) -> None:
         path: of the measurement's file.
         folder: of its checkpoints.
     """
-    path, unfinished = Path(path), Unfinished(Path(folder))
-    try:
-        saved = read_json(unfinished.folder / RUN)["saved"]
-    except (ValueError, TypeError, KeyError, OSError):
-        saved = None
-    if saved is not None and path.is_file() and _digest(path) == saved:
-        _forget(unfinished)
-
-
-def _forget(unfinished: Unfinished) -> None:
-    unfinished.clear()
-    with contextlib.suppress(OSError):  # somebody else keeps something there
-        unfinished.folder.rmdir()
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    Checkpoints(Path(folder)).forget_saved([Path(path)])

@@ -24,11 +24,12 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sim.cores import Errand, cores, on_every_core
+from sim.cores import Errand, cores
 from sim.extraction._certificate import Answers, Costs, cheaper, no_answers, tighter
 from sim.extraction._geometry import geometry
 from sim.extraction._schur import on_device
 from sim.extraction._splitting import Lanes, box_of, recast, run, start
+from sim.processes import Arrays, SharedWork, on_every_process
 from sim.progress import Progress
 
 STEPS = 25  # iterations between two looks at the gap
@@ -41,6 +42,7 @@ EXACT = 0.2
 ROUGH = 3e-4  # the smallest tolerance that multipliers of single precision are used for
 SINGLE_MOST = 2000  # iterations after which single precision is held to have given what it can
 ATTEMPTS = 3  # each leans half as much as the one before
+SHARES = 32  # tasks at least that several processes share
 SINGLE = jnp.dtype(np.float32)
 
 
@@ -83,23 +85,57 @@ class Solution(NamedTuple):
     steps: np.ndarray  # (samples,)
 
 
-def solve(problem: Problem, method: Method, progress: Progress | None) -> Solution:
-    """Solves all samples, some after some, on whichever core is free."""
+def solve(
+    problem: Problem,
+    method: Method,
+    progress: Progress | None,
+    work: SharedWork | None = None,
+    name: str = "",
+) -> Solution:
+    """Solves all samples, some after some, on whichever core is free.
+
+    Args:
+        problem: the samples.
+        method: see there.
+        progress: called with (samples done, samples).
+        work: of several processes that solve the same problem.
+        name: of the problem in that work.
+    """
     total = len(problem.v)
-    tasks = -(-total // at_once(total, method.lanes))
+    size = at_once(total, method.lanes, cores() if work is None else SHARES)
+    tasks = -(-total // size)
     shares = [np.arange(total)[first::tasks] for first in range(tasks)]
 
     def task(share: np.ndarray) -> Callable[[Errand], Solution]:
         return lambda errand: _solve(jax.tree.map(lambda x: x[share], problem), method, errand)
 
-    parts = on_every_core([task(share) for share in shares], total, progress)
+    parts = on_every_process(
+        [task(share) for share in shares],
+        [len(share) for share in shares],
+        progress,
+        work,
+        name,
+        pack=lambda found: {**found.answers._asdict(), "steps": found.steps},
+        unpack=_solution,
+    )
     back = np.argsort(np.concatenate(shares))
     return jax.tree.map(lambda *pieces: np.concatenate(pieces)[back], *parts)
 
 
-def at_once(samples: int, lanes: int) -> int:
-    """How many samples one core takes at a time: so many that few lanes wait for the last."""
-    return min(lanes**2, -(-samples // cores()))
+def _solution(kept: Arrays) -> Solution:
+    arrays: dict[str, Any] = {name: kept[name] for name in Answers._fields}
+    return Solution(Answers(**arrays), kept["steps"])
+
+
+def at_once(samples: int, lanes: int, tasks: int) -> int:
+    """How many samples one core takes at a time: so many that few lanes wait for the last.
+
+    Args:
+        samples: in all.
+        lanes: side by side.
+        tasks: that there are to be at least.
+    """
+    return min(lanes**2, -(-samples // tasks))
 
 
 def lanes_wide(size: int) -> int:
@@ -108,9 +144,12 @@ def lanes_wide(size: int) -> int:
 
 
 def cost_of(costs: Costs, i_and: ArrayLike, i_or: ArrayLike) -> np.ndarray:
-    """Cost of interactions (samples, 2^n), by numpy: no compilation for every number of samples."""
+    """Cost of interactions (samples, 2^n), by numpy: no compilation for every number of samples.
+
+    Not by a product of matrices, whose rounding goes with the number of samples.
+    """
     both = zip((i_and, i_or), costs, strict=True)
-    return sum(np.abs(np.asarray(x)) @ np.asarray(cost) for x, cost in both)
+    return sum((np.abs(np.asarray(x)) * np.asarray(cost)).sum(axis=1) for x, cost in both)
 
 
 def _solve(problem: Problem, method: Method, errand: Errand) -> Solution:

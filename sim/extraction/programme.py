@@ -24,6 +24,7 @@ from sim.extraction._certificate import Costs
 from sim.extraction._schur import on_device
 from sim.extraction._stages import Method, Problem, Solution, at_once, cost_of, lanes_wide, solve
 from sim.machine import check_memory, over_sets
+from sim.processes import SharedWork
 from sim.progress import Progress
 from theory.checks import as_sets
 from theory.lattice import orders
@@ -86,6 +87,7 @@ def extract_interactions(
     warm_start: Extraction | None = None,
     batch_size: int | None = None,
     progress: Progress | None = None,
+    work: SharedWork | None = None,
 ) -> Extraction:
     """Explains outputs by the sparsest AND and OR interactions  [Ren24 App. C], with a proof.
 
@@ -132,6 +134,8 @@ def extract_interactions(
             nothing.
         batch_size: samples solved side by side; bounds the memory, about 25·2^n numbers each.
         progress: called as progress(done, total) whenever samples are finished.
+        work: of several processes that extract the same: each solves some of the samples, and all
+            return the whole, to the bit what one alone returns.
 
     Returns:
         The interactions, shaped like `outputs`, with their objective, gap and convergence.
@@ -184,7 +188,7 @@ def extract_interactions(
     bound = (noise_bound * np.abs(v[:, -1])).astype(v.dtype)
     problem = Problem(v, bound, *_near(warm_start, v, scale))
     method = Method(costs, leaning, tolerance, max_iterations, width, warm_start is None)
-    found = solve(problem, method, progress)
+    found = solve(problem, method, progress, work, f"extract-{prefer}")
     result = _extraction(found, empty, scale, costs, tolerance)
     batch = outputs.shape[:-1]
     return jax.tree.map(lambda x: x.reshape(batch + x.shape[1:]), result)
@@ -192,7 +196,7 @@ def extract_interactions(
 
 def _check_room(samples: int, n: int, width: int, itemsize: int) -> None:
     """Asks for the memory of an extraction: what every sample holds, and what a step takes."""
-    working = min(samples, cores() * at_once(samples, width))
+    working = min(samples, cores() * at_once(samples, width, cores()))
     numbers = over_sets(n) * (HELD * samples + STEPPED * max(working, width))
     what = f"Extracting interactions of {samples} samples and {n} players"
     reduce = "fewer players, fewer samples at a time, or a smaller batch size"

@@ -15,11 +15,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sim.cores import Errand, on_every_core
+from sim.cores import Errand
 from sim.extraction import Follower, extract_interactions
 from sim.fitting.distances import Distance, Table
 from sim.fitting.families import Family
 from sim.fitting.prediction import Target
+from sim.processes import SharedWork, on_every_process
 from sim.progress import Progress
 from sim.strength import averaged_distribution, measured_strength
 from theory import NoiseModel, reconstruct, superposition_scale
@@ -60,10 +61,20 @@ class Instrument:
         )
         return np.asarray(found)
 
-    def certified(self, outputs: np.ndarray, progress: Progress | None = None) -> np.ndarray:
+    def certified(
+        self,
+        outputs: np.ndarray,
+        progress: Progress | None = None,
+        work: SharedWork | None = None,
+    ) -> np.ndarray:
         """Strength by order of outputs (checkpoints, samples, 2^n), certified as a measurement."""
         found = extract_interactions(
-            outputs, self.noise_bound, self.tolerance, prefer=self.prefer, progress=progress
+            outputs,
+            self.noise_bound,
+            self.tolerance,
+            prefer=self.prefer,
+            progress=progress,
+            work=work,
         )
         return self.strength(np.asarray(found.i_and), np.asarray(found.i_or), outputs)
 
@@ -179,6 +190,7 @@ def tables(
     measured: np.ndarray,
     distance: Distance,
     progress: Progress | None = None,
+    work: SharedWork | None = None,
 ) -> dict[str, list[Table]]:
     """Each family's table at every checkpoint, one task a table, on every core.
 
@@ -192,6 +204,7 @@ def tables(
         measured: (checkpoints, n), distributions over orders.
         distance: by which the nearest members are found.
         progress: called with (members done, members in all).
+        work: of several processes that make the same tables.
 
     Returns:
         By name, one table for each checkpoint.
@@ -201,18 +214,26 @@ def tables(
     if rest := [c for c in range(len(observed)) if c not in set(alone)]:
         groups.append(rest)
 
-    total, tasks = 0, []
+    steps, tasks = [], []
     for family in families.values():
         size = family.grid(model.target.n, model.noise).size
         for group in groups:
-            total += size + (FINE * len(group) if size > 1 else 0)
+            steps.append(size + (FINE * len(group) if size > 1 else 0))
             tasks.append((family, group))
 
     def task(family: Family, group: list[int]) -> Callable[[Errand], Table]:
         last = float(observed[group[-1]])
         return lambda errand: model.table(family, last, measured[group], distance, errand)
 
-    found = on_every_core([task(*pair) for pair in tasks], total, progress)
+    found = on_every_process(
+        [task(*pair) for pair in tasks],
+        steps,
+        progress,
+        work,
+        f"predict-{model.instrument.prefer}",
+        pack=lambda table: {"parameters": table.parameters, "strength": table.strength},
+        unpack=lambda kept: Table(kept["parameters"], kept["strength"]),
+    )
     result: dict[str, list[Table]] = {}
     for i, name in enumerate(families):
         of_group = found[i * len(groups) : (i + 1) * len(groups)]

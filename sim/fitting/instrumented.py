@@ -13,6 +13,7 @@ from sim.fitting.forward import ForwardModel, tables
 from sim.fitting.nulls import NULLS, SHARES, NullFit, fit_nulls
 from sim.fitting.outcome import Fitted, bounds
 from sim.fitting.prediction import Target
+from sim.processes import SharedWork
 from sim.progress import NamedProgress, Progress
 from sim.strength import averaged_distribution
 from theory import and_interactions, or_interactions, reconstruct
@@ -53,6 +54,7 @@ def fit_instrumented(
     away: Distance,
     *,
     progress: NamedProgress | None,
+    work: SharedWork | None = None,
 ) -> Fitted:
     """The theory and its rivals at every checkpoint, each through the instrument.
 
@@ -62,6 +64,7 @@ def fit_instrumented(
         model: the forward model.
         away: the distance that is minimised.
         progress: called with (what is done, steps done, steps in all).
+        work: of several processes that fit the same.
     """
     families = {"theory": THEORY, **RIVALS}
     end = f"prefer {model.instrument.prefer}" if model.instrument.prefer else "no preference"
@@ -69,7 +72,7 @@ def fit_instrumented(
     def steps(what: str) -> Progress | None:
         return None if progress is None else lambda *now: progress(f"{what}, {end}", *now)
 
-    found = tables(model, families, observed, measured, away, steps("predict"))
+    found = tables(model, families, observed, measured, away, steps("predict"), work)
     chosen = {
         name: np.array([t.nearest(m, away) for t, m in zip(found[name], measured, strict=True)])
         for name in families
@@ -79,7 +82,11 @@ def fit_instrumented(
         model.outputs(THEORY, at, effect)
         for at, effect in zip(chosen["theory"], observed, strict=True)
     ]
-    strength = model.instrument.certified(np.array([one for one, _ in outputs]), steps("certify"))
+    strength = model.instrument.certified(
+        np.array([one for one, _ in outputs]),
+        steps("certify"),
+        None if work is None else work.within("certify"),
+    )
     predicted = np.asarray(averaged_distribution(strength))
     nulls = {
         name: NullFit(

@@ -41,6 +41,7 @@ from sim.fitting.nulls import NullFit
 from sim.fitting.outcome import Fitted
 from sim.fitting.prediction import Target, salient_target
 from sim.machine import check_memory
+from sim.processes import SharedWork
 from sim.progress import NamedProgress, Progress
 from sim.strength import PARTS, averaged_distribution, measured_strength
 from theory import SALIENCE, NoiseModel, mean_order, reconstruct
@@ -259,6 +260,7 @@ def fit_noise(
     level: float = LEVEL,
     seed: int = 0,
     progress: NamedProgress | None = None,
+    work: SharedWork | None = None,
 ) -> NoiseFit:
     """Fits the noise variance σ² of every checkpoint  [Ren24 Sec. 4, Fig. 4].
 
@@ -320,6 +322,9 @@ def fit_noise(
         level: coverage of the intervals, and 1 − the accepted chance of any false verdict.
         seed: of the resamples.
         progress: called with (what is done, steps done, steps in all).
+        work: of several processes that fit the same: each extracts for some of the samples and
+            predicts for some of the checkpoints, and all return the whole, to the bit what one
+            alone returns.
 
     Returns:
         The fit. Where several σ² fit equally well, the largest is given.
@@ -376,7 +381,7 @@ def fit_noise(
         "level": level,
         "seed": seed,
     }
-    fit = _fit(i_and, i_or, outputs, epochs, noise, settings, progress)
+    fit = _fit(i_and, i_or, outputs, epochs, noise, settings, progress, work)
     if not both_ends or prefer is None:
         return fit
     end = OTHER_END[prefer]
@@ -386,9 +391,10 @@ def fit_noise(
         tolerance,
         prefer=end,
         progress=None if progress is None else _named(progress, f"extract, prefer {end}"),
+        work=work,
     )
     halves = np.asarray(found.i_and), np.asarray(found.i_or)
-    other = _fit(*halves, outputs, epochs, noise, settings | {"prefer": end}, progress)
+    other = _fit(*halves, outputs, epochs, noise, settings | {"prefer": end}, progress, work)
     return dataclasses.replace(fit, other=other)
 
 
@@ -418,6 +424,7 @@ def _fit(
     noise: NoiseModel,
     settings: Mapping[str, Any],
     progress: NamedProgress | None,
+    work: SharedWork | None,
 ) -> NoiseFit:
     """The fit of one extraction of the outputs."""
     away = distance_named(settings["distance"])
@@ -454,7 +461,7 @@ def _fit(
             per_sample,
         )
         model = ForwardModel(target, initial, noise, tool)
-        fitted = fit_instrumented(measured, observed, model, away, progress=progress)
+        fitted = fit_instrumented(measured, observed, model, away, progress=progress, work=work)
     over_inputs, over_runs = _resampled(
         np.asarray(strength), measured, fitted, away, settings, len(epochs)
     )
