@@ -44,6 +44,7 @@ MEASUREMENT = SimpleNamespace(
     labels=None,
     outputs=np.zeros((5, 3, 2)),
     sample_name=str,
+    shape_in_words=lambda: "5 checkpoints",
 )
 
 
@@ -120,7 +121,9 @@ def put_in_place(script):
             "write_report": write_report,
         },
         "sim.cli.measure": {"prepare": prepare},
-        "sim.cli.simulate": {"_run": lambda *_: TRAJECTORY},
+        "sim.cli.simulate": {
+            "_prepared": lambda *_: (lambda **_: TRAJECTORY, np.zeros((1, 2))),
+        },
         "sim.figures.style": {"_draw": draw},
     }
     for name, values in replacements.items():
