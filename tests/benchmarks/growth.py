@@ -20,7 +20,7 @@ from timing import duration
 from sim import extract_interactions, extract_sampled, sample_masks
 from sim.figures.style import BLUE, GREEN, STYLE, VERMILLION
 
-SAMPLES = {6: 16, 8: 16, 10: 8, 12: 4, 14: 2}
+SAMPLES = {6: 16, 8: 16, 10: 8, 12: 4, 14: 2, 16: 1}
 BUDGETS = {1024: VERMILLION, 4096: GREEN}
 
 
@@ -50,21 +50,25 @@ def growth(before: Cost, after: Cost) -> float:
 def figures(quick: bool) -> dict[str, Figure]:
     """Seconds a sample over the players, each course named where it ends."""
     colors = [BLUE, *BUDGETS.values()]
+    players = sorted({cost.n for costs in courses(quick).values() for cost in costs})
     with plt.style.context(STYLE):
         figure, ax = plt.subplots(figsize=(5.2, 3.2))
         for (name, costs), color in zip(courses(quick).items(), colors, strict=False):
             n, seconds, _ = zip(*costs, strict=True)
             ax.plot(n, seconds, "o-", color=color)
+            ends = n[-1] == players[-1]  # its name has the margin; else the line's left is free
             ax.annotate(
-                name,
+                f"{name} masks",
                 (n[-1], seconds[-1]),
-                xytext=(7, 0),
+                xytext=(7 if ends else -7, 0),
                 textcoords="offset points",
+                ha="left" if ends else "right",
                 va="center",
                 color=color,
             )
         ax.set_yscale("log")
-        ax.set_xticks(sorted({cost.n for costs in courses(quick).values() for cost in costs}))
+        ax.yaxis.set_major_formatter("{x:g}")
+        ax.set_xticks(players)
         ax.set_xlabel("number of players n")
         ax.set_ylabel("process time a sample (s)")
         ax.grid(axis="y")

@@ -1,7 +1,7 @@
 """Prints the tables of every benchmark: `make bench`, or `python tests/benchmarks/run.py --quick`.
 
-Figures are written beside them, into a folder. Timings depend on the machine: what counts are the ratios, taken within one run, of minima over
-repeats.
+Figures are written into a folder, runs/bench. Timings depend on the machine: what counts are the
+ratios, taken within one run, of minima over repeats.
 """
 
 import argparse
