@@ -384,3 +384,22 @@ print(json.dumps(ratios))
     ratios = json.loads(run.stdout)
     assert len(ratios) == 16
     assert {name: r for name, r in ratios.items() if not 1 / 1.3 < r < 1.3} == {}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's own marks are read")
+@pytest.mark.parametrize("n", [22, 24])
+def test_a_transform_takes_few_copies_of_its_array(n):
+    """Its own among them, in a process whose memory nothing else has used before."""
+    code = f"""
+import jax, jax.numpy as jnp
+jax.config.update("jax_enable_x64", True)
+from tests.test_machine import peak
+from theory import zeta
+zeta(jnp.ones(2**12)).block_until_ready()
+values = (0.5 * jnp.ones(2**{n})).block_until_ready()
+print(1 + peak(lambda: zeta(values).block_until_ready()) / values.nbytes)
+"""
+    command = [sys.executable, "-c", code]
+    run = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
+    assert 2 < float(run.stdout) <= 6

@@ -1,7 +1,7 @@
 """Prints the tables of every benchmark: `make bench`, or `python tests/benchmarks/run.py --quick`.
 
-Timings depend on the machine: what counts are the ratios, taken within one run, of minima over
-repeats.
+Figures are written into a folder, runs/bench. Timings depend on the machine: what counts are the
+ratios, taken within one run, of minima over repeats.
 """
 
 import argparse
@@ -12,6 +12,8 @@ import sys
 import jax
 from rich.console import Console
 
+from sim.figures.style import save_figure
+
 HERE = pathlib.Path(__file__).parent
 
 
@@ -20,6 +22,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Print the benchmark tables.")
     parser.add_argument("subjects", nargs="*", help=f"some of: {', '.join(names)} (default: all)")
     parser.add_argument("--quick", action="store_true", help="smaller sizes, fewer repeats")
+    parser.add_argument(
+        "--out", default="runs/bench", help="folder for figures (default: %(default)s)"
+    )
     options = parser.parse_args()
     unknown = set(options.subjects) - set(names)
     if unknown:
@@ -27,8 +32,12 @@ def main() -> None:
     jax.config.update("jax_enable_x64", True)
     console = Console(width=None if sys.stdout.isatty() else 110)
     for name in options.subjects or names:
-        for table in importlib.import_module(name).tables(options.quick):
+        subject = importlib.import_module(name)
+        for table in subject.tables(options.quick):
             console.print(table)
+        if hasattr(subject, "figures"):
+            for title, figure in subject.figures(options.quick).items():
+                console.print(*map(str, save_figure(figure, options.out, title)))
 
 
 if __name__ == "__main__":
