@@ -94,7 +94,7 @@ def sum_power(entries: Entries, values: jax.Array) -> jax.Array:
     """`apply_power` for a matrix of −1, 0 and 1 that the compiler knows, on one device.
 
     The lowest players are contracted by a dense matrix. The others are added up, a few at a time:
-    blocks of contiguous memory, without products, and in about half the time.
+    blocks of contiguous memory, without products.
 
     Args:
         entries: rows of the matrix, none of them zero.

@@ -56,14 +56,14 @@ def figures(quick: bool) -> dict[str, Figure]:
         for (name, costs), color in zip(courses(quick).items(), colors, strict=False):
             n, seconds, _ = zip(*costs, strict=True)
             ax.plot(n, seconds, "o-", color=color)
-            ends = n[-1] == players[-1]  # its name has the margin; else the line's left is free
+            ends = n[-1] == players[-1]  # its name has the margin; above a shorter line is room
             ax.annotate(
                 f"{name} masks",
                 (n[-1], seconds[-1]),
-                xytext=(7 if ends else -7, 0),
+                xytext=(7, 0) if ends else (0, 6),
                 textcoords="offset points",
-                ha="left" if ends else "right",
-                va="center",
+                ha="left" if ends else "center",
+                va="center" if ends else "bottom",
                 color=color,
             )
         ax.set_yscale("log")
@@ -78,7 +78,7 @@ def figures(quick: bool) -> dict[str, Figure]:
 @functools.cache
 def courses(quick: bool) -> dict[str, list[Cost]]:
     """The cost by the number of players, for all masks and for each budget of them."""
-    found = {"all 2^n": [enumerated(n) for n in ((6, 8, 10) if quick else SAMPLES)]}
+    found = {"all 2ⁿ": [enumerated(n) for n in ((6, 8, 10) if quick else SAMPLES)]}
     for budget in list(BUDGETS)[: 1 if quick else None]:
         players = (10, 12) if quick else range(10, 25, 2)
         found[f"{budget:,}"] = [sampled(n, budget) for n in players if budget <= 2**n]
