@@ -7,7 +7,7 @@ import pytest
 from theory_oracles import order, permuted_indices, shapiq_values, subsets, triggering
 
 from theory import moebius, orders, sum_by_order, zeta
-from theory.lattice import _add_subsets, apply_power, by_order, sum_power
+from theory.lattice import _add_subsets, apply_power, by_order
 
 SIZES = [1, 2, 5, 6, 7, 11]  # one pass, two, three; even and uneven
 
@@ -58,16 +58,6 @@ def test_power_of_an_asymmetric_matrix_is_the_kronecker_power(n):
         dense = np.kron(dense, matrix)
     f = values(n, 3)
     np.testing.assert_allclose(apply_power(jnp.array(matrix), jnp.array(f)), f @ dense.T, atol=1e-9)
-
-
-@pytest.mark.parametrize("n", [1, 9])
-@pytest.mark.parametrize(
-    "entries", [((1, 0), (-1, 1)), ((1, 1), (0, 1)), ((1, 1), (1, 0)), ((0, 1), (1, -1))]
-)
-def test_sums_are_the_power_of_their_matrix(entries, n):
-    f = values(n, 2)
-    expected = apply_power(jnp.array(entries), jnp.array(f))
-    np.testing.assert_allclose(sum_power(entries, jnp.array(f)), expected, atol=1e-11)
 
 
 def test_transforms_hold_few_copies_and_so_do_their_derivatives():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -12,10 +11,7 @@ from jax.typing import ArrayLike
 from theory.checks import as_sets, check_listed
 from theory.sharded import sets_devices, spread, spread_power
 
-RADIX = 5  # players contracted at once by a matrix; 4 to 6 are equally fast on a CPU
-SUMMED = 3  # players added up at once; with 2 every array is read more often, with 4 more is added
-
-Entries = tuple[tuple[int, int], tuple[int, int]]
+RADIX = 5  # players contracted at once by the transforms; 4 to 6 are equally fast on a CPU
 
 
 def orders(n: int) -> jax.Array:
@@ -60,16 +56,11 @@ def apply_power(matrix: jax.Array, values: jax.Array) -> jax.Array:
     Returns:
         (..., 2^n), of the dtype of `values`.
     """
-    return _on_devices(_apply_power, matrix.astype(values.dtype), values)
-
-
-def _on_devices(
-    local: Callable[[jax.Array, jax.Array], jax.Array], matrix: jax.Array, values: jax.Array
-) -> jax.Array:
-    """Runs `local` over all players, or over the lower ones where the upper are spread."""
-    if (devices := sets_devices(values.shape[-1].bit_length() - 1)) > 1:
-        return spread_power(local, matrix, values, devices)
-    return local(matrix, values)
+    n = values.shape[-1].bit_length() - 1
+    matrix = matrix.astype(values.dtype)
+    if (devices := sets_devices(n)) > 1:
+        return spread_power(_apply_power, matrix, values, devices)
+    return _apply_power(matrix, values)
 
 
 def _apply_power(matrix: jax.Array, values: jax.Array) -> jax.Array:
@@ -90,57 +81,9 @@ def _dense_power(matrix: jax.Array, players: int) -> jax.Array:
     return functools.reduce(jnp.kron, [matrix] * players)
 
 
-def sum_power(entries: Entries, values: jax.Array) -> jax.Array:
-    """`apply_power` for a matrix of −1, 0 and 1 that the compiler knows, on one device.
-
-    The lowest players are contracted by a dense matrix. The others are added up, a few at a time:
-    blocks of contiguous memory, without products.
-
-    Args:
-        entries: rows of the matrix, none of them zero.
-        values: (..., 2^n), finite.
-
-    Returns:
-        (..., 2^n), of the dtype of `values`.
-    """
-    n = values.shape[-1].bit_length() - 1
-    done = min(RADIX, n)
-    power = _dense_power(jnp.array(entries, values.dtype), done)
-    sums = jax.lax.dot_general(
-        values.reshape(-1, 2**done),
-        power,
-        (((1,), (1,)), ((), ())),
-        precision=jax.lax.Precision.HIGHEST,
-    )
-    while done < n:
-        players = min(SUMMED, n - done)
-        blocks = sums.reshape(-1, 2**players, 2**done)
-        parts = [blocks[:, i] for i in range(2**players)]
-        for player in range(players):
-            for i in range(2**players):
-                if not i >> player & 1:
-                    j = i | 1 << player
-                    pair = parts[i], parts[j]
-                    parts[i], parts[j] = (_sum(row, *pair) for row in entries)
-        sums = jnp.stack(parts, axis=1)
-        done += players
-    return sums.reshape(values.shape)
-
-
-def _sum(row: tuple[int, int], x: jax.Array, y: jax.Array) -> jax.Array:
-    """a·x + b·y for a, b in −1, 0, 1, not both 0."""
-    signed = [part if sign > 0 else -part for sign, part in zip(row, (x, y), strict=True) if sign]
-    return signed[0] if len(signed) == 1 else signed[0] + signed[1]
-
-
 @functools.partial(jax.jit, static_argnames="sign")
 def _add_subsets(values: jax.Array, sign: int) -> jax.Array:
-    entries = ((1, 0), (sign, 1))
-
-    def local(_: jax.Array, values: jax.Array) -> jax.Array:
-        return sum_power(entries, values)
-
-    return _on_devices(local, jnp.array(entries, values.dtype), values)
+    return apply_power(jnp.array([[1, 0], [sign, 1]], values.dtype), values)
 
 
 def zeta(f: ArrayLike) -> jax.Array:
