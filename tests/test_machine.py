@@ -183,7 +183,7 @@ def test_an_extraction_asks_before_it_takes(small, monkeypatch):
     with pytest.raises(ValueError, match=message):
         extract_interactions(outputs)
     widths = []
-    monkeypatch.setattr(programme, "solve", lambda _, method, __: widths.append(method.lanes))
+    monkeypatch.setattr(programme, "solve", lambda _, method, *rest: widths.append(method.lanes))
     with pytest.raises(TypeError):  # for want of a solution
         extract_interactions(outputs[:1], batch_size=10**12)
     assert widths == [16]  # a batch of one sample is no wider than it is by default

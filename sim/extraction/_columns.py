@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sim.cores import Errand
 from sim.extraction._interior import interior_point
 from theory.lattice import zeta
 
@@ -90,7 +91,7 @@ def prices(n: int, masks: np.ndarray, m: np.ndarray) -> np.ndarray:
 
 
 def generate(
-    programme: Programme, costs: np.ndarray, columns: Columns, tolerance: float
+    programme: Programme, costs: np.ndarray, columns: Columns, tolerance: float, errand: Errand
 ) -> Outcome:
     """Lets columns enter until the gap over all of them is within the tolerance.
 
@@ -99,12 +100,14 @@ def generate(
         costs: (2, 2^n), above 0: of a unit of every AND and OR interaction; ∅ plays no part.
         columns: to begin with.
         tolerance: relative gap.
+        errand: asked now and then whether anybody still waits.
     """
     masks, v, bound = programme.masks, programme.v, programme.bound
     if np.abs(v).max() <= bound:  # nothing is to be explained
         return Outcome(columns, np.zeros(len(columns.sets)), 0.0, 0.0)
     penalty, gap, lower, wanted = PENALTY, 1.0, 0.0, HASTE
     for turn in range(ROUNDS):
+        errand.check()
         held = columns
         a, cost = columns.on(masks), columns.of(costs)
         x, m, value = interior_point(a, v, bound, cost, penalty, wanted)

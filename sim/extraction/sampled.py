@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike
+from threadpoolctl import threadpool_limits
 
 from sim.checks import (
     ArgumentError,
@@ -15,6 +17,7 @@ from sim.checks import (
     check_positive,
     check_whole,
 )
+from sim.cores import Errand, cores, on_every_core
 from sim.extraction._columns import (
     Columns,
     Programme,
@@ -194,9 +197,10 @@ def extract_sampled(
         raise ArgumentError("aside", "be a share from 0 to below 1", f"is {aside:g}")
     check_whole(seed, "seed", 0)
     check_whole(max_columns, "max_columns", 1)
+    samples = int(np.prod(outputs.shape[:-1], dtype=int))
     most = max(int(max_columns), len(lowest(n).sets))
     check_host_memory(
-        8 * (14 * 2**n + 3 * len(sets) * most + 2 * most**2),
+        8 * min(cores(), samples) * (14 * 2**n + 3 * len(sets) * most + 2 * most**2),
         f"Extracting interactions of {n} players from {len(sets)} masks",
         "fewer masks or a smaller max_columns",
     )
@@ -206,15 +210,22 @@ def extract_sampled(
     first = int(np.flatnonzero(sets == 0)[0])
     last = int(np.flatnonzero(sets == 2**n - 1)[0])
     costs = np.ones((2, 2**n))
-    answers = []
-    for done, v in enumerate(rows - rows[:, first : first + 1], start=1):
-        fit = ~kept & (sets != 0)
-        scale = float(np.abs(v[fit]).max()) or 1.0
-        bound = max(noise_bound * abs(v[last]) / scale, LEAST_BOUND)
-        programme = Programme(n, sets[fit], v[fit] / scale, bound, most)
-        answers.append(_explained(programme, costs, scale, prefer, tolerance))
-        if progress is not None:
-            progress(done, len(rows))
+    fit = ~kept & (sets != 0)
+
+    def task(v: np.ndarray) -> Callable[[Errand], _Answer]:
+        def work(errand: Errand) -> _Answer:
+            scale = float(np.abs(v[fit]).max()) or 1.0
+            bound = max(noise_bound * abs(v[last]) / scale, LEAST_BOUND)
+            programme = Programme(n, sets[fit], v[fit] / scale, bound, most)
+            answer = _explained(programme, costs, scale, prefer, tolerance, errand)
+            errand.finished(1)
+            return answer
+
+        return work
+
+    tasks = [task(v) for v in rows - rows[:, first : first + 1]]
+    with threadpool_limits(1, user_api="blas"):  # matrices as small as these only wait for more
+        answers = on_every_core(tasks, len(rows), progress)
     empty = rows[:, first].reshape(batch)
     found = _gathered(n, answers, empty, batch, tolerance, int((~kept).sum()))
     if kept.sum() > 1:  # R² needs a spread
@@ -238,7 +249,12 @@ class _Answer:
 
 
 def _explained(
-    programme: Programme, costs: np.ndarray, scale: float, prefer: str | None, tolerance: float
+    programme: Programme,
+    costs: np.ndarray,
+    scale: float,
+    prefer: str | None,
+    tolerance: float,
+    errand: Errand,
 ) -> _Answer:
     """By leaning costs first, which choose; then by even ones, which the certificate is about."""
     leaning = costs
@@ -247,11 +263,11 @@ def _explained(
         lean = lean_per_order(programme.n, tolerance) * (1 if prefer == "low" else -1)
         more = np.maximum(np.bitwise_count(np.arange(costs.shape[1])) - 1.0, 0.0)
         leaning = costs * (1.0 + lean * more)
-    outcome = generate(programme, leaning, begin, 0.2 * tolerance)
+    outcome = generate(programme, leaning, begin, 0.2 * tolerance, errand)
     columns, x = polished(programme, leaning, outcome)
     lower = outcome.lower
     if prefer is not None:
-        lower = generate(programme, costs, outcome.columns, 0.3 * tolerance).lower
+        lower = generate(programme, costs, outcome.columns, 0.3 * tolerance, errand).lower
     beyond = np.abs(programme.v - columns.on(programme.masks) @ x) - programme.bound
     feasible = float(beyond.max()) <= 1e-6
     single = np.bitwise_count(columns.sets) == 1
