@@ -42,6 +42,8 @@ MEASUREMENT = SimpleNamespace(
     input_count=3,
     samples=3,
     labels=None,
+    sets=None,
+    class_of=lambda _: None,
     outputs=np.zeros((5, 3, 2)),
     sample_name=str,
     shape_in_words=lambda: "5 checkpoints",
@@ -87,7 +89,7 @@ def put_in_place(script):
     """Puts results where the commands would compute them."""
     document = {"checkpoints": [1.0, 2.0] * 99}
     replacements = {
-        "sim.cli.export": {"Interactions": Stored},
+        "sim.cli.export": {"load_interactions": Stored.load},
         "sim.export": {"strength_rows": lambda _: [dict.fromkeys(STRENGTHS, 1)] * 99},
         "sim.cli.extract": {
             "Measurement": SimpleNamespace(load=lambda path: MEASUREMENT),
@@ -97,7 +99,7 @@ def put_in_place(script):
             "dummies_in_words": lambda _: None,
         },
         "sim.cli.explain": {
-            "Interactions": Stored,
+            "load_interactions": Stored.load,
             "top_interactions": lambda *_, **__: [],
             "example": lambda *_, **__: None,
             "explained_figure": lambda _: Figure(),
@@ -114,8 +116,8 @@ def put_in_place(script):
         "sim.cli.figures": {"check_document": lambda document, *_: document},
         "sim.cli.fit": {
             "Interactions": Stored,
-            "fit_noise": lambda *_, **__: SimpleNamespace(other=None),
-            "_phases": lambda *_: None,
+            "fit_noise": lambda *_, **__: SimpleNamespace(other=None, strength=CURVE),
+            "phases_of": lambda *_: None,
             "fit_document": lambda *_: document,
             "figure_bytes": lambda _: b"",
             "write_report": write_report,
