@@ -20,6 +20,7 @@ from sim.measurement import Measurement
 from sim.phases import Phases, listed, too_few_for_phases
 from sim.progress import NamedProgress
 from sim.strength import averaged_distribution, salient_strength
+from theory import mean_order
 
 SHOWN = 4  # orders with a column of their own; the last holds those above it too
 
@@ -88,8 +89,7 @@ class Course:
     @property
     def mean_order(self) -> np.ndarray:
         """(checkpoints,), NaN where the masks were not enough."""
-        mean: np.ndarray = self.shares @ np.arange(1.0, self.shares.shape[1] + 1)
-        return mean
+        return np.asarray(mean_order(self.shares))
 
     def record(self) -> dict[str, Any]:
         """The same in plain values; None in place of what is not known."""

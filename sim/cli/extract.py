@@ -106,8 +106,7 @@ def extract(
         progress_bars() as progress,
     ):
         if measurement.sets is None:
-            given = (measurement, path, progress, settings, work)
-            interactions = run_extract(*given, plan=plan)
+            interactions = run_extract(measurement, path, progress, settings, work, plan=plan)
             ranges = run_split(interactions, split, progress) if split else None
         else:
             interactions = run_extract_sampled(measurement, path, progress, settings, plan=plan)

@@ -47,7 +47,13 @@ from sim.experiments import (
     save_recording,
 )
 from sim.machine import versions
-from sim.measurement import WAYS, Measurement, dummies_in_words, near_dummies
+from sim.measurement import (
+    WAYS,
+    Measurement,
+    dummies_in_words,
+    masks_in_words,
+    near_dummies,
+)
 from sim.processes import Share
 from sim.progress import NamedProgress
 
@@ -375,9 +381,9 @@ def run_measure(
         record, experiment, metadata, progress, seeds=several, keep_inputs=keep_inputs
     )
     shape = (len(experiment.epochs), seeds * len(experiment.inputs), experiment.mask_count)
-    some = "" if experiment.sets is None else f"{shape[2]} of "
-    masked = f"{some}2^{experiment.masking.n} masked inputs"
-    tell(
+    masked = masks_in_words(experiment.masking.n, experiment.mask_count)
+    told = functools.partial(
+        tell,
         f"Measuring {shape[0]} checkpoints × {shape[1]} samples × {masked}",
         math.prod(shape),
         plan,
@@ -389,10 +395,12 @@ def run_measure(
         form = {"float32": single, "keep_inputs": keep_inputs}
         run = recording_identity(experiment, metadata | form, several)
         with shared_results([path], overwrite, share, Checkpoints(unfinished), run) as work:
+            told()
             measurement = recorded(work=work)
             work.leave_saving()
             measurement.save(path, dtype, overwrite=True)  # which the folder allowed
         return Measurement.load(path) if single else measurement
+    told()
     try:
         measurement = recorded(folder=unfinished, discard=overwrite)
         save_recording(measurement, path, unfinished, dtype)

@@ -88,11 +88,8 @@ class Interactions:
             FileExistsError: the file is there, and is to be kept.
         """
         refuse_existing(path, overwrite)
-        names = (*SETS, *RESULTS)
-        extracted = {name: np.asarray(getattr(self.extraction, name)) for name in names}
-        metadata = {**self.measurement.metadata, "extraction": dict(self.settings)}
-        whole = dataclasses.replace(self.measurement, metadata=metadata)
-        write_npz(path, whole.arrays() | extracted)
+        extracted = {name: getattr(self.extraction, name) for name in (*SETS, *RESULTS)}
+        write_extracted(path, self.measurement, extracted, self.settings)
 
     def without(self, epochs: Iterable[float]) -> Interactions:
         """The same without the checkpoints of some epochs.
@@ -147,6 +144,18 @@ class Interactions:
             return cls(measurement, Extraction(**fields), settings)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
+
+
+def write_extracted(
+    path: str | Path,
+    measurement: Measurement,
+    extracted: Mapping[str, Any],
+    settings: Mapping[str, Any],
+) -> None:
+    """Writes a file of interactions: arrays by name, the extraction's settings in the metadata."""
+    metadata = {**measurement.metadata, "extraction": dict(settings)}
+    whole = dataclasses.replace(measurement, metadata=metadata)
+    write_npz(path, whole.arrays() | {name: np.asarray(x) for name, x in extracted.items()})
 
 
 def split_settings(measurement: Measurement) -> tuple[Measurement, dict[str, Any]]:

@@ -10,9 +10,15 @@ from typing import Any
 import numpy as np
 
 from sim.checks import ArgumentError, as_numbers, check_finite
-from sim.extraction.interactions import FIRST, Interactions, is_sampled, split_settings
+from sim.extraction.interactions import (
+    FIRST,
+    Interactions,
+    is_sampled,
+    split_settings,
+    write_extracted,
+)
 from sim.extraction.sampled import SampledExtraction
-from sim.files import read_npz, refuse_existing, write_npz
+from sim.files import read_npz, refuse_existing
 from sim.measurement import KEYS, Measurement
 
 HALVES = {"and_sets": "i_and", "or_sets": "i_or"}
@@ -96,10 +102,8 @@ class SampledInteractions:
             FileExistsError: the file is there, and is to be kept.
         """
         refuse_existing(path, overwrite)
-        extracted = {name: np.asarray(getattr(self.extraction, name)) for name in OWN}
-        metadata = {**self.measurement.metadata, "extraction": dict(self.settings)}
-        whole = dataclasses.replace(self.measurement, metadata=metadata)
-        write_npz(path, whole.arrays() | extracted)
+        extracted = {name: getattr(self.extraction, name) for name in OWN}
+        write_extracted(path, self.measurement, extracted, self.settings)
 
     @classmethod
     def load(cls, path: str | Path) -> SampledInteractions:

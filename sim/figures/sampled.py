@@ -11,10 +11,12 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from sim.checks import ArgumentError
+from sim.explanation import spread_checkpoints
 from sim.figures.curves import mark_boundary, pattern_title
 from sim.figures.orders import label_lowest, order_bars
 from sim.figures.style import GREY, MEASURED, STYLE, epoch_axis
 from sim.phases import Phases
+from theory import mean_order
 
 
 def sampled_figure(
@@ -46,8 +48,7 @@ def sampled_figure(
     times, rows = np.asarray(epochs, float), np.asarray(shares, float)
     known = np.flatnonzero(np.isfinite(rows).all(axis=1))
     if chosen is None:
-        even = np.linspace(0, len(known) - 1, min(panels, len(known))).round().astype(int)
-        shown = known[np.unique(even)]
+        shown = known[spread_checkpoints(len(known), panels)] if known.size else known
     else:
         shown = known[np.isin(times[known], chosen)]
         if missing := sorted(set(chosen) - set(times[shown].tolist())):
@@ -65,8 +66,7 @@ def sampled_figure(
         label_lowest(axes, len(shown), columns)
         upper, lower = right.subplots(2, 1, sharex=True)
         _fits(upper, times, np.asarray(held_out, float), enough)
-        mean = rows @ np.arange(1.0, rows.shape[1] + 1)
-        lower.plot(times, mean, "o-", color=MEASURED)
+        lower.plot(times, mean_order(rows), "o-", color=MEASURED)
         lower.set_ylabel("mean order")
         if phases is not None:
             lower.set_title(pattern_title(phases), loc="left")

@@ -38,6 +38,7 @@ from sim.measurement.players import (
 from sim.measurement.sampling import (
     WAYS as WAYS,
     check_sets as check_sets,
+    masks_in_words as masks_in_words,
     sample_masks as sample_masks,
 )
 from sim.measurement.scoring import (

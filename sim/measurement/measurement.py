@@ -30,7 +30,7 @@ from sim.measurement.naming import (
     check_regions,
     check_sample_names,
 )
-from sim.measurement.sampling import check_sets
+from sim.measurement.sampling import check_sets, masks_in_words
 
 
 class ProbabilityWarning(UserWarning):
@@ -220,8 +220,8 @@ class Measurement:
         samples = f"{self.samples} samples"
         if self.runs > 1:
             samples = f"{self.runs} runs × {self.input_count} inputs"
-        some = "" if self.sets is None else f"{len(self.sets)} of "
-        return f"{self.checkpoints} checkpoints × {samples} × {some}2^{self.n} masked inputs"
+        masked = masks_in_words(self.n, self.outputs.shape[-1])
+        return f"{self.checkpoints} checkpoints × {samples} × {masked}"
 
     @property
     def n(self) -> int:

@@ -68,6 +68,17 @@ def _even_shares(most: np.ndarray, count: int) -> np.ndarray:
     return shares
 
 
+def masks_in_words(n: int, masks: int) -> str:
+    """How many of the masked versions of an input there are, for people.
+
+    Example:
+        >>> masks_in_words(3, 8), masks_in_words(20, 4096)
+        ('2^3 masked inputs', '4096 of 2^20 masked inputs')
+    """
+    some = "" if masks == 2**n else f"{masks} of "
+    return f"{some}2^{n} masked inputs"
+
+
 def check_sets(sets: ArrayLike, n: int | None = None) -> np.ndarray:
     """Returns measured sets as int64 (m,), each once, ∅ and N among them; refuses any others.
 
