@@ -9,13 +9,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sim.extraction._schur import SumInverse, kronecker_power, on_device
+from sim.extraction._schur import SumInverse, dot, kronecker_power, on_device
 
 # Growth of the metric with the order of a set, by measurement: the iterations hardly depend on it
 # between 1.2 and 1.7 up to n = 12; at n = 14 the larger one saves a third of them.
 _GROWTH, _GROWTH_OF_MANY = 1.4, 1.6
 _GROW_MORE = 13
 _MANY = 12  # players, from which sums take less time than matrices
+_FIRST_OF_MANY = 4
 
 _ZETA = np.array([[1.0, 0.0], [1.0, 1.0]])
 _DISJOINT = np.array([[1.0, 1.0], [1.0, 0.0]])
@@ -29,34 +30,35 @@ Entries = tuple[tuple[int, int], tuple[int, int]]
 class Power:
     """The Kronecker power M^{⊗n} of a 2×2 matrix of the entries −1, 0 and 1.
 
-    Of few players as two blocks that are applied as matrices, of `_MANY` as sums, two players at a
-    time: with 14 they take a half to a third of the time of the matrices, with 10 more.
+    Of few players as two matrices. Of `_MANY` the first players as one matrix, because neighbours
+    in memory are slowly added, and the others as sums, two players at a time: with 10 players that
+    takes three quarters of the time of the matrices already, but as long again to compile.
     """
 
     entries: Entries = dataclasses.field(metadata={"static": True})
-    high: jax.Array  # (2^⌈n/2⌉, 2^⌈n/2⌉)
-    low: jax.Array  # (2^⌊n/2⌋, 2^⌊n/2⌋)
+    first: jax.Array  # (2^m, 2^m) for the first m players
+    others: jax.Array | None  # (2^(n−m), 2^(n−m)), or None for sums
 
     @classmethod
     def of(cls, matrix: np.ndarray, n: int, dtype: jnp.dtype) -> Power:
         (a, b), (c, d) = np.rint(matrix).astype(int).tolist()
-        return cls(
-            ((a, b), (c, d)),
-            on_device(kronecker_power(matrix, n - n // 2), dtype),
-            on_device(kronecker_power(matrix, n // 2), dtype),
-        )
+        m = n // 2 if n < _MANY else _FIRST_OF_MANY
+        first, others = kronecker_power(matrix, m), None
+        if n < _MANY:
+            others = on_device(kronecker_power(matrix, n - m), dtype)
+        return cls(((a, b), (c, d)), on_device(first, dtype), others)
 
     def __call__(self, x: jax.Array) -> jax.Array:  # (lanes, 2^n)
-        lanes, size = x.shape
-        if size >= 2**_MANY:
-            return _sums(self.entries, x)
-        pairs = x.reshape(lanes, self.high.shape[0], self.low.shape[0])
-        return jnp.einsum("hk,bkl,ml->bhm", self.high, pairs, self.low).reshape(x.shape)
+        y = dot(self.first, x.reshape(-1, len(self.first)), 1)
+        if self.others is None:
+            return _sums(self.entries, y, x.shape)
+        return dot(self.others, y.reshape(len(x), len(self.others), -1), 1).reshape(x.shape)
 
 
-def _sums(entries: Entries, x: jax.Array) -> jax.Array:
-    lanes, size = x.shape
-    done, n = 0, size.bit_length() - 1
+def _sums(entries: Entries, x: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    """Adds over the players that are not in the last axis of x already."""
+    lanes, size = shape
+    done, n = x.shape[1].bit_length() - 1, size.bit_length() - 1
     while done < n:
         players = min(2, n - done)
         y = x.reshape(lanes, -1, 2**players, 2**done)
@@ -67,9 +69,9 @@ def _sums(entries: Entries, x: jax.Array) -> jax.Array:
                     j = i | 1 << player
                     pair = parts[i], parts[j]
                     parts[i], parts[j] = (_sum(row, *pair) for row in entries)
-        x = jnp.stack(parts, axis=2).reshape(lanes, size)
+        x = jnp.stack(parts, axis=2)
         done += players
-    return x
+    return x.reshape(shape)
 
 
 def _sum(row: tuple[int, int], x: jax.Array, y: jax.Array) -> jax.Array:

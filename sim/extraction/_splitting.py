@@ -107,27 +107,18 @@ def recast(lanes: Lanes, v: jax.Array, box: jax.Array, dtype: jnp.dtype) -> Lane
 
 def proximal(geo: Geometry, costs: Costs, lanes: Lanes, state: Point) -> Point:
     """The proximal step of the costs: sparse interactions."""
-
-    def soft(x: jax.Array, cost: jax.Array) -> jax.Array:
-        threshold = column(lanes.sigma) * (cost / geo.weight)[None]
-        return x - jnp.clip(x, -threshold, threshold)
-
+    over = _thresholds(geo, costs, lanes)
     return Point(
-        soft(state.i_and, costs.i_and),
-        soft(state.i_or, costs.i_or),
-        jnp.clip(state.bound, -lanes.box, lanes.box),
+        state.i_and - jnp.clip(state.i_and, -over.i_and, over.i_and),
+        state.i_or - jnp.clip(state.i_or, -over.i_or, over.i_or),
+        jnp.clip(state.bound, -over.bound, over.bound),
     )
 
 
-def _project(geo: Geometry, v: jax.Array, x: Point) -> tuple[Point, jax.Array]:
-    weight = geo.weight[None]
-    rest = geo.zeta(x.i_and) - geo.disjoint(x.i_or) - v
-    m = geo.inverse(rest + x.bound)
-    return Point(
-        x.i_and - geo.zeta_t(m) / weight,
-        x.i_or + geo.disjoint_t(m) / weight,
-        x.bound - m,
-    ), m
+def _thresholds(geo: Geometry, costs: Costs, lanes: Lanes) -> Point:
+    """What the soft thresholds take away at most, and the box of δ."""
+    by_and, by_or = (column(lanes.sigma) * (cost / geo.weight)[None] for cost in costs)
+    return Point(by_and, by_or, lanes.box)
 
 
 def advance(
@@ -135,29 +126,47 @@ def advance(
 ) -> tuple[Lanes, jax.Array, jax.Array, jax.Array]:
     """Takes `steps` steps in every lane, and restarts it where that pays.
 
+    With x the proximal point of a state s, and y the projection of its reflection 2x − s, a step
+    goes from s to s + 2(y − x), which is 2y minus the reflection.
+
     Returns:
         The lanes; AND and OR interactions that explain v up to their δ, which may leave its box;
         and multipliers, (lanes, 2^n) each.
     """
+    over, light = _thresholds(geo, costs, lanes), 1.0 / geo.weight[None]
 
-    def step(k: jax.Array | int, state: Point) -> tuple[Point, Point, Point, jax.Array]:
-        x = proximal(geo, costs, lanes, state)
-        y, m = _project(geo, lanes.v, combine(lambda xi, si: 2.0 * xi - si, x, state))
-        pull_back = column(1.0 / (lanes.since + k + 2.0)).astype(lanes.v.dtype)
-        state = combine(
-            lambda si, xi, yi, ai: (1.0 - pull_back) * (si + 2.0 * (yi - xi)) + pull_back * ai,
-            state,
-            x,
-            y,
-            lanes.anchor,
+    def reflect(s: Point) -> Point:
+        return Point(
+            s.i_and - 2.0 * jnp.clip(s.i_and, -over.i_and, over.i_and),
+            s.i_or - 2.0 * jnp.clip(s.i_or, -over.i_or, over.i_or),
+            2.0 * jnp.clip(s.bound, -over.bound, over.bound) - s.bound,
         )
-        return state, x, y, m
+
+    def project(r: Point) -> tuple[Point, jax.Array]:
+        """What the projection takes away, and its multipliers."""
+        m = geo.inverse(geo.zeta(r.i_and) - geo.disjoint(r.i_or) - lanes.v + r.bound)
+        return Point(light * geo.zeta_t(m), -light * geo.disjoint_t(m), m), m
+
+    def pulled(k: jax.Array | int, r: Point, away: Point) -> Point:
+        """The next state, pulled back to the anchor."""
+        share = column(1.0 / (lanes.since + k + 2.0)).astype(lanes.v.dtype)
+        return combine(
+            lambda ri, di, ai: (1.0 - share) * (ri - 2.0 * di) + share * ai, r, away, lanes.anchor
+        )
+
+    def step(k: jax.Array, state: Point) -> Point:
+        r = reflect(state)
+        return pulled(k, r, project(r)[0])
 
     # The last step apart: the others need not write down what only the answers are made of.
-    state = jax.lax.fori_loop(0, steps - 1, lambda k, state: step(k, state)[0], lanes.state)
-    state, x, y, m = step(steps - 1, state)
-    moved = lanes._replace(state=state, since=lanes.since + steps, steps=lanes.steps + steps)
-    residual = _norm(geo, combine(jnp.subtract, y, x))
+    state = jax.lax.fori_loop(0, steps - 1, step, lanes.state)
+    r = reflect(state)
+    away, m = project(r)
+    y = combine(jnp.subtract, r, away)
+    moved = lanes._replace(
+        state=pulled(steps - 1, r, away), since=lanes.since + steps, steps=lanes.steps + steps
+    )
+    residual = _norm(geo, combine(lambda yi, ri, si: yi - 0.5 * (ri + si), y, r, state))
     return _restart(geo, costs, moved, residual), y.i_and, y.i_or, -m / column(lanes.sigma)
 
 

@@ -61,7 +61,7 @@ def rates(n: int) -> Table:
 
 def row(n: int, noise_bound: float, epochs: int, compare: bool) -> list[str]:
     v = digits_outputs(n, epochs)[: SAMPLES[n]]
-    extract_interactions(v, noise_bound, max_iterations=1)  # compiles
+    extract_interactions(v, noise_bound, max_iterations=800)  # compiles
     answers: list[Extraction] = []
     repeats = 1 if n > 10 else 3
     times = [

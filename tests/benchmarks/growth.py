@@ -87,7 +87,7 @@ def courses(quick: bool) -> dict[str, list[Cost]]:
 
 def enumerated(n: int) -> Cost:
     v = digits_outputs(n, 60)[: SAMPLES[n]]
-    extract_interactions(v, max_iterations=1)  # compiles
+    extract_interactions(v, max_iterations=800)  # compiles
     return cost(n, lambda: extract_interactions(v), len(v))
 
 
