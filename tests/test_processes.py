@@ -326,7 +326,7 @@ def recorded(experiment, folder, share, seeds=None):
     return record(experiment, {"seed": 3}, seeds=seeds, work=work)
 
 
-def test_a_recording_is_shared_by_checkpoints_and_by_runs(tmp_path):
+def test_a_recording_is_shared_by_runs_checkpoints_and_samples(tmp_path):
     folder = tmp_path / "parts"
     whole = record(Runs().experiment, {"seed": 3}, seeds=[5, 6])
     stopped = Runs(stop_seed=6, stop_after=3)
@@ -334,7 +334,8 @@ def test_a_recording_is_shared_by_checkpoints_and_by_runs(tmp_path):
         recorded(stopped.experiment, folder, Share(1, 2), [5, 6])
     assert {seed for seed, _ in stopped.trained} == {6}  # its own run only
     kept = sorted(str(path.relative_to(folder)) for path in folder.rglob("epoch-*.npz"))
-    assert kept == [f"seed-6/epoch-{epoch}.npz" for epoch in EPOCHS[:3]]
+    each = [f"seed-6/epoch-{epoch}-part-{part}.npz" for epoch in EPOCHS[:3] for part in range(3)]
+    assert kept == each  # one for each of three samples
     rest = Runs()
     got = recorded(rest.experiment, folder, Share(0, 2), [5, 6])
     assert [epoch for seed, epoch in rest.trained if seed == 6] == [4, 5, 6, 7]
@@ -345,20 +346,30 @@ def test_a_recording_is_shared_by_checkpoints_and_by_runs(tmp_path):
     assert last.trained == []
 
 
-def test_of_one_run_a_process_measures_its_own_checkpoints_first(tmp_path, monkeypatch):
-    measured = []
+@pytest.mark.parametrize(
+    ("parts", "measured"),
+    [
+        (4, [(3, [0, 1, 2]), (7, [0, 1, 2]), (0, [0, 1, 2]), (2, [0, 1, 2])]),
+        (8, [(3, [0, 1]), (3, [2]), (7, [0, 1]), (7, [2]), (0, [0, 1]), (0, [2])]),
+    ],
+)
+def test_of_one_run_a_process_measures_its_own_first(tmp_path, monkeypatch, parts, measured):
     from sim.experiments import _shared
 
-    def piece(experiment, checkpoint, progress):
-        measured.append(checkpoint.epoch)
-        return original(experiment, checkpoint, progress)
+    worked = []
+
+    def piece(experiment, checkpoint, progress, samples):
+        worked.append((checkpoint.epoch, samples))
+        return original(experiment, checkpoint, progress, samples)
 
     original = _shared.measured_piece
     monkeypatch.setattr(_shared, "measured_piece", piece)
+    monkeypatch.setattr(_shared, "PARTS", parts)
     got = recorded(Run().experiment, tmp_path, Share(1, 2))
-    assert measured == [3, 7, 0, 2]
+    assert worked[: len(measured)] == measured
+    assert len(worked) == len(EPOCHS) * len({len(samples) for _, samples in measured})
     np.testing.assert_array_equal(got.outputs, record(Run().experiment, {"seed": 3}).outputs)
-    with Checkpoints(tmp_path).claim("epoch-2") as free:
+    with Checkpoints(tmp_path).claim_part(2, 0) as free:
         assert free
         assert recorded(Run().experiment, tmp_path, Share(0, 2)).epochs.tolist() == list(EPOCHS)
 

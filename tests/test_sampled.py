@@ -250,6 +250,31 @@ def test_chosen_masks_are_measured_in_their_order():
             sim.measure_outputs(score, inputs, players, [0, 2], masks=wrong)
 
 
+def test_samples_are_measured_as_among_all():
+    rng = np.random.default_rng(0)
+    weights, inputs = rng.normal(size=(6, 3)), rng.normal(size=(3, 6))
+    regions = np.stack([np.roll(np.eye(6, dtype=bool)[:4], shift, axis=1) for shift in range(3)])
+    players, calls = sim.Masking(regions, 0.0, (6,)), []  # each sample its own
+
+    def measured(**some):
+        return sim.measure_outputs(
+            lambda x: np.tanh(x) @ weights,
+            inputs,
+            players,
+            [0, 2, 1],
+            progress=lambda *done: calls.append(done),
+            **some,
+        )
+
+    whole = measured()
+    calls.clear()
+    np.testing.assert_array_equal(measured(samples=[2, 0]), whole[[2, 0]])
+    assert calls == [(16, 32), (32, 32)]
+    for wrong, words in (([0, 3], "last input, but goes from 0 to 3"), ([], "be integers")):
+        with pytest.raises(ValueError, match=words):
+            measured(samples=wrong)
+
+
 WRONG = {
     "twice": (([0, 1, 1, 3], np.zeros(4), 2), {}, "different from each other"),
     "no empty set": (([1, 3], np.zeros(2), 2), {}, "hold the empty set"),

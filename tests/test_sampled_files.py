@@ -197,6 +197,25 @@ def test_extract_tells_orders_where_the_masks_are_enough_and_nothing_elsewhere(f
     )
 
 
+def test_several_processes_share_extraction_from_some_masks(folder, tmp_path):
+    """The same bytes as of one, and nothing done twice by a process that comes again."""
+    command = ("extract", folder / "measurement.npz", "--noise-bound", BOUND, "--out", tmp_path)
+    command += ("--num-processes", 2, "--process-id")
+    parts = tmp_path / ".interactions-parts"
+    done = interdyn(*command, 1)
+    assert "nothing is left to do" in done.stdout, done.stderr
+    assert not (tmp_path / "interactions.npz").exists()
+    there = sorted(parts.glob("extract-sampled-low-*.npz"))
+    assert len(there) == 2 * len(EPOCHS)
+    there[3].unlink()
+    before = {path: path.stat().st_mtime_ns for path in there[:3] + there[4:]}
+    assert interdyn(*command, 1).exit_code == 0
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert interdyn(*command, 0).exit_code == 0
+    alone, shared = (path / "interactions.npz" for path in (folder, tmp_path))
+    assert shared.read_bytes() == alone.read_bytes()
+
+
 def test_figures_show_and_say_where_the_masks_were_enough(folder, tmp_path):
     done = interdyn("figures", folder / "interactions.npz", "--out", tmp_path, "--format", "png")
     assert done.exit_code == 0, done.stderr

@@ -18,6 +18,7 @@ from sim.cli._plan import in_no_order, tell, trial
 from sim.extraction import ENOUGH, SampledInteractions, extract_sampled
 from sim.measurement import Measurement
 from sim.phases import Phases, listed, too_few_for_phases
+from sim.processes import SharedWork
 from sim.progress import NamedProgress
 from sim.strength import averaged_distribution, salient_strength
 from theory import mean_order
@@ -30,10 +31,15 @@ def run_extract_sampled(
     path: Path,
     progress: NamedProgress,
     settings: Mapping[str, Any],
+    work: SharedWork | None = None,
     *,
     plan: bool = False,
 ) -> SampledInteractions:
-    """Extracts and saves; tells before what it will take, and with `plan` ends there."""
+    """Extracts and saves; tells before what it will take, and with `plan` ends there.
+
+    Raises:
+        Finished: it is for another process to save.
+    """
     job = in_no_order(measurement)
     tell(
         f"Extracting from {measurement.shape_in_words()}",
@@ -41,13 +47,18 @@ def run_extract_sampled(
         plan,
         lambda: trial(lambda progress: _extracted(job, progress, settings)),
     )
-    interactions = _extracted(measurement, progress, settings)
+    interactions = _extracted(measurement, progress, settings, work)
+    if work is not None:
+        work.leave_saving()
     interactions.save(path, overwrite=True)  # which the folder allowed
     return interactions
 
 
 def _extracted(
-    measurement: Measurement, progress: NamedProgress, settings: Mapping[str, Any]
+    measurement: Measurement,
+    progress: NamedProgress,
+    settings: Mapping[str, Any],
+    work: SharedWork | None = None,
 ) -> SampledInteractions:
     extraction = extract_sampled(
         np.asarray(measurement.sets),
@@ -55,6 +66,7 @@ def _extracted(
         measurement.n,
         **settings,
         progress=lambda done, total: progress("extract", done, total),
+        work=work,
     )
     return SampledInteractions(measurement, extraction, settings)
 

@@ -90,11 +90,6 @@ def extract(
         raise ValueError(
             f"--split must be between 0 and the {measurement.input_count} inputs, but is {split}."
         )
-    if share is not None and share.num_processes > 1 and measurement.sets is not None:
-        raise ValueError(
-            "--num-processes shares extraction from all 2^n masked inputs, and this measurement "
-            "has some; run it in one process."
-        )
     settings = {"noise_bound": noise_bound, "tolerance": tolerance, "prefer": end}
     interactions: Interactions | SampledInteractions
     ranges = None
@@ -109,7 +104,9 @@ def extract(
             interactions = run_extract(measurement, path, progress, settings, work, plan=plan)
             ranges = run_split(interactions, split, progress) if split else None
         else:
-            interactions = run_extract_sampled(measurement, path, progress, settings, plan=plan)
+            interactions = run_extract_sampled(
+                measurement, path, progress, settings, work, plan=plan
+            )
     extraction = interactions.extraction
     met, total = int(extraction.converged.sum()), extraction.converged.size
     result = {

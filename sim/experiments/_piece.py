@@ -16,9 +16,12 @@ Piece = Mapping[str, np.ndarray | float]
 
 
 def measured_piece(
-    experiment: Experiment, checkpoint: Checkpoint, progress: Progress | None
+    experiment: Experiment,
+    checkpoint: Checkpoint,
+    progress: Progress | None,
+    samples: Sequence[int] | None = None,
 ) -> Piece:
-    """Measures the experiment's inputs at a checkpoint."""
+    """Measures the experiment's inputs, or some of them, at a checkpoint."""
     curves = {name: getattr(checkpoint, name) for name in CURVES}
     known: dict[str, Any] = {name: np.array([c]) for name, c in curves.items() if c is not None}
     try:
@@ -28,6 +31,7 @@ def measured_piece(
             experiment.masking,
             experiment.labels,
             masks=experiment.sets,
+            samples=samples,
             progress=progress,
         )
         # Its checks of losses and accuracies, before another checkpoint is measured in vain.

@@ -1,22 +1,35 @@
-"""A recording that several processes share: all train, each measures checkpoints of its own.
+"""A recording that several processes share: all train, each measures samples of its own.
 
 Training is the same to the last bit wherever it runs on machines of one kind, so that it need not
-be shared: a network is a function, which no file holds. Where there are as many training runs as
-processes, each trains in its own only.
+be shared: a network is a function, which no file holds. What is shared are the checkpoints, and of
+few checkpoints the samples. Where there are as many training runs as processes, each trains in its
+own only.
 """
 
 from __future__ import annotations
 
+import itertools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
 
 from sim.experiments._piece import Piece, check_differ, measured_piece
-from sim.experiments._registry import Experiment, State, Train
+from sim.experiments._registry import Checkpoint, Experiment, State, Train
 from sim.experiments._unfinished import Checkpoints
 from sim.processes import PAUSE, SharedWork
 from sim.progress import NamedProgress
 
-Place = tuple[int, int]  # a training run, and an epoch
+PARTS = 32  # at least, as far as there are samples, that processes share
+
+
+class Place(NamedTuple):
+    """What one process measures at a time."""
+
+    run: int  # of training
+    epoch: int
+    part: int  # of the samples
 
 
 def shared_runs(
@@ -30,24 +43,23 @@ def shared_runs(
     Args:
         experiment: what trains.
         seeds: of the training runs; none for the experiment's own.
-        work: the checkpoints that are done, and which process this is.
+        work: what is done, and which process this is.
         progress: see `record`.
     """
     shared = _Shared(experiment, seeds, work, progress)
-    found: dict[Place, Piece] = {}
     while True:
         work.check()
-        shared.read(found)
-        missing = [place for place in shared.order if place not in found]
+        shared.read()
+        missing = [place for place in shared.order if place not in shared.found]
         if not missing:
             break
         free = [place for place in missing if shared.is_free(place)]
         mine = [place for place in free if place in shared.own] or free
-        for run in dict.fromkeys(run for run, _ in mine):
-            found |= shared.measured(run, [epoch for of, epoch in mine if of == run], len(found))
+        for run in dict.fromkeys(place.run for place in mine):
+            shared.measure(run, [place for place in mine if place.run == run])
         if not mine:
             time.sleep(PAUSE)  # others are at all that is left
-    runs = [[found[run, epoch] for epoch in experiment.epochs] for run in range(len(shared.trains))]
+    runs = [[shared.joined(run, e) for e in experiment.epochs] for run in range(len(shared.trains))]
     for at in range(1, len(runs)):
         check_differ(runs[0], runs[at], (seeds[0], seeds[at]))
     return runs
@@ -72,62 +84,73 @@ class _Shared:
             self.kept = [whole.of_seed(seed) for seed in seeds]
         for kept in self.kept:
             kept.folder.mkdir(exist_ok=True)
-        self.shape = len(experiment.inputs), experiment.mask_count
-        places = [(run, epoch) for run in range(len(self.trains)) for epoch in experiment.epochs]
+        inputs, runs = len(experiment.inputs), range(len(self.trains))
+        count = min(inputs, -(-PARTS // (len(runs) * len(experiment.epochs))))
+        self.parts = np.array_split(np.arange(inputs), count)
+        every = itertools.product(runs, experiment.epochs, range(count))
+        places = [Place(*place) for place in every]
         self.order = [places[at] for at in work.share.order(len(places))]
         self.own = set(self.order[: work.share.own(len(places))])
+        self.found: dict[Place, Piece] = {}
 
-    def read(self, found: dict[Place, Piece]) -> None:
-        """Adds what is done."""
-        for run, epoch in self.order:
-            if (run, epoch) not in found:
-                piece = self.kept[run].read(epoch, self.shape)
+    def read(self) -> None:
+        """Finds what is done."""
+        for place in self.order:
+            if place not in self.found:
+                piece = self._read(place)
                 if piece is not None:
-                    found[run, epoch] = piece
+                    self.found[place] = piece
+
+    def _read(self, place: Place) -> Piece | None:
+        shape = len(self.parts[place.part]), self.experiment.mask_count
+        return self.kept[place.run].read(place.epoch, shape, place.part)
 
     def is_free(self, place: Place) -> bool:
         """Whether no other process is measuring there."""
-        run, epoch = place
-        with self.kept[run].claim(f"epoch-{epoch}") as free:
+        with self.kept[place.run].claim_part(place.epoch, place.part) as free:
             return free
 
-    def measured(self, run: int, epochs: Sequence[int], there: int) -> dict[Place, Piece]:
-        """Trains in one run up to the last of some epochs, and measures at those that are free."""
-        pieces = self._along(run, sorted(epochs), there)
-        return {(run, epoch): piece for epoch, piece in pieces}
+    def joined(self, run: int, epoch: int) -> Piece:
+        """A checkpoint of all its parts."""
+        pieces = [self.found[Place(run, epoch, part)] for part in range(len(self.parts))]
+        return {**pieces[0], "outputs": np.concatenate([piece["outputs"] for piece in pieces])}
 
-    def _along(self, run: int, epochs: Sequence[int], there: int) -> Iterator[tuple[int, Piece]]:
-        kept, inputs = self.kept[run], len(self.experiment.inputs)
-        total = len(self.order) * inputs
+    def measure(self, run: int, places: Sequence[Place]) -> None:
+        """Trains in one run up to the last of some places, and measures at those that are free."""
+        kept, epochs = self.kept[run], sorted({place.epoch for place in places})
 
         def trained(done: int, total: int) -> None:
             if self.progress is not None:
                 self.progress("train", done, total)
 
-        def measured(done: int, _: int) -> None:
-            if self.progress is not None:
-                self.progress("measure", there * inputs + done // self.shape[1], total)
-
         state = kept.state(before=epochs[0])
         if self.experiment.saved:
             state = State(epochs[0] - 1, ())
         for checkpoint in self.trains[run](trained, state):
-            epoch = checkpoint.epoch
-            if epoch in epochs:
-                piece = None
-                with kept.claim(f"epoch-{epoch}") as free:
-                    if free and kept.read(epoch, self.shape) is None:
-                        piece = measured_piece(self.experiment, checkpoint, measured)
-                        self.work.check()
-                        kept.write(epoch, piece)
-                if piece is not None:
-                    there += 1
-                    yield epoch, piece
+            for place in places:
+                if place.epoch == checkpoint.epoch:
+                    self._measure_if_free(place, checkpoint)
             self.work.check()
             kept.write_state(checkpoint.state, self.work.share.process_id)
-            if epoch == epochs[-1]:
+            if checkpoint.epoch == epochs[-1]:
                 return
         raise ValueError(
             f"Training must yield a checkpoint at each of the epochs "
             f"{list(self.experiment.epochs)}, but yielded none at {epochs[-1]}."
         )
+
+    def _measure_if_free(self, place: Place, checkpoint: Checkpoint) -> None:
+        there = sum(len(self.parts[other.part]) for other in self.found)
+        total = len(self.order) // len(self.parts) * len(self.experiment.inputs)
+
+        def measured(done: int, _: int) -> None:
+            if self.progress is not None:
+                self.progress("measure", there + done // self.experiment.mask_count, total)
+
+        kept, samples = self.kept[place.run], self.parts[place.part].tolist()
+        with kept.claim_part(place.epoch, place.part) as free:
+            if free and self._read(place) is None:
+                piece = measured_piece(self.experiment, checkpoint, measured, samples)
+                self.work.check()
+                kept.write(place.epoch, piece, place.part)
+                self.found[place] = piece

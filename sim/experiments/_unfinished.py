@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -60,17 +61,21 @@ class Checkpoints(Unfinished):
         """The checkpoints of one of several training runs."""
         return Checkpoints(self.folder / f"seed-{seed}")
 
-    def _path(self, epoch: int) -> Path:
-        return self.folder / f"epoch-{epoch}.npz"
+    def claim_part(self, epoch: int, part: int | None) -> contextlib.AbstractContextManager[bool]:
+        """`claim` of a checkpoint, or of one part of its samples."""
+        return self.claim(_name(epoch, part))
 
-    def read(self, epoch: int, shape: tuple[int, int]) -> dict[str, np.ndarray] | None:
+    def read(
+        self, epoch: int, shape: tuple[int, int], part: int | None = None
+    ) -> dict[str, np.ndarray] | None:
         """Outputs and those curves that are known, or None where they are still to be measured.
 
         Args:
             epoch: when.
             shape: of the outputs, (samples, sets).
+            part: of the samples, where several processes share them.
         """
-        path = self._path(epoch)
+        path = self.folder / f"{_name(epoch, part)}.npz"
         if not path.exists():
             return None
         shapes = {"outputs": shape} | dict.fromkeys(CURVES, ())
@@ -87,9 +92,9 @@ class Checkpoints(Unfinished):
             return None
         return piece
 
-    def write(self, epoch: int, arrays: Mapping[str, ArrayLike]) -> None:
-        """Keeps a checkpoint."""
-        write_npz(self._path(epoch), arrays)
+    def write(self, epoch: int, arrays: Mapping[str, ArrayLike], part: int | None = None) -> None:
+        """Keeps a checkpoint, or a part of it."""
+        write_npz(self.folder / f"{_name(epoch, part)}.npz", arrays)
 
     def write_state(self, state: State | None, process: int = 0) -> None:
         """Keeps what a process's training goes on from, where this is offered."""
@@ -109,6 +114,10 @@ class Checkpoints(Unfinished):
         for part in self.folder.glob("seed-*"):
             Checkpoints(part).forget()
         super().clear()
+
+
+def _name(epoch: int, part: int | None) -> str:
+    return f"epoch-{epoch}" if part is None else f"epoch-{epoch}-part-{part}"
 
 
 def _state(path: Path) -> State | None:

@@ -17,7 +17,7 @@ from sim.checks import (
     check_positive,
     check_whole,
 )
-from sim.cores import Errand, cores, on_every_core
+from sim.cores import Errand, cores
 from sim.extraction._columns import (
     Columns,
     Programme,
@@ -34,6 +34,7 @@ from sim.extraction.programme import (
 )
 from sim.machine import check_host_memory
 from sim.measurement import MAX_PLAYERS, check_sets
+from sim.processes import Arrays, SharedWork, on_every_process
 from sim.progress import Progress
 from theory.checks import check_players
 
@@ -129,6 +130,7 @@ def extract_sampled(
     seed: int = 0,
     max_columns: int = 2000,
     progress: Progress | None = None,
+    work: SharedWork | None = None,
 ) -> SampledExtraction:
     """Explains outputs on some masks by the sparsest AND and OR interactions, with a proof.
 
@@ -160,6 +162,8 @@ def extract_sampled(
         max_columns: most interactions that are weighed at a time. A sample that needs more is
             returned as it is, not converged. Time goes with its square, times the masks.
         progress: called as progress(done, total) whenever a sample is finished.
+        work: of several processes that extract the same: each takes some of the samples, and all
+            return the whole, to the bit what one alone returns.
 
     Returns:
         The interactions that are not zero, with their objective, gap and R² on the masks kept
@@ -225,7 +229,15 @@ def extract_sampled(
 
     tasks = [task(v) for v in rows - rows[:, first : first + 1]]
     with threadpool_limits(1, user_api="blas"):  # matrices as small as these only wait for more
-        answers = on_every_core(tasks, len(rows), progress)
+        answers = on_every_process(
+            tasks,
+            [1] * len(tasks),
+            progress,
+            work,
+            f"extract-sampled-{prefer}",
+            pack=_packed,
+            unpack=_unpacked,
+        )
     empty = rows[:, first].reshape(batch)
     found = _gathered(n, answers, empty, batch, tolerance, int((~kept).sum()))
     if kept.sum() > 1:  # R² needs a spread
@@ -246,6 +258,16 @@ class _Answer:
     x: np.ndarray
     lower: float  # of the cost
     feasible: bool
+
+
+def _packed(answer: _Answer) -> Arrays:
+    scalars = {"lower": np.array(answer.lower), "feasible": np.array(answer.feasible)}
+    return {**answer.columns._asdict(), "x": answer.x, **scalars}
+
+
+def _unpacked(kept: Arrays) -> _Answer:
+    columns = Columns(kept["sets"], kept["is_or"])
+    return _Answer(columns, kept["x"], float(kept["lower"]), bool(kept["feasible"]))
 
 
 def _explained(

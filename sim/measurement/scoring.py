@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -70,6 +70,7 @@ def measure_outputs(
     labels: ArrayLike | None = None,
     *,
     masks: ArrayLike | None = None,
+    samples: Sequence[int] | None = None,
     batch_size: int | None = None,
     progress: Progress | None = None,
 ) -> np.ndarray:
@@ -84,18 +85,20 @@ def measure_outputs(
         labels: (samples,) the class of each input; None takes single outputs as they are.
         masks: (m,) sets of players, the only masked versions to be scored, in their order; None
             for all. See `sim.sample_masks` and `sim.extract_sampled`.
+        samples: which of the inputs are measured, by their places; None for all.
         batch_size: most masked inputs at a time, whatever 2^n is; rounded down to a power of two.
             By default as many as fit into 64 MiB, and at most 4096.
         progress: called after every batch with (outputs done, outputs in all).
 
     Returns:
-        (samples, 2^n), float64; (samples, m) with `masks`.
+        (samples, 2^n), float64; (samples, m) with `masks`. What is measured of a sample is the same
+        to the last bit, whichever others are.
 
     Raises:
-        ValueError: `masks` that are no sets of the players; scores of the wrong shape, or not
-            finite (names the sample), or that look like probabilities or numbers of classes; inputs
-            that the masking does not fit or does not change; outputs that do not fit into memory
-            (says how much they need).
+        ValueError: `masks` that are no sets of the players, `samples` that are no places of inputs;
+            scores of the wrong shape, or not finite (names the sample), or that look like
+            probabilities or numbers of classes; inputs that the masking does not fit or does not
+            change; outputs that do not fit into memory (says how much they need).
 
     Example:
         >>> from sim import tabular_features
@@ -130,9 +133,10 @@ def measure_outputs(
     size = 2**masking.n if chosen is None else len(chosen)
     step = min(1 << (size - 1).bit_length(), 1 << int(batch_size).bit_length() - 1)
     masked = step * (inputs[0].nbytes + inputs[0].size)  # with a flag for each entry
-    check_memory_for_outputs((len(inputs), size), 1, masked)
-    outputs = np.empty((len(inputs), size))
-    for sample in range(len(inputs)):
+    places = range(len(inputs)) if samples is None else _checked_places(samples, len(inputs))
+    check_memory_for_outputs((len(places), size), 1, masked)
+    outputs = np.empty((len(places), size))
+    for at, sample in enumerate(places):
         label = None if labels is None else int(labels[sample])
         own = score.of_sample(sample, len(inputs)) if isinstance(score, PartialScore) else score
         for start in range(0, size, step):
@@ -141,10 +145,21 @@ def measure_outputs(
             filled = np.resize(sets, step)  # batches of one shape, for networks that are compiled
             scores = own(masking.masked(inputs, sample, filled))
             scored = _checked_scores(scores, step, label, sample)
-            outputs[sample, start:end] = scored[: end - start]
+            outputs[at, start:end] = scored[: end - start]
             if progress is not None:
-                progress(sample * size + end, len(inputs) * size)
+                progress(at * size + end, len(places) * size)
     return outputs
+
+
+def _checked_places(samples: Sequence[int], count: int) -> list[int]:
+    places = np.asarray(samples)
+    if places.ndim != 1 or not places.size or places.dtype.kind not in "iu":
+        got = f"has shape {places.shape} and dtype {places.dtype}"
+        raise ArgumentError("samples", "be integers (m,), one for each input to be measured", got)
+    if places.min() < 0 or places.max() >= count:
+        got = f"goes from {places.min()} to {places.max()}"
+        raise ArgumentError("samples", f"lie from 0 to {count - 1}, the last input", got)
+    return [int(place) for place in places]
 
 
 def _checked_masks(masks: ArrayLike, n: int) -> np.ndarray:
