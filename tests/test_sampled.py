@@ -7,8 +7,9 @@ import pytest
 from scipy.optimize import linprog
 
 import sim
-from sim.extraction._columns import Columns, lowest, prices
+from sim.extraction._columns import Columns, Programme, lowest, prices
 from sim.extraction._interior import interior_point
+from sim.extraction._likely import cheapest_alike, worth_a_start
 from theory import reconstruct, strength_by_order
 
 
@@ -156,6 +157,43 @@ def test_what_is_not_sparse_is_said_not_to_be_known():
     found = sim.extract_sampled(masks, v[masks], 9)
     assert found.held_out < 0.5
     assert not found.enough
+
+
+@pytest.mark.parametrize("lean", [0.02, -0.02, 0.0])
+def test_of_columns_that_no_mask_tells_apart_the_cheapest_is_found(lean):
+    n = 5
+    masks = np.array([3, 6, 12, 17, 24, 30, 31])
+    programme = Programme(n, masks, np.ones(len(masks)), 0.1, 100)
+    orders = np.bitwise_count(np.arange(2**n))
+    costs = np.tile(1 + lean * (orders - 1.0), (2, 1))
+    sets, is_or = np.tile(np.arange(2**n), 2), np.repeat([False, True], 2**n)
+    functions = Columns(sets, is_or).on(masks).T
+    asked = np.array([at for at in range(2 ** (n + 1)) if sets[at]])
+    found = cheapest_alike(programme, costs, asked)
+    assert len(found) == len(np.unique(functions[asked], axis=0))
+    for at in found:
+        alike = [a for a in range(2 ** (n + 1)) if (functions[a] == functions[at]).all()]
+        rank = [(costs.ravel()[a], orders[sets[a]]) for a in alike]
+        assert (costs.ravel()[at], orders[sets[at]]) == min(rank)
+
+
+@pytest.mark.parametrize("prefer", ["low", "high"])
+def test_a_start_on_the_lattice_changes_the_time_and_not_the_answer(prefer, monkeypatch):
+    """A dozen players, of whom a network of random weights makes many interactions."""
+    n, rng = 12, np.random.default_rng(0)
+    present = (np.arange(2**n)[:, None] >> np.arange(n)) & 1
+    hidden = np.maximum(present @ rng.normal(size=(n, 6)) - 1.0, 0.0)
+    v, masks = hidden @ rng.normal(size=6), sim.sample_masks(n, 400)
+    assert worth_a_start(n, len(masks))
+    started = sim.extract_sampled(masks, v[masks], n, prefer=prefer)
+    monkeypatch.setattr("sim.extraction.sampled.worth_a_start", lambda *_: False)
+    alone = sim.extract_sampled(masks, v[masks], n, prefer=prefer)
+    assert started.converged
+    assert alone.converged
+    assert started.objective == pytest.approx(alone.objective, rel=1e-3)
+    assert started.held_out == pytest.approx(alone.held_out, abs=0.01)
+    shares = [f.strength_by_order() / f.strength_by_order().sum() for f in (started, alone)]
+    np.testing.assert_allclose(*shares, atol=0.01)
 
 
 def test_too_few_columns_are_no_answer():

@@ -115,6 +115,13 @@ def proximal(geo: Geometry, costs: Costs, lanes: Lanes, state: Point) -> Point:
     )
 
 
+@jax.jit
+def sparse(geo: Geometry, costs: Costs, lanes: Lanes) -> tuple[jax.Array, jax.Array]:
+    """AND and OR interactions of the states, most of them zero; they need not explain v."""
+    x = proximal(geo, costs, lanes, lanes.state)
+    return x.i_and, x.i_or
+
+
 def _thresholds(geo: Geometry, costs: Costs, lanes: Lanes) -> Point:
     """What the soft thresholds take away at most, and the box of δ."""
     by_and, by_or = (column(lanes.sigma) * (cost / geo.weight)[None] for cost in costs)

@@ -18,6 +18,7 @@ from sim.extraction._splitting import (
     proximal,
     recast,
     run,
+    sparse,
     start,
 )
 from sim.extraction._stages import SINGLE, STEPS
@@ -98,7 +99,7 @@ class Follower:
             lanes = [_moved(self._geometry, self._costs, now, *batch) for now, batch in pairs]
             blocks = CAREFUL if careful else NEXT
         self._lanes = [run(self._geometry, self._costs, now, blocks, STEPS)[0] for now in lanes]
-        points = [_sparse(self._geometry, self._costs, now) for now in self._lanes]
+        points = [sparse(self._geometry, self._costs, now) for now in self._lanes]
         i_and, i_or = (
             np.concatenate([np.asarray(part) for part in parts]).astype(np.float64)[: self._samples]
             for parts in zip(*points, strict=True)
@@ -131,9 +132,3 @@ def _moved(geo: Geometry, costs: Costs, lanes: Lanes, v: jax.Array, box: jax.Arr
         sigma=jnp.full_like(lanes.sigma, FIRST_SIGMA),
     )
     return recast(lanes, v, box, SINGLE)
-
-
-@jax.jit
-def _sparse(geo: Geometry, costs: Costs, lanes: Lanes) -> tuple[jax.Array, jax.Array]:
-    point = proximal(geo, costs, lanes, lanes.state)
-    return point.i_and, point.i_or

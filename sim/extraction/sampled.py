@@ -25,8 +25,10 @@ from sim.extraction._columns import (
     lowest,
     polished,
 )
+from sim.extraction._likely import likely, worth_a_start
 from sim.extraction.programme import (
     NOISE_BOUND,
+    STEPPED,
     TOLERANCE,
     check_noise_bound,
     check_preference,
@@ -203,8 +205,9 @@ def extract_sampled(
     check_whole(max_columns, "max_columns", 1)
     samples = int(np.prod(outputs.shape[:-1], dtype=int))
     most = max(int(max_columns), len(lowest(n).sets))
+    lattice = 14 + (STEPPED / 2 if worth_a_start(n, len(sets)) else 0)  # half: single precision
     check_host_memory(
-        8 * min(cores(), samples) * (14 * 2**n + 3 * len(sets) * most + 2 * most**2),
+        8 * min(cores(), samples) * (lattice * 2**n + 3 * len(sets) * most + 2 * most**2),
         f"Extracting interactions of {n} players from {len(sets)} masks",
         "fewer masks or a smaller max_columns",
     )
@@ -285,6 +288,8 @@ def _explained(
         lean = lean_per_order(programme.n, tolerance) * (1 if prefer == "low" else -1)
         more = np.maximum(np.bitwise_count(np.arange(costs.shape[1])) - 1.0, 0.0)
         leaning = costs * (1.0 + lean * more)
+    if worth_a_start(programme.n, len(programme.masks)):
+        begin = begin.join(likely(programme, leaning))
     outcome = generate(programme, leaning, begin, 0.2 * tolerance, errand)
     columns, x = polished(programme, leaning, outcome)
     lower = outcome.lower

@@ -11,6 +11,7 @@ from sim import Extraction, extract_interactions
 from sim.extraction import Follower
 from theory import and_interactions, optimal_interactions, zeta
 
+COMPILING = 800  # iterations after which all is compiled
 SAMPLES = {6: 16, 8: 16, 10: 16, 12: 8, 14: 4}
 
 
@@ -61,7 +62,7 @@ def rates(n: int) -> Table:
 
 def row(n: int, noise_bound: float, epochs: int, compare: bool) -> list[str]:
     v = digits_outputs(n, epochs)[: SAMPLES[n]]
-    extract_interactions(v, noise_bound, max_iterations=800)  # compiles
+    extract_interactions(v, noise_bound, max_iterations=COMPILING)
     answers: list[Extraction] = []
     repeats = 1 if n > 10 else 3
     times = [

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
-from extraction import digits_outputs
+from extraction import COMPILING, digits_outputs
 from matplotlib.figure import Figure
 from rich.table import Table
 from sampled import planted
@@ -87,7 +87,7 @@ def courses(quick: bool) -> dict[str, list[Cost]]:
 
 def enumerated(n: int) -> Cost:
     v = digits_outputs(n, 60)[: SAMPLES[n]]
-    extract_interactions(v, max_iterations=800)  # compiles
+    extract_interactions(v, max_iterations=COMPILING)
     return cost(n, lambda: extract_interactions(v), len(v))
 
 

@@ -4,24 +4,57 @@ SPEX and ProxySPEX choose their own masks and explain by a sparse Fourier transf
 judged on the same fresh masks. Process time, because the machine's cores may be shared.
 """
 
+import functools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from typing import NamedTuple
 
+import matplotlib.pyplot as plt
 import numpy as np
-from extraction import digits_outputs
+from extraction import COMPILING, digits_outputs
+from matplotlib.figure import Figure
 from rich.table import Table
 
 from sim import extract_interactions, extract_sampled, sample_masks
+from sim.figures.style import BLUE, GREY, STYLE, VERMILLION
 from theory import strength_by_order
 
 FRESH = 2000  # masks that the explanations are judged on
 
 
+STUDIES = ((12, (128, 256, 512, 1024, 2048)), (16, (512, 1024, 2048, 4096, 16384)))
+"""Players, and numbers of masks of theirs."""
+QUICK = ((8, (16, 64, 128)),)
+IMAGES = 4
+CLOSE = 0.03  # of a share, what is held to be near enough
+
+
 def tables(quick: bool) -> list[Table]:
-    if quick:
-        return [against_others(quick), shares(8, (16, 64, 128), 4)]
-    few = (1024, 2048, 4096)  # of 2^16; time grows faster than they do
-    return [against_others(quick), shares(12, (256, 512, 1024, 2048), 4), shares(16, few, 2)]
+    studies = QUICK if quick else STUDIES
+    return [against_others(quick), *(shares(*study) for study in studies)]
+
+
+def figures(quick: bool) -> dict[str, Figure]:
+    """How far shares of the orders are off, over the masks that were measured."""
+    with plt.style.context(STYLE):
+        figure, ax = plt.subplots(figsize=(5.2, 3.2))
+        for (n, counts), color in zip(
+            QUICK if quick else STUDIES, (BLUE, VERMILLION), strict=False
+        ):
+            for epochs, line in ((60, "o-"), (1, "o:")):
+                found = [error for count, error, *_ in studied(n, counts, epochs) if count]
+                ax.plot(counts, found, line, color=color)
+                words = f"n = {n}, {epochs} epoch{'s' if epochs > 1 else ''}"
+                at = (counts[-1], found[-1])
+                ax.annotate(words, at, (7, 0), textcoords="offset points", va="center", color=color)
+        ax.axhline(CLOSE, color=GREY, linewidth=0.8)
+        ax.set_xscale("log", base=2)
+        ax.set_yscale("log")
+        ax.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
+        ax.yaxis.set_major_formatter("{x:g}")
+        ax.set_xlabel("masks measured")
+        ax.set_ylabel("largest error of an order's share")
+    return {"shares": figure}
 
 
 def planted(n: int) -> Callable[[np.ndarray], np.ndarray]:
@@ -47,14 +80,18 @@ def against_others(quick: bool) -> Table:
     table = Table(title="R² on fresh masks, from as many outputs (process time)")
     for heading in ["what", "outputs", "ours", "SPEX", "ProxySPEX", "ours took", "SPEX", "Proxy…"]:
         table.add_column(heading, justify="right")
-    n = 10 if quick else 20
-    outputs = digits_outputs(10, 60)[0]
-    games = {f"planted, n = {n}": (planted(n), n), "digits MLP, n = 10": (outputs.__getitem__, 10)}
-    for name, (v, players) in games.items():
-        for count in (512,) if quick or players == 10 else (2048, 4096):
-            found = [ours(v, players, count), *(spex(kind, v, players, count) for kind in (0, 1))]
-            fits = [f"{fit:.3f}" for fit, _ in found]
-            table.add_row(name, str(count), *fits, *(f"{taken:.1f} s" for _, taken in found))
+    subjects: list[tuple[str, int, tuple[int, ...], Callable]] = []
+    if quick:
+        subjects += [("planted", 10, (512,), planted(10))]
+        subjects += [("digits MLP", 10, (512,), digits_outputs(10, 60)[0].__getitem__)]
+    else:
+        subjects += [("planted", 20, (2048, 4096), planted(20))]
+        subjects += [("digits MLP", 16, (1024, 4096), digits_outputs(16, 60)[0].__getitem__)]
+    for name, n, counts, v in subjects:
+        for count in counts:
+            found = [ours(v, n, count), *(spex(kind, v, n, count) for kind in (0, 1))]
+            cells = [f"{fit:.3f}" for fit, _ in found] + [f"{taken:.1f} s" for _, taken in found]
+            table.add_row(f"{name}, n = {n}", str(count), *cells)
     return table
 
 
@@ -97,29 +134,48 @@ def spex(proxy: bool, v: Callable, n: int, count: int) -> tuple[float, float]:
     return judged(v, n, predict), taken
 
 
-def shares(n: int, counts: Sequence[int], images: int) -> Table:
+class Studied(NamedTuple):
+    """What some masks tell, beside all of them."""
+
+    count: int | None  # of masks; None for all
+    error: float  # the largest of an order's share
+    fit: float  # R² on masks kept aside, the least
+    gap: float  # the largest
+    seconds: float  # of process time, a sample
+
+
+@functools.cache
+def studied(n: int, counts: tuple[int, ...], epochs: int) -> list[Studied]:
+    v = digits_outputs(n, epochs)[:IMAGES]
+    salient = 0.03 * np.abs(v[:, -1] - v[:, 0])
+    extract_interactions(v[:1], max_iterations=COMPILING)
+    start = time.process_time()
+    whole = extract_interactions(v)
+    taken = (time.process_time() - start) / len(v)
+    strength = strength_by_order(whole.i_and, salient) + strength_by_order(whole.i_or, salient)
+    truth = np.asarray(strength.sum(axis=0) / strength.sum())
+    rows = [Studied(None, 0.0, np.nan, float(whole.gap.max()), taken)]
+    for count in counts:
+        masks = sample_masks(n, count, by="uniform")
+        start = time.process_time()
+        found = extract_sampled(masks, v[:, masks], n)
+        taken = (time.process_time() - start) / len(v)
+        strength = found.strength_by_order(salient)
+        error = np.abs(strength.sum(axis=0) / strength.sum() - truth).max()
+        rows.append(Studied(count, error, found.held_out.min(), found.gap.max(), taken))
+    return rows
+
+
+def shares(n: int, counts: tuple[int, ...]) -> Table:
     """How far shares of the orders are from those of all 2^n masks, and what either costs."""
-    table = Table(title=f"Digits MLP, n = {n}: shares of orders from some masks, {images} images")
+    table = Table(title=f"Digits MLP, n = {n}: shares of orders from some masks, {IMAGES} images")
     headings = ["epochs", "masks of 2^n", "largest error", "R² kept aside", "gap", "CPU a sample"]
     for heading in headings:
         table.add_column(heading, justify="right")
     for epochs in (1, 60):
-        v = digits_outputs(n, epochs)[:images]
-        salient = 0.03 * np.abs(v[:, -1] - v[:, 0])
-        start = time.process_time()
-        whole = extract_interactions(v)
-        taken = (time.process_time() - start) / images
-        truth = strength_by_order(whole.i_and, salient) + strength_by_order(whole.i_or, salient)
-        gap = float(whole.gap.max())
-        table.add_row(str(epochs), "all", "–", "–", f"{gap:.0e}", f"{taken:.1f} s")
-        for count in counts:
-            masks = sample_masks(n, count, by="uniform")
-            start = time.process_time()
-            found = extract_sampled(masks, v[:, masks], n)
-            taken = (time.process_time() - start) / images
-            strength = found.strength_by_order(salient)
-            away = strength.sum(axis=0) / strength.sum() - truth.sum(axis=0) / truth.sum()
-            fit, gap = found.held_out.min(), found.gap.max()
-            cells = [f"{np.abs(away).max():.3f}", f"{fit:.3f}", f"{gap:.0e}", f"{taken:.1f} s"]
-            table.add_row(str(epochs), f"{count} (1/{2**n // count})", *cells)
+        for count, error, fit, gap, seconds in studied(n, counts, epochs):
+            cells = ["all", "–", "–"]
+            if count:
+                cells = [f"{count} (1/{2**n // count})", f"{error:.3f}", f"{fit:.3f}"]
+            table.add_row(str(epochs), *cells, f"{gap:.0e}", f"{seconds:.1f} s")
     return table
