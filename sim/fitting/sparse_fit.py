@@ -55,6 +55,7 @@ def fit_sparse_noise(
     epochs: ArrayLike,
     noise: NoiseModel = NoiseModel(),
     *,
+    effect: ArrayLike | None = None,
     salience: float = SALIENCE,
     draws: int = DRAWS,
     seed: int = 0,
@@ -75,6 +76,8 @@ def fit_sparse_noise(
         n: number of players, at most 64.
         epochs: (checkpoints,), increasing; the last is the target.
         noise: the noise's covariance.
+        effect: (checkpoints,), the mean of |v(N) − v(∅)| over the samples, which salience is a
+            share of; None for what the interactions given add up to.
         salience: factor of the threshold of salience.
         draws: sets drawn of each order for each sample.
         seed: of the draws.
@@ -111,7 +114,9 @@ def fit_sparse_noise(
     filled = [np.array([int(s) != 0 for s in sets], bool) for sets in listed]
     listed = [sets[some] for sets, some in zip(listed, filled, strict=True)]
     halves = [values[..., some] for values, some in zip(halves, filled, strict=True)]
-    effect = np.abs(sum(values.sum(axis=-1) for values in halves)).mean(axis=1)
+    if effect is None:
+        effect = np.abs(sum(values.sum(axis=-1) for values in halves)).mean(axis=1)
+    effect = _checked_effect(effect, len(epochs))
     kept = [
         np.where(np.abs(values) >= salience * effect[:, None, None], values, 0.0)
         for values in halves
@@ -137,6 +142,16 @@ def fit_sparse_noise(
         error=0.5 * share.sum(axis=1)[near],
         total_variation=np.asarray(match.distance),
     )
+
+
+def _checked_effect(effect: ArrayLike, checkpoints: int) -> np.ndarray:
+    array = np.asarray(effect, float)
+    if array.shape != (checkpoints,):
+        must = f"have shape ({checkpoints},), one for each checkpoint"
+        raise ArgumentError("effect", must, f"has shape {array.shape}")
+    if not np.all(np.isfinite(array) & (array >= 0)):
+        raise ArgumentError("effect", "be finite and not negative", f"is {effect}")
+    return array
 
 
 def _halves(i_and: ArrayLike, i_or: ArrayLike) -> list[np.ndarray]:
