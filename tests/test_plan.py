@@ -10,7 +10,9 @@ from typer.testing import CliRunner
 
 from sim.cli import _plan, app
 from sim.cli._plan import Cost, duration, tell, trial
+from sim.cli.extract import extraction_cost
 from sim.machine import check_host_memory
+from sim.measurement import Measurement
 
 
 def interdyn(*arguments):
@@ -62,6 +64,22 @@ def test_a_plan_is_one_line_and_leaves_nothing(command, folder, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_plan_counts_the_split(folder, monkeypatch):
+    """From a trial on as many inputs as there are cores, at the last checkpoint."""
+    measurement, stages = Measurement.load(folder / "measurement.npz"), []
+
+    def tried(work):
+        work(lambda stage, *_: stages.append(stage))
+        return Cost(3.0, 8.0)
+
+    monkeypatch.setattr("sim.cli.extract.trial", tried)
+    monkeypatch.setattr("sim.cli.extract.cores", lambda: 1)
+    assert extraction_cost(measurement) == Cost(3.0, 8.0)
+    assert set(stages) == {"extract"}
+    assert extraction_cost(measurement, split=2) == Cost(3.0 + 2 * 3.0, 8.0)
+    assert set(stages) == {"extract", "split"}
+
+
 def test_a_plan_of_the_demo(tmp_path):
     result = interdyn("demo", "--quick", "--out", tmp_path / "new", "--plan")
     assert result.exit_code == 0, (result.output, result.exception)

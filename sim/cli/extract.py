@@ -26,6 +26,7 @@ from sim.cli._folder import EXTRACTED, results_of_all
 from sim.cli._plan import Cost, Plan, in_no_order, tell, trial
 from sim.cli._processes import NumProcesses, ProcessId, chosen_share, run_identity
 from sim.cli._sampled import course, print_course, run_extract_sampled
+from sim.cores import cores
 from sim.extraction import (
     KINDS,
     NOISE_BOUND,
@@ -101,7 +102,9 @@ def extract(
         progress_bars() as progress,
     ):
         if measurement.sets is None:
-            interactions = run_extract(measurement, path, progress, settings, work, plan=plan)
+            interactions = run_extract(
+                measurement, path, progress, settings, work, split=split, plan=plan
+            )
             ranges = run_split(interactions, split, progress) if split else None
         else:
             interactions = run_extract_sampled(
@@ -147,9 +150,12 @@ def run_extract(
     settings: Mapping[str, Any] = SETTINGS,
     work: SharedWork | None = None,
     *,
+    split: int = 0,
     plan: bool = False,
 ) -> Interactions:
     """Extracts and saves; tells before what it will take, and with `plan` ends there.
+
+    That counts `run_split` for so many inputs, which is the caller's to call.
 
     Raises:
         Finished: it is for another process to save.
@@ -158,7 +164,7 @@ def run_extract(
         f"Extracting from {measurement.shape_in_words()}",
         measurement.outputs.size,
         plan,
-        lambda: extraction_cost(measurement, settings),
+        lambda: extraction_cost(measurement, settings, split),
     )
     interactions = extracted(measurement, progress, settings, work)
     if work is not None:
@@ -183,10 +189,19 @@ def extracted(
     return Interactions(measurement, extraction, settings)
 
 
-def extraction_cost(measurement: Measurement, settings: Mapping[str, Any] = SETTINGS) -> Cost:
-    """What extraction will take."""
+def extraction_cost(
+    measurement: Measurement, settings: Mapping[str, Any] = SETTINGS, split: int = 0
+) -> Cost:
+    """What extraction will take, and `run_split` for so many inputs."""
     job = in_no_order(measurement)
-    return trial(lambda progress: extracted(job, progress, settings))
+    found = trial(lambda progress: extracted(job, progress, settings))
+    if split == 0:
+        return found
+    few = min(split, cores())
+    last = Measurement(measurement.outputs[-1:, :few], measurement.epochs[-1:])
+    some = extracted(last, lambda *_: None, settings)
+    per_few = trial(lambda progress: run_split(some, few, progress))
+    return found.then(per_few.times(measurement.runs * split / few))
 
 
 def run_split(interactions: Interactions, inputs: int, progress: NamedProgress) -> dict[str, Any]:
