@@ -63,7 +63,6 @@ def test_a_plan_is_one_line_and_leaves_nothing(command, folder, tmp_path):
     assert not (tmp_path / "new").exists()
 
 
-@pytest.mark.slow
 def test_a_plan_counts_the_split(folder, monkeypatch):
     """From a trial on as many inputs as there are cores, at the last checkpoint."""
     measurement, stages = Measurement.load(folder / "measurement.npz"), []
@@ -80,6 +79,7 @@ def test_a_plan_counts_the_split(folder, monkeypatch):
     assert set(stages) == {"extract", "split"}
 
 
+@pytest.mark.slow
 def test_a_plan_of_the_demo(tmp_path):
     result = interdyn("demo", "--quick", "--out", tmp_path / "new", "--plan")
     assert result.exit_code == 0, (result.output, result.exception)
