@@ -71,6 +71,10 @@ def test_a_plan_counts_the_split(folder, monkeypatch):
         work(lambda stage, *_: stages.append(stage))
         return Cost(3.0, 8.0)
 
+    def split(interactions, inputs, progress):
+        progress("split", interactions.measurement.samples, inputs)
+
+    monkeypatch.setattr("sim.cli.extract.run_split", split)
     monkeypatch.setattr("sim.cli.extract.trial", tried)
     monkeypatch.setattr("sim.cli.extract.cores", lambda: 1)
     assert extraction_cost(measurement) == Cost(3.0, 8.0)
