@@ -101,7 +101,8 @@ class _System:
         self.d = 1.0 / (p / z_p + q / z_q)
         self.s_over, self.s_under = t_over + u * over / k_over, t_under + w * under / k_under
         self.r = u / self.s_over + w / self.s_under
-        gram = (at * self.r) @ a
+        scaled = at * np.sqrt(self.r)
+        gram = scaled @ scaled.T  # of a matrix with itself, by half of the products
         gram[np.diag_indices_from(gram)] += self.d
         self.factor = cho_factor(gram, overwrite_a=True, check_finite=False)
 

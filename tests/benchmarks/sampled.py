@@ -6,7 +6,7 @@ judged on the same fresh masks. Process time, because the machine's cores may be
 
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import matplotlib.pyplot as plt
@@ -25,13 +25,14 @@ FRESH = 2000  # masks that the explanations are judged on
 STUDIES = ((12, (128, 256, 512, 1024, 2048)), (16, (512, 1024, 2048, 4096, 16384)))
 """Players, and numbers of masks of theirs."""
 QUICK = ((8, (16, 64, 128)),)
-IMAGES = 4
+IMAGES = 2
 CLOSE = 0.03  # of a share, what is held to be near enough
 
 
-def tables(quick: bool) -> list[Table]:
-    studies = QUICK if quick else STUDIES
-    return [against_others(quick), *(shares(*study) for study in studies)]
+def tables(quick: bool) -> Iterator[Table]:
+    yield against_others(quick)
+    for study in QUICK if quick else STUDIES:
+        yield shares(*study)
 
 
 def figures(quick: bool) -> dict[str, Figure]:
