@@ -9,7 +9,7 @@ from scipy.optimize import linprog
 import sim
 from sim.extraction._columns import Columns, Programme, lowest, prices
 from sim.extraction._interior import interior_point
-from sim.extraction._likely import cheapest_alike, worth_a_start
+from sim.extraction._on_lattice import cheapest_alike, worth_a_start
 from theory import reconstruct, strength_by_order
 
 
@@ -169,7 +169,7 @@ def test_of_columns_that_no_mask_tells_apart_the_cheapest_is_found(lean):
     sets, is_or = np.tile(np.arange(2**n), 2), np.repeat([False, True], 2**n)
     functions = Columns(sets, is_or).on(masks).T
     asked = np.array([at for at in range(2 ** (n + 1)) if sets[at]])
-    found = cheapest_alike(programme, costs, asked)
+    found = np.unique(cheapest_alike(programme, costs, asked))
     assert len(found) == len(np.unique(functions[asked], axis=0))
     for at in found:
         alike = [a for a in range(2 ** (n + 1)) if (functions[a] == functions[at]).all()]

@@ -62,7 +62,11 @@ def pull(geo: Geometry, m: jax.Array) -> tuple[jax.Array, jax.Array]:
 def _certified(
     geo: Geometry, costs: Costs, m: jax.Array, v: jax.Array, box: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """Scales any m into the dual's feasible set; returns it and the lower bound it certifies."""
+    """Scales any m into the dual's feasible set; returns it and the lower bound it certifies.
+
+    Sets without a bound on δ have no multiplier.
+    """
+    m, box = (jnp.where(jnp.isfinite(box), x, 0.0) for x in (m, box))
     pull_and, pull_or = pull(geo, m)
     ratio_and = jnp.abs(pull_and[:, 1:]) / costs.i_and[None, 1:]
     ratio_or = jnp.abs(pull_or[:, 1:]) / costs.i_or[None, 1:]

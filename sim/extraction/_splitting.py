@@ -61,9 +61,11 @@ def combine(f: Callable[..., jax.Array], *points: Point) -> Point:
     return Point(*(f(*parts) for parts in zip(*points, strict=True)))
 
 
-def box_of(v: np.ndarray, bound: np.ndarray) -> np.ndarray:
-    """The bound on |δ|, (lanes, 2^n), from that of each lane."""
+def box_of(v: np.ndarray, bound: np.ndarray, free: np.ndarray | None = None) -> np.ndarray:
+    """The bound on |δ|, (lanes, 2^n), from that of each lane; none on sets that are free."""
     box = np.repeat(bound[:, None], v.shape[1], axis=1)
+    if free is not None:
+        box[:, free] = np.inf
     box[:, 0] = 0.0
     return box
 

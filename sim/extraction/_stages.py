@@ -68,6 +68,7 @@ class Method:
         max_iterations: for each sample.
         lanes: samples side by side in a batch of the outputs' precision.
         cold: whether to begin in single precision, as is best from nothing.
+        free: (2^n,) bool, sets whose outputs are not known; None where all are.
     """
 
     costs: Costs
@@ -76,6 +77,7 @@ class Method:
     max_iterations: int
     lanes: int
     cold: bool = True
+    free: np.ndarray | None = None
 
 
 class Solution(NamedTuple):
@@ -107,7 +109,12 @@ def solve(
     shares = [np.arange(total)[first::tasks] for first in range(tasks)]
 
     def task(share: np.ndarray) -> Callable[[Errand], Solution]:
-        return lambda errand: _solve(jax.tree.map(lambda x: x[share], problem), method, errand)
+        def work(errand: Errand) -> Solution:
+            found = solve_here(jax.tree.map(lambda x: x[share], problem), method, errand)
+            errand.finished(len(share))
+            return found
+
+        return work
 
     parts = on_every_process(
         [task(share) for share in shares],
@@ -152,19 +159,18 @@ def cost_of(costs: Costs, i_and: ArrayLike, i_or: ArrayLike) -> np.ndarray:
     return sum((np.abs(np.asarray(x)) * np.asarray(cost)).sum(axis=1) for x, cost in both)
 
 
-def _solve(problem: Problem, method: Method, errand: Errand) -> Solution:
-    """Leaning and proof for some of the samples."""
+def solve_here(problem: Problem, method: Method, errand: Errand) -> Solution:
+    """Leaning and proof for some of the samples, in this thread."""
     costs, leaning = method.costs, method.leaning
     tolerance, most = method.tolerance, method.max_iterations
     everything = np.ones(len(problem.v), bool)
-    plain = _Descent(problem, costs, method.lanes, errand)
+    plain = _Descent(problem, costs, method, errand)
     if method.cold:
         plain.coarse(COARSE, most)
     if leaning is None:
         plain.descend(everything, tolerance, most)
-        errand.finished(len(problem.v))
         return Solution(plain.answers, plain.steps)
-    lean = _Descent(problem, leaning, method.lanes, errand)
+    lean = _Descent(problem, leaning, method, errand)
     if method.cold:
         lean.coarse(COARSE_LEAN, most // 2)
 
@@ -183,7 +189,6 @@ def _solve(problem: Problem, method: Method, errand: Errand) -> Solution:
         rest = rest & (plain.gap > tolerance)
         if not rest.any():
             break
-    errand.finished(len(problem.v))
     return Solution(plain.answers, plain.steps + lean.steps)
 
 
@@ -194,11 +199,11 @@ _cheaper, _tighter, _no_answers = jax.jit(cheaper), jax.jit(tighter), jax.jit(no
 class _Descent:
     """The samples of one thread under one choice of costs: their lanes and their answers so far."""
 
-    def __init__(self, problem: Problem, costs: Costs, lanes: int, errand: Errand) -> None:
-        self.problem, self.width, self.errand = problem, lanes, errand
+    def __init__(self, problem: Problem, costs: Costs, method: Method, errand: Errand) -> None:
+        self.problem, self.width, self.errand = problem, method.lanes, errand
         self.exact = jnp.dtype(problem.v.dtype)
         self.n = problem.v.shape[1].bit_length() - 1
-        self.box = box_of(problem.v, problem.bound)
+        self.box = box_of(problem.v, problem.bound, method.free)
         self._price_by(costs)
         geo, pieces = self.geometry[self.exact], []
         for index, count in self._batches(np.arange(len(problem.v)), self.exact):

@@ -25,7 +25,15 @@ from sim.extraction._columns import (
     lowest,
     polished,
 )
-from sim.extraction._likely import likely, worth_a_start
+from sim.extraction._on_lattice import (
+    FEASIBLE,
+    are_many,
+    beyond,
+    chosen,
+    likely,
+    on_lattice,
+    worth_a_start,
+)
 from sim.extraction.programme import (
     NOISE_BOUND,
     STEPPED,
@@ -282,21 +290,26 @@ def _explained(
     errand: Errand,
 ) -> _Answer:
     """By leaning costs first, which choose; then by even ones, which the certificate is about."""
-    leaning = costs
-    begin = lowest(programme.n)
+    leaning, begin = costs, lowest(programme.n)
     if prefer is not None:
         lean = lean_per_order(programme.n, tolerance) * (1 if prefer == "low" else -1)
         more = np.maximum(np.bitwise_count(np.arange(costs.shape[1])) - 1.0, 0.0)
         leaning = costs * (1.0 + lean * more)
+    dense = False
     if worth_a_start(programme.n, len(programme.masks)):
-        begin = begin.join(likely(programme, leaning))
-    outcome = generate(programme, leaning, begin, 0.2 * tolerance, errand)
-    columns, x = polished(programme, leaning, outcome)
-    lower = outcome.lower
-    if prefer is not None:
-        lower = generate(programme, costs, outcome.columns, 0.3 * tolerance, errand).lower
-    beyond = np.abs(programme.v - columns.on(programme.masks) @ x) - programme.bound
-    feasible = float(beyond.max()) <= 1e-6
+        places = likely(programme, leaning)
+        dense = are_many(programme, len(places))
+        begin = begin.join(chosen(programme, leaning, places))
+    if dense:
+        choosing = None if prefer is None else leaning
+        columns, x, _, lower = on_lattice(programme, costs, choosing, tolerance, errand)
+    else:
+        outcome = generate(programme, leaning, begin, 0.2 * tolerance, errand)
+        columns, x = polished(programme, leaning, outcome)
+        lower = outcome.lower
+        if prefer is not None:
+            lower = generate(programme, costs, outcome.columns, 0.3 * tolerance, errand).lower
+    feasible = beyond(programme, columns, x) <= FEASIBLE
     single = np.bitwise_count(columns.sets) == 1
     return _Answer(
         Columns(columns.sets, columns.is_or & ~single), scale * x, scale * lower, feasible
