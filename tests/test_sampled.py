@@ -177,23 +177,42 @@ def test_of_columns_that_no_mask_tells_apart_the_cheapest_is_found(lean):
         assert (costs.ravel()[at], orders[sets[at]]) == min(rank)
 
 
-@pytest.mark.parametrize("prefer", ["low", "high"])
-def test_a_start_on_the_lattice_changes_the_time_and_not_the_answer(prefer, monkeypatch):
-    """A dozen players, of whom a network of random weights makes many interactions."""
-    n, rng = 12, np.random.default_rng(0)
-    present = (np.arange(2**n)[:, None] >> np.arange(n)) & 1
+def of_a_network(n, masks, seed=0):
+    """Outputs of random weights, of which many interactions are made, on masks."""
+    rng = np.random.default_rng(seed)
+    present = (masks[:, None] >> np.arange(n)) & 1
     hidden = np.maximum(present @ rng.normal(size=(n, 6)) - 1.0, 0.0)
-    v, masks = hidden @ rng.normal(size=6), sim.sample_masks(n, 400)
+    return hidden @ rng.normal(size=6)
+
+
+@pytest.mark.parametrize("prefer", ["low", "high", None])
+def test_the_answer_is_that_of_prices_alone(prefer, monkeypatch):
+    """Where columns begin with what the lattice finds, and where the lattice solves all of it."""
+    n = 11
+    masks = sim.sample_masks(n, 300)
+    v = of_a_network(n, masks)
     assert worth_a_start(n, len(masks))
-    started = sim.extract_sampled(masks, v[masks], n, prefer=prefer)
-    monkeypatch.setattr("sim.extraction.sampled.worth_a_start", lambda *_: False)
-    alone = sim.extract_sampled(masks, v[masks], n, prefer=prefer)
-    assert started.converged
-    assert alone.converged
-    assert started.objective == pytest.approx(alone.objective, rel=1e-3)
-    assert started.held_out == pytest.approx(alone.held_out, abs=0.01)
-    shares = [f.strength_by_order() / f.strength_by_order().sum() for f in (started, alone)]
-    np.testing.assert_allclose(*shares, atol=0.01)
+    found = {}
+    for way in ("started", "on the lattice", "by prices"):
+        with monkeypatch.context() as patched:
+            if way == "by prices":
+                patched.setattr("sim.extraction.sampled.worth_a_start", lambda *_: False)
+            many = way == "on the lattice"
+            patched.setattr("sim.extraction.sampled.are_many", lambda *_, many=many: many)
+            found[way] = sim.extract_sampled(masks, v, n, prefer=prefer)
+    first = found.pop("by prices")
+    assert first.converged
+    for other in found.values():
+        assert other.converged
+        assert other.objective == pytest.approx(first.objective, rel=1e-3)
+        assert other.objective * (1 - other.gap) <= first.objective * (1 + 1e-9)  # a true bound
+        assert other.held_out == pytest.approx(first.held_out, abs=0.02)
+        if prefer is not None:
+            shares = [f.strength_by_order() / f.strength_by_order().sum() for f in (first, other)]
+            np.testing.assert_allclose(*shares, atol=0.01)
+        bound = 0.02 * abs(v[masks == 2**n - 1] - other.empty)
+        away = np.abs(other.predict(masks) - v) - bound
+        assert (away <= 1.1e-6 * np.abs(v - other.empty).max()).sum() >= other.fitted
 
 
 def test_too_few_columns_are_no_answer():

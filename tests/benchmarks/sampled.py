@@ -22,7 +22,7 @@ from theory import strength_by_order
 FRESH = 2000  # masks that the explanations are judged on
 
 
-STUDIES = ((12, (128, 256, 512, 1024, 2048)), (16, (512, 1024, 2048, 4096, 16384)))
+STUDIES = ((12, (128, 256, 512, 1024, 2048)), (16, (1024, 2048, 4096, 16384)))
 """Players, and numbers of masks of theirs."""
 QUICK = ((8, (16, 64, 128)),)
 IMAGES = 2
