@@ -37,17 +37,14 @@ def tables(quick: bool) -> Iterator[Table]:
 
 def figures(quick: bool) -> dict[str, Figure]:
     """How far shares of the orders are off, over the masks that were measured."""
+    studies = QUICK if quick else STUDIES
     with plt.style.context(STYLE):
         figure, ax = plt.subplots(figsize=(5.2, 3.2))
-        for (n, counts), color in zip(
-            QUICK if quick else STUDIES, (BLUE, VERMILLION), strict=False
-        ):
+        for (n, counts), color in zip(studies, (BLUE, VERMILLION), strict=False):
             for epochs, line in ((60, "o-"), (1, "o:")):
                 found = [error for count, error, *_ in studied(n, counts, epochs) if count]
-                ax.plot(counts, found, line, color=color)
                 words = f"n = {n}, {epochs} epoch{'s' if epochs > 1 else ''}"
-                at = (counts[-1], found[-1])
-                ax.annotate(words, at, (7, 0), textcoords="offset points", va="center", color=color)
+                ax.plot(counts, found, line, color=color, label=words)
         ax.axhline(CLOSE, color=GREY, linewidth=0.8)
         ax.set_xscale("log", base=2)
         ax.set_yscale("log")
@@ -55,6 +52,7 @@ def figures(quick: bool) -> dict[str, Figure]:
         ax.yaxis.set_major_formatter("{x:g}")
         ax.set_xlabel("masks measured")
         ax.set_ylabel("largest error of an order's share")
+        ax.legend(bbox_to_anchor=(1.0, 0.5), loc="center left", frameon=False)
     return {"shares": figure}
 
 
