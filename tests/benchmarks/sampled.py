@@ -39,7 +39,7 @@ def figures(quick: bool) -> dict[str, Figure]:
     """How far shares of the orders are off, over the masks that were measured."""
     studies = QUICK if quick else STUDIES
     with plt.style.context(STYLE):
-        figure, ax = plt.subplots(figsize=(5.2, 3.2))
+        figure, ax = plt.subplots(figsize=(6.6, 3.2))
         for (n, counts), color in zip(studies, (BLUE, VERMILLION), strict=False):
             for epochs, line in ((60, "o-"), (1, "o:")):
                 found = [error for count, error, *_ in studied(n, counts, epochs) if count]
