@@ -215,7 +215,7 @@ def test_following_a_sweep_is_nearly_as_good_as_certifying_every_step(network, p
         assert apart(certified[0], certified[-1]) > 0.3
         away = apart(followed, certified)
         assert np.median(away) <= 0.012
-        assert away.max() <= (0.08 if n == N else 0.1)
+        assert away.max() <= (0.08 if n == N else 0.11)
 
 
 def off_certified(network):

@@ -42,7 +42,7 @@ class Follower:
     The same programme and the same preference as `extract_interactions`, in single precision, with
     few steps from the answer for the outputs before: about a twentieth of the cost. Along σ², on
     predictions for the digits network, strengths by order are within a total variation of 0.005 of
-    the certified ones at half of the levels, and within 0.08 at all: they are furthest off where
+    the certified ones at half of the levels, and within 0.11 at all: they are furthest off where
     nearly all strength is of the orders 1 and 2.
 
     Args:
