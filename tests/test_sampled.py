@@ -188,17 +188,17 @@ def of_a_network(n, masks, seed=0):
 @pytest.mark.parametrize("prefer", ["low", "high", None])
 def test_the_answer_is_that_of_prices_alone(prefer, monkeypatch):
     """Where columns begin with what the lattice finds, and where the lattice solves all of it."""
-    n = 11
-    masks = sim.sample_masks(n, 300)
+    n = 7
+    masks = sim.sample_masks(n, 80)
     v = of_a_network(n, masks)
-    assert worth_a_start(n, len(masks))
+    assert not worth_a_start(n, len(masks))
+    assert worth_a_start(12, len(masks))
     found = {}
     for way in ("started", "on the lattice", "by prices"):
         with monkeypatch.context() as patched:
-            if way == "by prices":
-                patched.setattr("sim.extraction.sampled.worth_a_start", lambda *_: False)
-            many = way == "on the lattice"
-            patched.setattr("sim.extraction.sampled.are_many", lambda *_, many=many: many)
+            begun, many = way != "by prices", way == "on the lattice"
+            patched.setattr("sim.extraction.sampled.worth_a_start", lambda *_, is_=begun: is_)
+            patched.setattr("sim.extraction.sampled.are_many", lambda *_, is_=many: is_)
             found[way] = sim.extract_sampled(masks, v, n, prefer=prefer)
     first = found.pop("by prices")
     assert first.converged
@@ -206,10 +206,9 @@ def test_the_answer_is_that_of_prices_alone(prefer, monkeypatch):
         assert other.converged
         assert other.objective == pytest.approx(first.objective, rel=1e-3)
         assert other.objective * (1 - other.gap) <= first.objective * (1 + 1e-9)  # a true bound
-        assert other.held_out == pytest.approx(first.held_out, abs=0.02)
         if prefer is not None:
             shares = [f.strength_by_order() / f.strength_by_order().sum() for f in (first, other)]
-            np.testing.assert_allclose(*shares, atol=0.01)
+            np.testing.assert_allclose(*shares, atol=0.02)  # each is left open by 0.01
         bound = 0.02 * abs(v[masks == 2**n - 1] - other.empty)
         away = np.abs(other.predict(masks) - v) - bound
         assert (away <= 1.1e-6 * np.abs(v - other.empty).max()).sum() >= other.fitted
