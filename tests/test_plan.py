@@ -79,7 +79,7 @@ def test_a_plan_counts_the_split(folder, monkeypatch):
     monkeypatch.setattr("sim.cli.extract.cores", lambda: 1)
     assert extraction_cost(measurement) == Cost(3.0, 8.0)
     assert set(stages) == {"extract"}
-    assert extraction_cost(measurement, split=2) == Cost(3.0 + 2 * 3.0, 8.0)
+    assert extraction_cost(measurement, split=2) == Cost(3.0 + 2 * 3.0, 2 * 8.0)
     assert set(stages) == {"extract", "split"}
 
 

@@ -374,6 +374,16 @@ def test_of_one_run_a_process_measures_its_own_first(tmp_path, monkeypatch, part
         assert recorded(Run().experiment, tmp_path, Share(0, 2)).epochs.tolist() == list(EPOCHS)
 
 
+def test_what_one_alone_has_measured_is_not_measured_again(tmp_path):
+    run = Run(stop_after=3)
+    with pytest.raises(KeyboardInterrupt):
+        record(run.experiment, {"seed": 3}, folder=tmp_path)
+    rest = Run()
+    got = recorded(rest.experiment, tmp_path, Share(0, 2))
+    assert rest.trained == [4, 5, 6, 7]
+    np.testing.assert_array_equal(got.outputs, record(Run().experiment, {"seed": 3}).outputs)
+
+
 def test_a_measurement_by_several_has_the_bytes_of_one(tmp_path, monkeypatch):
     """And a late process knows it, whatever else has been written into the folder since."""
     alone, shared = tmp_path / "alone", tmp_path / "shared"

@@ -172,7 +172,7 @@ def test_of_columns_that_no_mask_tells_apart_the_cheapest_is_found(lean):
     found = np.unique(cheapest_alike(programme, costs, asked))
     assert len(found) == len(np.unique(functions[asked], axis=0))
     for at in found:
-        alike = [a for a in range(2 ** (n + 1)) if (functions[a] == functions[at]).all()]
+        alike = [a for a in asked if (functions[a] == functions[at]).all()]
         rank = [(costs.ravel()[a], orders[sets[a]]) for a in alike]
         assert (costs.ravel()[at], orders[sets[at]]) == min(rank)
 
@@ -212,6 +212,21 @@ def test_the_answer_is_that_of_prices_alone(prefer, monkeypatch):
         bound = 0.02 * abs(v[masks == 2**n - 1] - other.empty)
         away = np.abs(other.predict(masks) - v) - bound
         assert (away <= 1.1e-6 * np.abs(v - other.empty).max()).sum() >= other.fitted
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_the_empty_set_is_no_interaction(many, monkeypatch):
+    """Though an OR that every other mask meets is the same function there."""
+    n = 7
+    masks = sim.sample_masks(n, 80)
+    v = of_a_network(n, masks) + 5.0 * (masks > 0)
+    monkeypatch.setattr("sim.extraction.sampled.worth_a_start", lambda *_: True)
+    monkeypatch.setattr("sim.extraction.sampled.are_many", lambda *_: many)
+    found = sim.extract_sampled(masks, v, n, aside=0)
+    assert found.converged
+    assert 0 not in found.and_sets
+    assert 0 not in found.or_sets
+    assert found.predict([0]) == pytest.approx(v[masks == 0])
 
 
 def test_too_few_columns_are_no_answer():

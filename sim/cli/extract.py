@@ -201,7 +201,8 @@ def extraction_cost(
     last = Measurement(measurement.outputs[-1:, :few], measurement.epochs[-1:])
     some = extracted(last, lambda *_: None, settings)
     per_few = trial(lambda progress: run_split(some, few, progress))
-    return found.then(per_few.times(measurement.runs * split / few))
+    times = measurement.runs * split / few
+    return found.then(Cost(times * per_few.seconds, times * per_few.memory))
 
 
 def run_split(interactions: Interactions, inputs: int, progress: NamedProgress) -> dict[str, Any]:

@@ -102,8 +102,14 @@ class _Shared:
                     self.found[place] = piece
 
     def _read(self, place: Place) -> Piece | None:
-        shape = len(self.parts[place.part]), self.experiment.mask_count
-        return self.kept[place.run].read(place.epoch, shape, place.part)
+        kept, samples = self.kept[place.run], self.parts[place.part]
+        piece = kept.read(place.epoch, (len(samples), self.experiment.mask_count), place.part)
+        if piece is not None:
+            return piece
+        whole = kept.read(place.epoch, (len(self.experiment.inputs), self.experiment.mask_count))
+        if whole is None:  # or one process alone has begun, and measured all of them
+            return None
+        return {**whole, "outputs": whole["outputs"][samples]}
 
     def is_free(self, place: Place) -> bool:
         """Whether no other process is measuring there."""

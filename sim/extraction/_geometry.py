@@ -15,7 +15,7 @@ from sim.extraction._schur import SumInverse, dot, kronecker_power, on_device
 # between 1.2 and 1.7 up to n = 12; at n = 14 the larger one saves a third of them.
 _GROWTH, _GROWTH_OF_MANY = 1.4, 1.6
 _GROW_MORE = 13
-_MANY = 12  # players, from which sums take less time than matrices
+_MANY = 12  # players, from which sums are worth their compilation
 _FIRST_OF_MANY = 4
 
 _ZETA = np.array([[1.0, 0.0], [1.0, 1.0]])

@@ -2,7 +2,7 @@
 
 The programme on some masks is the one on all of them with a box for δ that has no bound where
 nothing was measured. A few steps in single precision say, sooner than prices do, which interactions
-are likely to matter; where that are many, all of it is solved here.
+are likely to matter; where those are many, all of it is solved here.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ import numpy as np
 
 from sim.cores import Errand
 from sim.extraction._certificate import Costs
-from sim.extraction._columns import SLIGHT, Columns, Outcome, Programme
+from sim.extraction._columns import SLIGHT, Columns, Outcome, Programme, lowest
 from sim.extraction._geometry import geometry
 from sim.extraction._splitting import run, sparse, start
 from sim.extraction._stages import SINGLE, STEPS, Method, Problem, solve_here
 
-BLOCKS = 80  # times STEPS
+BLOCKS, AT_ONCE = 80, 8  # times STEPS; and between two looks at whether anybody waits
 FEWEST, MOST = 11, 16  # players: of fewer, prices are as fast; of more, the lattice is slow
 SPARSEST = 100  # times as many sets as masks, beyond which prices are fast
 # Masks times the square of the columns, which the time of prices goes with, for each set, which
@@ -34,7 +34,7 @@ def worth_a_start(n: int, masks: int) -> bool:
     return FEWEST <= n <= MOST and SPARSEST * masks >= 2**n
 
 
-def likely(programme: Programme, costs: np.ndarray) -> np.ndarray:
+def likely(programme: Programme, costs: np.ndarray, errand: Errand) -> np.ndarray:
     """Columns that are likely to matter, as places in a flat table (2, 2^n); the largest first."""
     n, masks = programme.n, programme.masks
     v = np.zeros((1, 2**n), np.float32)
@@ -42,7 +42,10 @@ def likely(programme: Programme, costs: np.ndarray) -> np.ndarray:
     v[0, masks], box[0, masks], box[0, 0] = programme.v, programme.bound, 0.0
     nought, geo = np.zeros_like(v), geometry(n, SINGLE)
     priced = _priced(costs, SINGLE)
-    lanes, *_ = run(geo, priced, start(geo, v, box, nought, nought, nought), BLOCKS, STEPS)
+    lanes = start(geo, v, box, nought, nought, nought)
+    for _ in range(0, BLOCKS, AT_ONCE):
+        errand.check()
+        lanes, *_ = run(geo, priced, lanes, AT_ONCE, STEPS)
     found = np.abs(np.concatenate([np.asarray(part)[0] for part in sparse(geo, priced, lanes)]))
     found[[0, 2**n]] = 0.0
     largest = np.argsort(-found, kind="stable")
@@ -56,7 +59,8 @@ def are_many(programme: Programme, columns: int) -> bool:
 
 def chosen(programme: Programme, costs: np.ndarray, places: np.ndarray) -> Columns:
     """The largest columns to begin with, at most a third of the most that a master may hold."""
-    kept = np.unique(cheapest_alike(programme, costs, places[: programme.most // 3]))
+    most = min(programme.most // 3, programme.most - len(lowest(programme.n).sets))
+    kept = np.unique(cheapest_alike(programme, costs, places[: max(most, 0)]))
     return Columns(kept % 2**programme.n, kept >= 2**programme.n)
 
 
@@ -121,6 +125,8 @@ def cheapest_alike(programme: Programme, costs: np.ndarray, columns: np.ndarray)
         columns: places in a flat table (2, 2^n) of AND and OR.
     """
     size = 2**programme.n
+    costs = costs.copy()
+    costs[:, 0] = np.inf  # ∅ is no interaction, though an OR that every mask meets is like it
     on_sets = np.zeros(size, np.uint64)  # sums of random numbers, modulo 2^64, name functions
     drawn = np.random.default_rng(0).integers(0, 2**64, len(programme.masks), np.uint64)
     on_sets[programme.masks] = drawn

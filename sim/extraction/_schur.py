@@ -5,7 +5,8 @@ duality one orthogonal basis block-diagonalises all of them: it splits the 2^m d
 copies of sectors d = m, m−2, …, on each of which X^{⊗m} acts as one (d+1)×(d+1) matrix, the same in
 every copy. With the n players split into two halves, Σᵢ Xᵢ^{⊗n} = Σᵢ Xᵢ^{⊗n₁} ⊗ Xᵢ^{⊗n₂} falls
 into blocks of size (d₁+1)(d₂+1) ≤ (n/2+1)², which are inverted once. A solve is then two changes of
-basis with matrices of size 2^{n/2} and a small matrix product for each pair of sectors.
+basis with matrices of size 2^{n/2}, of many players one for each order of sets, and a small matrix
+product for each pair of sectors.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
+import jax
 import numpy as np
 from numpy.typing import ArrayLike
 from threadpoolctl import threadpool_limits
@@ -35,6 +36,7 @@ from sim.extraction._on_lattice import (
     worth_a_start,
 )
 from sim.extraction.programme import (
+    HELD,
     NOISE_BOUND,
     STEPPED,
     TOLERANCE,
@@ -170,7 +172,9 @@ def extract_sampled(
         aside: share of the masks that is kept aside, below 1; ∅ and N never are.
         seed: of the choice of those.
         max_columns: most interactions that are weighed at a time. A sample that needs more is
-            returned as it is, not converged. Time goes with its square, times the masks.
+            returned as it is, not converged. Time goes with its square, times the masks. Where so
+            many matter among 11 to 16 players that this takes longest, and `jax_enable_x64` is set,
+            all 2^n are weighed at once instead, and this says nothing.
         progress: called as progress(done, total) whenever a sample is finished.
         work: of several processes that extract the same: each takes some of the samples, and all
             return the whole, to the bit what one alone returns.
@@ -213,7 +217,7 @@ def extract_sampled(
     check_whole(max_columns, "max_columns", 1)
     samples = int(np.prod(outputs.shape[:-1], dtype=int))
     most = max(int(max_columns), len(lowest(n).sets))
-    lattice = 14 + (STEPPED / 2 if worth_a_start(n, len(sets)) else 0)  # half: single precision
+    lattice = 14 + (HELD + STEPPED if worth_a_start(n, len(sets)) else 0)
     check_host_memory(
         8 * min(cores(), samples) * (lattice * 2**n + 3 * len(sets) * most + 2 * most**2),
         f"Extracting interactions of {n} players from {len(sets)} masks",
@@ -289,7 +293,11 @@ def _explained(
     tolerance: float,
     errand: Errand,
 ) -> _Answer:
-    """By leaning costs first, which choose; then by even ones, which the certificate is about."""
+    """By leaning costs first, which choose; then by even ones, which the certificate is about.
+
+    By prices, or where many interactions matter and single precision is not all there is, on the
+    lattice.
+    """
     leaning, begin = costs, lowest(programme.n)
     if prefer is not None:
         lean = lean_per_order(programme.n, tolerance) * (1 if prefer == "low" else -1)
@@ -297,9 +305,11 @@ def _explained(
         leaning = costs * (1.0 + lean * more)
     dense = False
     if worth_a_start(programme.n, len(programme.masks)):
-        places = likely(programme, leaning)
-        dense = are_many(programme, len(places))
-        begin = begin.join(chosen(programme, leaning, places))
+        places = likely(programme, leaning, errand)
+        whole = jax.dtypes.canonicalize_dtype(np.float64) == np.float64
+        dense = whole and are_many(programme, len(places))
+        if not dense:
+            begin = begin.join(chosen(programme, leaning, places))
     if dense:
         choosing = None if prefer is None else leaning
         columns, x, _, lower = on_lattice(programme, costs, choosing, tolerance, errand)
