@@ -61,7 +61,7 @@ def figures(quick: bool) -> dict[str, Figure]:
             ax.annotate(
                 f"{name} masks",
                 (n[-1], seconds[-1]),
-                xytext=(7, 0) if ends else (0, 6),
+                xytext=(7, -7 if color == VERMILLION else 5) if ends else (0, 6),  # both end alike
                 textcoords="offset points",
                 ha="left" if ends else "center",
                 va="center" if ends else "bottom",
