@@ -14,7 +14,7 @@ from sim.cores import Errand
 from sim.extraction._certificate import Costs
 from sim.extraction._columns import SLIGHT, Columns, Outcome, Programme, lowest
 from sim.extraction._geometry import geometry
-from sim.extraction._splitting import run, sparse, start
+from sim.extraction._splitting import box_of, run, sparse, start
 from sim.extraction._stages import SINGLE, STEPS, Method, Problem, solve_here
 
 BLOCKS, AT_ONCE = 80, 8  # times STEPS; and between two looks at whether anybody waits
@@ -36,18 +36,14 @@ def worth_a_start(n: int, masks: int) -> bool:
 
 def likely(programme: Programme, costs: np.ndarray, errand: Errand) -> np.ndarray:
     """Columns that are likely to matter, as places in a flat table (2, 2^n); the largest first."""
-    n, masks = programme.n, programme.masks
-    v = np.zeros((1, 2**n), np.float32)
-    box = np.full_like(v, np.inf)
-    v[0, masks], box[0, masks], box[0, 0] = programme.v, programme.bound, 0.0
-    nought, geo = np.zeros_like(v), geometry(n, SINGLE)
-    priced = _priced(costs, SINGLE)
-    lanes = start(geo, v, box, nought, nought, nought)
+    v, bound, free = _on_all_sets(programme)
+    nought, geo, priced = np.zeros_like(v), geometry(programme.n, SINGLE), _priced(costs, SINGLE)
+    lanes = start(geo, v, box_of(v, bound, free), nought, nought, nought)
     for _ in range(0, BLOCKS, AT_ONCE):
         errand.check()
         lanes, *_ = run(geo, priced, lanes, AT_ONCE, STEPS)
     found = np.abs(np.concatenate([np.asarray(part)[0] for part in sparse(geo, priced, lanes)]))
-    found[[0, 2**n]] = 0.0
+    found[[0, 2**programme.n]] = 0.0
     largest = np.argsort(-found, kind="stable")
     return largest[found[largest] > 0]
 
@@ -81,30 +77,30 @@ def on_lattice(
         errand: asked now and then whether anybody still waits.
     """
     size = 2**programme.n
-    v, free = np.zeros((1, size)), np.ones(size, bool)
-    v[0, programme.masks], free[programme.masks] = programme.v, False
-    problem = Problem(v, np.array([programme.bound]), *np.zeros((3, 1, size)))
-    priced = [None if c is None else _priced(c, jnp.dtype(v.dtype)) for c in (costs, leaning)]
-    even, lean = priced
-    assert even is not None
+    v, bound, free = _on_all_sets(programme)
+    problem = Problem(v, bound, *np.zeros((3, 1, size)))
+    even, lean = _priced(costs, v.dtype), None if leaning is None else _priced(leaning, v.dtype)
     method = Method(even, lean, tolerance, MAX_ITERATIONS, lanes=1, free=free)
     answers, _ = solve_here(problem, method, errand)
     x = np.concatenate([np.asarray(answers.i_and)[0], np.asarray(answers.i_or)[0]])
     x[[0, size]] = 0.0
-    lower, best = float(np.asarray(answers.lower)[0]), None
+    by = costs if leaning is None else leaning
+    alike = cheapest_alike(programme, by, np.arange(2 * size))
     for slight in (SLIGHT, 0.1 * SLIGHT, 0.01 * SLIGHT, 0.0):
         kept = np.flatnonzero(np.abs(x) > slight)
-        places, back = np.unique(
-            cheapest_alike(programme, costs if leaning is None else leaning, kept),
-            return_inverse=True,
-        )
+        places, back = np.unique(alike[kept], return_inverse=True)
         columns = Columns(places % size, places >= size)
         values = np.bincount(back, x[kept], len(places))
-        best = Outcome(columns, values, float(np.abs(values).sum()), lower)
         if beyond(programme, columns, values) <= FEASIBLE:
             break
-    assert best is not None
-    return best
+    return Outcome(columns, values, float(np.abs(values).sum()), float(answers.lower[0]))
+
+
+def _on_all_sets(programme: Programme) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Outputs (1, 2^n), zero where not known; their bound (1,); which are not known (2^n,)."""
+    v, free = np.zeros((1, 2**programme.n)), np.ones(2**programme.n, bool)
+    v[0, programme.masks], free[programme.masks] = programme.v, False
+    return v, np.array([programme.bound]), free
 
 
 def beyond(programme: Programme, columns: Columns, x: np.ndarray) -> float:

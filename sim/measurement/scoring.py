@@ -129,11 +129,18 @@ def measure_outputs(
     if batch_size is None:
         batch_size = min(BATCH, max(1, BATCH_BYTES // max(1, inputs[0].nbytes)))
     check_whole(batch_size, "batch_size", 1)
-    chosen = None if masks is None else _checked_masks(masks, masking.n)
+    chosen = None
+    if masks is not None:
+        last = f"2^n − 1 = {2**masking.n - 1}"
+        chosen = _checked_whole(masks, "masks", "set", 2**masking.n, last)
     size = 2**masking.n if chosen is None else len(chosen)
     step = min(1 << (size - 1).bit_length(), 1 << int(batch_size).bit_length() - 1)
     masked = step * (inputs[0].nbytes + inputs[0].size)  # with a flag for each entry
-    places = range(len(inputs)) if samples is None else _checked_places(samples, len(inputs))
+    count = len(inputs)
+    places: Sequence[int] = range(count)
+    if samples is not None:
+        last = f"{count - 1}, the last input"
+        places = _checked_whole(samples, "samples", "input", count, last).tolist()
     check_memory_for_outputs((len(places), size), 1, masked)
     outputs = np.empty((len(places), size))
     for at, sample in enumerate(places):
@@ -151,25 +158,15 @@ def measure_outputs(
     return outputs
 
 
-def _checked_places(samples: Sequence[int], count: int) -> list[int]:
-    places = np.asarray(samples)
-    if places.ndim != 1 or not places.size or places.dtype.kind not in "iu":
-        got = f"has shape {places.shape} and dtype {places.dtype}"
-        raise ArgumentError("samples", "be integers (m,), one for each input to be measured", got)
-    if places.min() < 0 or places.max() >= count:
-        got = f"goes from {places.min()} to {places.max()}"
-        raise ArgumentError("samples", f"lie from 0 to {count - 1}, the last input", got)
-    return [int(place) for place in places]
-
-
-def _checked_masks(masks: ArrayLike, n: int) -> np.ndarray:
-    array = as_array(masks, "masks")
+def _checked_whole(given: ArrayLike, name: str, each: str, count: int, last: str) -> np.ndarray:
+    """Numbers of sets or of inputs, of which there are so many; `last` names the last."""
+    array = as_array(given, name)
     if array.ndim != 1 or not array.size or array.dtype.kind not in "iu":
         got = f"has shape {array.shape} and dtype {array.dtype}"
-        raise ArgumentError("masks", "be integers (m,), one for each set to be measured", got)
-    if array.min() < 0 or array.max() >= 2**n:
+        raise ArgumentError(name, f"be integers (m,), one for each {each} to be measured", got)
+    if array.min() < 0 or array.max() >= count:
         got = f"goes from {array.min()} to {array.max()}"
-        raise ArgumentError("masks", f"lie from 0 to 2^n − 1 = {2**n - 1}", got)
+        raise ArgumentError(name, f"lie from 0 to {last}", got)
     return array.astype(np.int64)
 
 

@@ -18,10 +18,10 @@ from sampled import planted
 from timing import duration
 
 from sim import SampledExtraction, extract_interactions, extract_sampled, sample_masks
+from sim.extraction._on_lattice import worth_a_start
 from sim.figures.style import BLUE, GREEN, STYLE, VERMILLION
 
 SAMPLES = {6: 16, 8: 16, 10: 8, 12: 4, 14: 2, 16: 1}
-COMPILED = range(11, 17)  # players of whom extraction from some masks compiles
 BUDGETS = {1024: VERMILLION, 4096: GREEN}
 
 
@@ -99,8 +99,8 @@ def sampled(n: int, budget: int) -> Cost:
     def extract() -> SampledExtraction:
         return extract_sampled(masks, values, n, aside=0)
 
-    if n in COMPILED:
-        extract()
+    if worth_a_start(n, budget):
+        extract()  # compiles
     return cost(n, extract, 1)
 
 
